@@ -1,0 +1,107 @@
+"""The command line: parse, call, show. The only place that knows Typer; heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from steelcli import __version__
+from steelcli.errors import UserError
+
+if TYPE_CHECKING:
+    from steelcli.params.all import Params
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train and judge segmentation networks for defects on rolled steel.",
+    epilog="Every stage reads params.yaml; change a value for one run with `dvc exp run -S train.lr=1e-4`.",
+)
+
+ParamsPath = Annotated[Path, typer.Option("--params", help="The parameter file.", show_default=True)]
+PARAMS = Path("params.yaml")
+
+
+def main() -> None:
+    """Run the command line; a user's error becomes one sentence on stderr and exit code 1."""
+    try:
+        app()
+    except UserError as error:
+        sys.exit(f"Error: {error}")
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Train and judge segmentation networks for defects on rolled steel."""
+    if show:
+        typer.echo(f"steelcli {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def prepare(params: ParamsPath = PARAMS) -> None:
+    """Read raw images and annotations, split them, and write the prepared store."""
+    from steelcli.prepare import prepare
+    from steelcli.tables import show_data
+
+    show_data(prepare(_load(params).data))
+
+
+@app.command()
+def train(params: ParamsPath = PARAMS) -> None:
+    """Train the network; keep the best by Dice and by IoU."""
+    from steelcli.tables import show_training
+    from steelcli.train import train
+
+    loaded = _load(params)
+    show_training(train(loaded.model, loaded.train))
+
+
+@app.command()
+def tune_threshold(params: ParamsPath = PARAMS) -> None:
+    """Learn the probability threshold on the validation split."""
+    from steelcli.tables import show_threshold
+    from steelcli.threshold import tune_threshold
+
+    show_threshold(tune_threshold(_load(params).threshold))
+
+
+@app.command()
+def evaluate(params: ParamsPath = PARAMS) -> None:
+    """Score the test split at the frozen threshold and at 0.5; save predicted maps and overlays."""
+    from steelcli.evaluate import evaluate
+    from steelcli.tables import show_test
+
+    show_test(evaluate(_load(params).evaluate))
+
+
+@app.command()
+def report(params: ParamsPath = PARAMS) -> None:
+    """Show every table in the terminal and write reports/report.html."""
+    from steelcli.report import report
+    from steelcli.tables import show_report
+
+    show_report(report(_load(params).report))
+
+
+@app.command()
+def synthesize(
+    out: Annotated[Path, typer.Argument(help="Folder to create; must not exist or be empty.")],
+    images: Annotated[int, typer.Option(help="Number of images, at least 8.")],
+    seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same bytes.")],
+) -> None:
+    """Write synthetic rolled-steel strips with defects, as a Supervisely project."""
+    from steelcli.data.synthetic import write_synthetic
+
+    write_synthetic(out, images, seed)
+    typer.echo(f"{images} images in {out}")
+
+
+def _load(path: Path) -> Params:
+    from steelcli.params.all import load_params
+
+    return load_params(path)

@@ -1,0 +1,119 @@
+"""From the prepared store to batches: which images an epoch draws, in which order, and how they are varied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import albumentations as A
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from steelcli.data.augment import apply_augmentation, build_augmentation
+from steelcli.data.store import Store
+from steelcli.params.augment import AugmentParams
+
+Draw = tuple[int, int, int]
+"""Epoch, index of the draw within the epoch, position in the store."""
+
+
+class TrainSet(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Augmented training samples: image uint8 [C, H, W] with C = 1 or 3, mask uint8 [1, H, W], 0 or 1."""
+
+    def __init__(self, store: Store, augment: AugmentParams, seed: int) -> None:
+        self.store, self.seed = store, seed
+        self.pipeline: A.Compose | None = build_augmentation(augment)
+
+    def __getitem__(self, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+        epoch, index, position = draw
+        image, mask = np.array(self.store.images[position]), np.array(self.store.masks[position])
+        if self.pipeline is not None:
+            image, mask = apply_augmentation(self.pipeline, image, mask, self.seed, epoch, index)
+        return to_channels_first(image), torch.from_numpy(np.ascontiguousarray(mask))[None]
+
+
+class EpochSampler(Sampler[Draw]):
+    """The draws of one epoch, a function of (seed, epoch) and the labels alone.
+
+    Unbalanced, each image is drawn once. Balanced, the epoch has as many draws, half of them defect images and half
+    clean ones; the rarer kind is gone through again in a new order before any image of it comes a second time more.
+    """
+
+    def __init__(self, positions: Sequence[int], has_defect: Sequence[bool], balance: bool, seed: int) -> None:
+        labels = np.asarray(has_defect, bool)
+        self.positions, self.seed, self.epoch = np.asarray(positions), seed, 0
+        self.groups = [np.flatnonzero(labels), np.flatnonzero(~labels)]
+        self.balance = balance and all(len(group) for group in self.groups)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __iter__(self) -> Iterator[Draw]:
+        generator = np.random.default_rng([self.seed, self.epoch])
+        if self.balance:
+            half = (len(self) + 1) // 2
+            shares = [half, len(self) - half]
+            order = np.concatenate(
+                [_cycle(generator, group, share) for group, share in zip(self.groups, shares, strict=True)]
+            )
+            generator.shuffle(order)
+        else:
+            order = generator.permutation(len(self))
+        for index, member in enumerate(order):
+            yield self.epoch, index, int(self.positions[member])
+
+
+class ValidationSet(Dataset[tuple[torch.Tensor, int]]):
+    """Images as they are, with their position in the store: uint8 [C, H, W], int."""
+
+    def __init__(self, store: Store, positions: Sequence[int]) -> None:
+        self.store, self.positions = store, positions
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, member: int) -> tuple[torch.Tensor, int]:
+        position = self.positions[member]
+        return to_channels_first(np.array(self.store.images[position])), position
+
+
+def build_train_loader(
+    store: Store, augment: AugmentParams, batch_size: int, balance: bool, seed: int, workers: int
+) -> tuple[DataLoader[tuple[torch.Tensor, torch.Tensor]], EpochSampler]:
+    """Return the loader of the train split and its sampler, whose ``epoch`` the loop sets.
+
+    Batches are full: what is left at the end of an epoch is dropped, unless the split is smaller than one batch.
+    """
+    positions = store.positions("train")
+    sampler = EpochSampler(positions, [store.records[p].has_defect for p in positions], balance, seed)
+    loader = DataLoader(
+        TrainSet(store, augment, seed),  # type: ignore[arg-type]  # torch types a sampler of int; draws are tuples
+        batch_size=min(batch_size, len(positions)),
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=False,
+        drop_last=True,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_one_thread if workers else None,
+    )
+    return loader, sampler
+
+
+def _cycle(generator: np.random.Generator, group: NDArray[np.intp], draws: int) -> NDArray[np.intp]:
+    """Go through fresh permutations of the group until there are ``draws`` members."""
+    rounds = -(-draws // len(group))
+    return np.concatenate([generator.permutation(group) for _ in range(rounds)])[:draws]
+
+
+def to_channels_first(image: NDArray[np.uint8]) -> torch.Tensor:
+    """[H, W] → [1, H, W]; [H, W, 3] → [3, H, W]."""
+    array = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _one_thread(_worker: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

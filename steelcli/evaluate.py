@@ -1,0 +1,86 @@
+"""Stage ``evaluate``: score the test split at native size, at the frozen threshold and at 0.5."""
+
+from __future__ import annotations
+
+import math
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+
+from steelcli.errors import RunError
+from steelcli.files import read_json, staged_dir, write_csv, write_json
+from steelcli.inference import from_levels
+from steelcli.overlay import draw_overlays
+from steelcli.params.evaluate import EvaluateParams
+from steelcli.scores.scorer import SplitScorer
+from steelcli.timing import measure_speed
+from steelcli.trained import MODELS_DIR, STORE_DIR, load_trained
+
+THRESHOLD_PATH = Path("metrics/threshold.json")
+METRICS_DIR = Path("metrics")
+PREDICTIONS_DIR = Path("predictions/test")
+FIXED_THRESHOLD = 0.5
+IMAGE_COLUMNS = ("image", "defect_pixels", "tp", "fp", "fn", "iou", "dice")
+PR_COLUMNS = ("threshold", "precision", "recall")
+FROC_COLUMNS = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
+
+
+def evaluate(
+    params: EvaluateParams,
+    store_dir: Path = STORE_DIR,
+    models_dir: Path = MODELS_DIR,
+    threshold_path: Path = THRESHOLD_PATH,
+    metrics_dir: Path = METRICS_DIR,
+    predictions_dir: Path = PREDICTIONS_DIR,
+) -> dict[str, Any]:
+    """Write predictions, overlays, curves and ``metrics/test.json``; return the latter's content.
+
+    Raises:
+        UserError: a missing threshold, a missing or foreign checkpoint or store.
+    """
+    threshold = read_threshold(threshold_path)
+    trained = load_trained(models_dir, store_dir)
+    store = trained.store
+    scorer = SplitScorer(store.class_titles, (threshold, FIXED_THRESHOLD), params.min_overlap, params.min_area_px)
+    with staged_dir(predictions_dir) as partial_dir:
+        for position, levels in trained.iter_levels("test", params.batch_size):
+            image = store.records[position].image
+            path = partial_dir / PurePosixPath(image).with_suffix(".png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
+            scorer.update(image, from_levels(levels), store.class_masks(position))
+        rows = scorer.image_rows(threshold)
+        draw_overlays(partial_dir, store, rows, threshold, params.overlays)
+    metrics = summarise(scorer, threshold)
+    metrics |= measure_speed(trained, threshold, params.timing_images)
+    write_csv(metrics_dir / "test_images.csv", rows, IMAGE_COLUMNS)
+    write_csv(metrics_dir / "pr_curve.csv", scorer.pr_curve(), PR_COLUMNS)
+    write_csv(metrics_dir / "froc.csv", scorer.froc_rows(), FROC_COLUMNS)
+    write_json(metrics_dir / "test.json", metrics)
+    return metrics
+
+
+def read_threshold(path: Path) -> float:
+    """Return the threshold that ``tune-threshold`` froze.
+
+    Raises:
+        RunError: the file is missing or holds no number in (0, 1).
+    """
+    remedy = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
+    value = read_json(path, remedy).get("threshold")
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or not 0 < value < 1:
+        raise RunError("the file holds no threshold between 0 and 1", path, remedy)
+    return float(value)
+
+
+def summarise(scorer: SplitScorer, threshold: float) -> dict[str, Any]:
+    """Return every number of a scored split: ungrouped ones, ``optimal`` (the frozen threshold) and ``fixed`` (0.5)."""
+    return {
+        **scorer.summary(),
+        "threshold": threshold,
+        "optimal": scorer.group(threshold),
+        "fixed": scorer.group(FIXED_THRESHOLD),
+        "recall_class": scorer.recall_class(threshold),
+    }

@@ -1,0 +1,73 @@
+"""From the store through the network to probability maps at native size, in the 16-bit levels they are saved in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.data import DataLoader
+
+from steelcli.data import letterbox
+from steelcli.data.loader import ValidationSet
+from steelcli.data.store import Store
+from steelcli.model import to_probs
+from steelcli.runtime import autocast
+
+LEVELS = 65535
+"""Highest level of a saved probability: the PNG value divided by it is the probability."""
+
+
+def to_levels(probs: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Round probabilities float32 0..1 to the levels 0..65535 of a 16-bit PNG."""
+    return np.rint(probs * np.float32(LEVELS)).astype(np.uint16)
+
+
+def from_levels(levels: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return the probabilities, float32 0..1, that levels stand for."""
+    return levels.astype(np.float32) / np.float32(LEVELS)
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Run the block with the model in evaluation mode and without gradients; restore its mode afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def iter_logits(
+    model: nn.Module, store: Store, positions: Sequence[int], batch_size: int, device: torch.device, precision: str
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Yield the store positions of each batch and its logits, float32 [N, 1, H, W] on the device."""
+    loader = DataLoader(ValidationSet(store, positions), batch_size=batch_size)
+    for images, members in loader:
+        with autocast(precision, device):
+            logits = model(images.to(device, non_blocking=True))
+        yield members.tolist(), logits.float()
+
+
+def native_levels(logits: torch.Tensor, box: letterbox.Letterbox) -> NDArray[np.uint16]:
+    """Turn one image's logits [1, H, W] into its probability map at native size, in 16-bit levels [height, width].
+
+    Scores are taken from these levels, so that a saved map scores exactly as it did when it was made.
+    """
+    probs = to_probs(logits)[0].cpu().numpy()
+    return to_levels(letterbox.restore(probs, box))
+
+
+def iter_levels(
+    model: nn.Module, store: Store, positions: Sequence[int], batch_size: int, device: torch.device, precision: str
+) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+    """Yield (store position, probability map in levels [height, width]) for each image, in the order given."""
+    with eval_mode(model):
+        for members, logits in iter_logits(model, store, positions, batch_size, device, precision):
+            for position, image_logits in zip(members, logits, strict=True):
+                yield position, native_levels(image_logits, store.letterbox(position))

@@ -1,0 +1,52 @@
+"""Section ``data``: where the raw images are and how they are brought into the prepared store."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from steelcli.params.base import Float, Section
+
+Size = Annotated[int, Field(ge=32, le=8192)]
+
+
+class DataParams(Section):
+    root: str
+    """Folder of the raw data, relative to the repository root."""
+    format: Literal["auto", "supervisely", "kaggle", "masks"]
+    """Raw format; auto recognises it by the files found under root."""
+    classes: tuple[str, ...]
+    """Titles that count as defects; empty takes all."""
+    datasets: tuple[str, ...]
+    """Supervisely datasets to read; empty reads all."""
+    keep_splits: bool
+    """Whether Supervisely datasets called train, val or test keep their images."""
+    other_shapes: Literal["refuse", "skip"]
+    """What to do with Supervisely lines, points and other shapes that cover no area."""
+    mask_threshold: Annotated[int, Field(ge=1, le=255)] | None
+    """Grey values of a mask file from which on a pixel is defect; null refuses grey values."""
+    color: Literal["grey", "rgb"]
+    """Channels kept in the store: grey keeps one and copies it to the network's three."""
+    image_size: tuple[Size, Size]
+    """Width and height in pixels that the network sees, each a multiple of 32."""
+    val_fraction: Annotated[Float, Field(gt=0, lt=1)]
+    """Share of the images drawn for validation where the data brings none."""
+    test_fraction: Annotated[Float, Field(gt=0, lt=1)]
+    """Share of the images drawn for the test where the data brings none."""
+    split_seed: Annotated[int, Field(ge=0)]
+    """Seed of the split and of limit, nothing else."""
+    duplicates: Literal["drop", "refuse"]
+    """What to do when one picture stands in two splits of the data: drop keeps the test copy, then the val copy."""
+    limit: Annotated[int, Field(ge=2)] | None
+    """Images taken per split; null takes all."""
+
+    @model_validator(mode="after")
+    def _check(self) -> DataParams:
+        for side in self.image_size:
+            if side % 32:
+                low = max(32, side // 32 * 32)
+                raise ValueError(f"image_size {side} is no multiple of 32; the nearest are {low} and {low + 32}")
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError("val_fraction + test_fraction leave nothing to train on")
+        return self

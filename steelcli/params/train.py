@@ -1,0 +1,62 @@
+"""Section ``train``: optimiser, schedule, sampling and what is kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from steelcli.params.augment import AugmentParams, Probability
+from steelcli.params.base import Float, Section
+
+Positive = Annotated[Float, Field(gt=0)]
+Weight = Annotated[Float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class TrainParams(Section):
+    lr: Positive
+    """Learning rate at the start of each cosine period."""
+    min_lr: Weight
+    """Learning rate at the end of each cosine period."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """Seed of weights, sampling and augmentation."""
+    epochs: Count
+    """Passes over the training split at most."""
+    batch_size: Count
+    """Images per step, over all processes together."""
+    weight_decay: Weight
+    """Decoupled weight decay of AdamW."""
+    decay_norm_and_bias: bool
+    """Whether biases and normalisation parameters decay as well."""
+    max_grad_norm: Positive
+    """Largest L2 norm of the gradient; larger ones are scaled down to it, after unscaling under fp16."""
+    patience: Count
+    """Epochs without a better monitor before training stops."""
+    monitor: Literal["dice", "iou"]
+    """What early stopping watches: the validation mean at its best threshold."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
+    """Number format of the forward pass; auto takes bf16 where the hardware computes in it, else fp16 on CUDA, else fp32."""
+    channels_last: bool
+    """Whether weights and images lie in memory channel by channel of a pixel (NHWC)."""
+    deterministic: bool
+    """Whether to use deterministic kernels alone."""
+    balance: bool
+    """Whether each epoch draws as many images with a defect as without; false draws each image once."""
+    bce_weight: Weight
+    """Weight of binary cross-entropy in the loss."""
+    dice_weight: Weight
+    """Weight of the batch Dice loss in the loss."""
+    dice_smooth: Positive
+    """Constant, in pixels, added to numerator and denominator of the Dice loss."""
+    restart_epochs: Count
+    """Length of the first cosine period, epochs."""
+    restart_mult: Count
+    """Factor by which each next cosine period is longer."""
+    checkpoint_every_epochs: Annotated[int, Field(ge=0)]
+    """Epochs between checkpoints kept for good; 0 keeps none."""
+    workers: Annotated[int, Field(ge=0, le=64)]
+    """Processes that load and augment images; 0 does it in the training process. Results do not depend on it."""
+    trackers: tuple[Literal["wandb", "mlflow", "tensorboard", "dvclive"], ...]
+    """Experiment trackers that receive every epoch beside the csv."""
+    augment: AugmentParams

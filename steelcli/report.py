@@ -1,0 +1,268 @@
+"""Stage ``report``: the other stages' files → tables and ``reports/report.html``, one page with curves."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+
+from steelcli.charts import Chart, Line, draw
+from steelcli.errors import RunError
+from steelcli.files import read_json, staged_file
+from steelcli.params.report import ReportParams
+from steelcli.tables import (
+    Report,
+    Table,
+    build_data,
+    build_settings,
+    build_test,
+    build_threshold,
+    build_training,
+    flatten_settings,
+    format_number,
+)
+
+METRICS_DIR = Path("metrics")
+MODELS_DIR = Path("models")
+REPORTS_DIR = Path("reports")
+REMEDY = "run `dvc repro`"
+RUN_SETTINGS = (
+    "model.architecture",
+    "model.encoder_name",
+    "model.encoder_weights",
+    "run.image_width",
+    "run.image_height",
+    "train.lr",
+    "train.batch_size",
+    "train.epochs",
+    "train.patience",
+    "train.monitor",
+    "train.seed",
+    "run.precision",
+    "run.device",
+    "run.code",
+    "run.started",
+)
+IMAGE_COLUMNS = ("defect_pixels", "tp", "fp", "fn", "iou", "dice")
+WORST_IMAGES = 8
+Columns = dict[str, list[float]]
+"""A csv file by column; an empty cell is NaN."""
+
+
+class Section(NamedTuple):
+    """A part of the page."""
+
+    title: str
+    tables: list[Table]
+    charts: list[Chart]
+    folded: Table | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that the other stages wrote: json files as they are, csv files by column, settings under dotted names."""
+
+    data: dict[str, Any]
+    training: dict[str, Any]
+    threshold: dict[str, Any]
+    test: dict[str, Any]
+    settings: dict[str, str]
+    image_names: list[str]
+    images: Columns
+    epochs: Columns
+    thresholds: Columns
+    pr_curve: Columns
+    froc: Columns
+
+
+def report(
+    params: ReportParams,
+    metrics_dir: Path = METRICS_DIR,
+    models_dir: Path = MODELS_DIR,
+    reports_dir: Path = REPORTS_DIR,
+) -> Report:
+    """Write ``reports/report.html`` and return its tables.
+
+    Raises:
+        RunError: a file of another stage is missing or cannot be read.
+    """
+    results = _read_results(metrics_dir, models_dir)
+    sections = _arrange(results, params.decimals)
+    page = _page(params.title, sections, _headline(results.test, params.decimals))
+    path = reports_dir / "report.html"
+    with staged_file(path) as partial_path:
+        partial_path.write_text(page, encoding="utf-8", newline="\n")
+    return Report(tuple(table for section in sections for table in section.tables), path)
+
+
+def _read_results(metrics_dir: Path, models_dir: Path) -> Results:
+    args_path = models_dir / "args.json"
+    settings = flatten_settings(read_json(args_path, REMEDY))
+    if "train.seed" not in settings:
+        raise RunError("the file holds no train.seed", args_path, REMEDY)
+    images_path = metrics_dir / "test_images.csv"
+    curve_names = ("threshold", "dice", "dice_defect", "f1", "iou")
+    epoch_names = ("train_loss", "val_loss", "val_dice_opt", "val_iou_opt", "val_dice_fixed", "val_iou_fixed")
+    return Results(
+        data=read_json(metrics_dir / "data.json", REMEDY),
+        training=read_json(metrics_dir / "train.json", REMEDY),
+        threshold=read_json(metrics_dir / "threshold.json", REMEDY),
+        test=read_json(metrics_dir / "test.json", REMEDY),
+        settings=settings,
+        image_names=[row["image"] for row in _read_rows(images_path, ("image",))],
+        images=_read_columns(images_path, IMAGE_COLUMNS),
+        epochs=_read_columns(models_dir / f"metrics_seed{settings['train.seed']}.csv", ("epoch", *epoch_names)),
+        thresholds=_read_columns(metrics_dir / "threshold_curve.csv", curve_names),
+        pr_curve=_read_columns(metrics_dir / "pr_curve.csv", ("precision", "recall")),
+        froc=_read_columns(metrics_dir / "froc.csv", ("max_fp_per_image", "recall", "threshold", "fp_per_image")),
+    )
+
+
+def _read_rows(path: Path, names: Sequence[str]) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            rows, found = list(reader), reader.fieldnames or ()
+    except FileNotFoundError as error:
+        raise RunError("a stage's input is missing", path, REMEDY) from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError("a stage's input cannot be read", path, REMEDY) from error
+    if lacking := [name for name in names if name not in found]:
+        raise RunError(f"a stage's input lacks the column {lacking[0]}", path, REMEDY)
+    return rows
+
+
+def _read_columns(path: Path, names: Sequence[str]) -> Columns:
+    rows = _read_rows(path, names)
+    try:
+        return {name: [float(row[name] or "nan") for row in rows] for name in names}
+    except ValueError as error:
+        raise RunError(f"a stage's input holds no number where one belongs ({error})", path, REMEDY) from error
+
+
+def _arrange(results: Results, decimals: int) -> list[Section]:
+    """Put tables and charts in the order of the stages."""
+    split = results.data.get("test")
+    classes = [key.partition("images_class.")[2] for key in split if "images_class." in key] if split else []
+    pairs, whole, by_class, speed = build_test(results.test, decimals, classes)
+    everything = build_settings("Every setting and version", results.settings, results.settings)
+    run = build_settings("The run", results.settings, RUN_SETTINGS)
+    return [
+        Section("Settings", [run], [], folded=everything),
+        Section("Data", build_data(results.data, decimals), []),
+        Section("Training", [build_training(results.training, decimals)], _training_charts(results)),
+        Section("Threshold", [build_threshold(results.threshold, decimals)], [_threshold_chart(results)]),
+        Section("Test", [pairs, whole, by_class, _build_froc(results.froc, decimals)], _test_charts(results)),
+        Section("Images", [_build_worst(results, decimals)], []),
+        Section("Speed", [speed], []),
+    ]
+
+
+def _build_froc(froc: Columns, decimals: int) -> Table:
+    names = ("max_fp_per_image", "recall", "fp_per_image", "threshold")
+    rows = [
+        (f"{limit:g}", *(format_number(_known(value), decimals) for value in values))
+        for limit, *values in zip(*(froc[name] for name in names), strict=True)
+    ]
+    return Table(
+        "Share of defects found by false components allowed",
+        ("allowed per image", "recall", "false per image", "threshold"),
+        tuple(rows),
+        "The highest recall over thresholds 0.01 to 0.99; components are 8-connected, clean images count too.",
+    )
+
+
+def _build_worst(results: Results, decimals: int) -> Table:
+    """List the images with the lowest Dice, in the order of the file where it is equal."""
+    order = sorted(range(len(results.image_names)), key=lambda index: results.images["dice"][index])
+    rows = [
+        (
+            results.image_names[index],
+            *(format_number(int(results.images[name][index]), decimals) for name in IMAGE_COLUMNS[:4]),
+            *(format_number(results.images[name][index], decimals) for name in IMAGE_COLUMNS[4:]),
+        )
+        for index in order[:WORST_IMAGES]
+    ]
+    note = "Pixels: true defect, rightly predicted (tp), wrongly predicted (fp), missed (fn); at the learned threshold."
+    return Table("Test images with the lowest Dice", ("image", "defect pixels", *IMAGE_COLUMNS[1:]), tuple(rows), note)
+
+
+def _training_charts(results: Results) -> list[Chart]:
+    epochs = results.epochs
+    mark = ("best epoch", float(results.training.get("best_epoch", math.nan)))
+
+    def lines(*columns: tuple[str, str, int, str]) -> tuple[Line, ...]:
+        return tuple(Line(label, epochs["epoch"], epochs[name], color, look) for name, label, color, look in columns)
+
+    losses = lines(("train_loss", "training", 1, "-"), ("val_loss", "validation", 2, "-"))
+    scores = lines(
+        ("val_dice_opt", "Dice, best threshold", 1, "-"),
+        ("val_iou_opt", "IoU, best threshold", 2, "-"),
+        ("val_dice_fixed", "Dice at 0.5", 1, "--"),
+        ("val_iou_fixed", "IoU at 0.5", 2, "--"),
+    )
+    return [
+        Chart("Loss", "Mean over the epoch.", "epoch", "loss", losses, mark, "whole", y_is_share=False),
+        Chart("Validation scores", "Means over validation images.", "epoch", "score", scores, mark, "whole"),
+    ]
+
+
+def _threshold_chart(results: Results) -> Chart:
+    names = {"dice": "Dice", "dice_defect": "Dice of defect images", "f1": "F1 of all pixels", "iou": "IoU"}
+    x = results.thresholds["threshold"]
+    lines = [Line(label, x, results.thresholds[name], color) for color, (name, label) in enumerate(names.items(), 1)]
+    mark = ("learned threshold", float(results.threshold.get("threshold", math.nan)))
+    note = "Scores of the validation split at every threshold."
+    return Chart("Scores by threshold", note, "threshold (probability)", "score", tuple(lines), mark)
+
+
+def _test_charts(results: Results) -> list[Chart]:
+    curve, froc = results.pr_curve, results.froc
+    lines = [Line("all thresholds", curve["recall"], curve["precision"], 1)]
+    for group, label, color, look in (("optimal", "learned threshold", 2, "o"), ("fixed", "threshold 0.5", 3, "s")):
+        values = results.test.get(group, {})
+        if "precision" in values and "recall" in values:
+            lines.append(Line(label, [values["recall"]], [values["precision"]], color, look))
+    found = Line("defects found", froc["max_fp_per_image"], froc["recall"], 1)
+    return [
+        Chart("Precision and recall", "All pixels of the test split.", "recall", "precision", tuple(lines), steps=True),
+        Chart(
+            "FROC",
+            "Share of the test split's defects found by the false components allowed.",
+            "false components per image, at most",
+            "recall",
+            (found,),
+            x_scale="doubling",
+        ),
+    ]
+
+
+def _headline(test: Mapping[str, Any], decimals: int) -> Iterable[tuple[str, str]]:
+    """Yield label and value of the few numbers to read first."""
+    optimal = test.get("optimal", {})
+    yield "Dice", format_number(optimal.get("dice"), decimals)
+    yield "Dice of defect images", format_number(optimal.get("dice_defect"), decimals)
+    yield "average precision", format_number(test.get("auprc"), decimals)
+    yield "defects found at 1 false component per image", format_number(test.get("recall_at_1_fp"), decimals)
+    yield "clean images with a false alarm", format_number(optimal.get("clean_false_alarm"), decimals)
+
+
+def _page(title: str, sections: Sequence[Section], headline: Iterable[tuple[str, str]]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("steelcli"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html").render(title=title, sections=sections, headline=headline, draw=draw)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,1 @@
+"""Counts first, formulas after: everything that turns probabilities and truth into numbers."""

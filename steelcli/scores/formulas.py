@@ -1,0 +1,47 @@
+"""Pure formulas over tp, fp and fn; the caller states what an empty image scores, and 0 / 0 is left out, never NaN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def dice(tp: Ints, fp: Ints, fn: Ints, *, empty: float) -> Floats:
+    """Return 2 tp / (2 tp + fp + fn), float64, for count arrays that broadcast; ``empty`` where all three are 0."""
+    return _divide(2 * tp, 2 * tp + fp + fn, empty)
+
+
+def iou(tp: Ints, fp: Ints, fn: Ints, *, empty: float) -> Floats:
+    """Return tp / (tp + fp + fn), float64, for count arrays that broadcast; ``empty`` where all three are 0."""
+    return _divide(tp, tp + fp + fn, empty)
+
+
+def pooled(tp: int, fp: int, fn: int) -> dict[str, float]:
+    """Return ``iou_pooled, precision, recall, f1`` of counts summed over a split, without those that are 0 / 0."""
+    return {
+        **share("iou_pooled", tp, tp + fp + fn),
+        **share("precision", tp, tp + fp),
+        **share("recall", tp, tp + fn),
+        **share("f1", 2 * tp, 2 * tp + fp + fn),
+    }
+
+
+def share(key: str, part: int, whole: int) -> dict[str, float]:
+    """Return ``{key: part / whole}``, or nothing where ``whole`` is 0."""
+    return {key: part / whole} if whole else {}
+
+
+def mean(key: str, values: Iterable[float]) -> dict[str, float]:
+    """Return ``{key: mean}``, exactly rounded and so the same in any order, or nothing for no values."""
+    kept = list(values)
+    return {key: math.fsum(kept) / len(kept)} if kept else {}
+
+
+def _divide(part: Ints, whole: Ints, empty: float) -> Floats:
+    return np.where(whole == 0, empty, part / np.maximum(whole, 1))

@@ -1,0 +1,226 @@
+"""Score a split image by image, at native resolution, in bounded memory; the one door from probabilities to numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelcli.scores import curves, formulas
+from steelcli.scores.counts import Counts, apply_threshold, count, has_component
+from steelcli.scores.froc import Froc, image_froc
+from steelcli.scores.histogram import PixelHistogram
+
+PROB_THRESHOLDS = (0.5, 0.75, 0.9)
+"""The probability thresholds of ``iou_prob_50, _75, _90``; always counted."""
+HITS = (0.5, 0.75, 0.9)
+"""The IoU from which on an image counts for ``iou_50, _75, _90``."""
+
+ImageRow = dict[str, str | int | float]
+"""One row of ``metrics/*_images.csv``: ``image, defect_pixels, tp, fp, fn, iou, dice``."""
+
+
+class ThresholdCounts:
+    """What is counted at one exact threshold.
+
+    Attributes:
+        images: tp, fp, fn of each image, in order.
+        class_hits: int64 [C], predicted pixels of each class's truth.
+        false_alarms: clean images with a predicted component.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.images: list[Counts] = []
+        self.class_hits = np.zeros(classes, np.int64)
+        self.false_alarms = 0
+
+    def merge(self, other: ThresholdCounts) -> None:
+        """Append the images of ``other``."""
+        self.images += other.images
+        self.class_hits += other.class_hits
+        self.false_alarms += other.false_alarms
+
+
+class SplitScorer:
+    """Counts of a split, mergeable; the methods after `merge` are pure functions of them.
+
+    Args:
+        class_titles: titles of the C classes, in the order of the mask channels.
+        thresholds: probabilities to count at exactly, besides PROB_THRESHOLDS.
+        min_overlap: share of a component's pixels that makes it found or true, in (0, 1].
+        min_area_px: predicted components of fewer pixels are ignored.
+        froc: whether to count components too; it doubles the time.
+    """
+
+    def __init__(
+        self,
+        class_titles: Sequence[str],
+        thresholds: Sequence[float],
+        min_overlap: float,
+        min_area_px: int,
+        froc: bool = True,
+    ) -> None:
+        self.class_titles = tuple(class_titles)
+        self.min_overlap, self.min_area_px = min_overlap, min_area_px
+        if len(set(self.class_titles)) < len(self.class_titles):
+            raise ValueError(f"class titles repeat: {self.class_titles}")
+        if not 0 < min_overlap <= 1 or min_area_px < 0:
+            raise ValueError(f"min_overlap {min_overlap} or min_area_px {min_area_px} out of range")
+        keys = sorted({np.float32(threshold) for threshold in (*thresholds, *PROB_THRESHOLDS)})
+        self._exact = {key: ThresholdCounts(len(self.class_titles)) for key in keys}
+        self._histogram = PixelHistogram()
+        self._grid = curves.GridScores()
+        self._froc = Froc() if froc else None
+        self._defect_pixels: dict[str, int] = {}
+        self._class_pixels = np.zeros(len(self.class_titles), np.int64)
+
+    def update(self, image: str, probs: NDArray[np.float32], class_masks: NDArray[np.bool_]) -> None:
+        """Count one image.
+
+        Args:
+            image: its name, unique in the split.
+            probs: float32 [H, W], finite, in [0, 1].
+            class_masks: bool [C, H, W]; truth is their union.
+
+        Raises:
+            ValueError: the arrays are not that, or the image was counted before.
+        """
+        self._check(image, probs, class_masks)
+        truth: NDArray[np.bool_] = np.logical_or.reduce(class_masks, axis=0)
+        defect_pixels = int(np.count_nonzero(truth))
+        class_pixels = [int(np.count_nonzero(mask)) for mask in class_masks]
+        self._defect_pixels[image] = defect_pixels
+        self._class_pixels += np.array(class_pixels, np.int64)
+        for threshold, counts in self._exact.items():
+            preds = apply_threshold(probs, float(threshold))
+            counts.images.append(count(preds, truth))
+            counts.false_alarms += not defect_pixels and has_component(preds, self.min_area_px)
+            for channel, pixels in enumerate(class_pixels):
+                if pixels:
+                    counts.class_hits[channel] += np.count_nonzero(preds & class_masks[channel])
+        histogram = PixelHistogram.of_image(probs, truth)
+        self._grid.add(*histogram.grid_counts(), defect_pixels)
+        self._histogram.merge(histogram)
+        if self._froc:
+            self._froc.add(image_froc(probs, truth, self.min_overlap, self.min_area_px))
+
+    def _check(self, image: str, probs: NDArray[np.float32], class_masks: NDArray[np.bool_]) -> None:
+        if image in self._defect_pixels:
+            raise ValueError(f"{image} was counted before")
+        if probs.dtype != np.float32 or probs.ndim != 2 or not probs.size:
+            raise ValueError(f"{image}: probs must be float32 [H, W], not {probs.dtype} {probs.shape}")
+        if class_masks.dtype != np.bool_ or class_masks.shape != (len(self.class_titles), *probs.shape):
+            found = f"{class_masks.dtype} {class_masks.shape}"
+            raise ValueError(f"{image}: class_masks must be bool [C, H, W] beside probs {probs.shape}, not {found}")
+        if not (probs.min() >= 0 and probs.max() <= 1):  # false for NaN as well
+            raise ValueError(f"{image}: probs must be finite and in [0, 1]")
+
+    def merge(self, other: SplitScorer) -> None:
+        """Append the images of ``other``, which must be set up alike.
+
+        Raises:
+            ValueError: other settings, or an image that both have counted.
+        """
+        if self._settings() != other._settings():
+            raise ValueError(f"scorers differ: {self._settings()} and {other._settings()}")
+        if shared := self._defect_pixels.keys() & other._defect_pixels.keys():
+            raise ValueError(f"counted twice: {sorted(shared)[:3]}")
+        self._defect_pixels |= other._defect_pixels
+        self._class_pixels += other._class_pixels
+        for threshold, counts in self._exact.items():
+            counts.merge(other._exact[threshold])
+        self._histogram.merge(other._histogram)
+        self._grid.merge(other._grid)
+        if self._froc and other._froc:
+            self._froc.merge(other._froc)
+
+    def _settings(self) -> tuple[object, ...]:
+        return self.class_titles, tuple(self._exact), self.min_overlap, self.min_area_px, self._froc is not None
+
+    def group(self, threshold: float) -> dict[str, float]:
+        """Return the numbers at one of the exact thresholds, without those that have nothing to divide by.
+
+        ``iou, dice, iou_defect, dice_defect, iou_pooled, precision, recall, f1, iou_50, iou_75, iou_90`` and
+        ``clean_false_alarm``.
+        """
+        tp, fp, fn = self._counts(threshold)
+        dice, iou = formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)
+        defect = tp + fn > 0
+        defect_images = int(np.count_nonzero(defect))
+        group = {
+            **formulas.mean("iou", iou.tolist()),
+            **formulas.mean("dice", dice.tolist()),
+            **formulas.mean("iou_defect", iou[defect].tolist()),
+            **formulas.mean("dice_defect", dice[defect].tolist()),
+            **formulas.pooled(int(tp.sum()), int(fp.sum()), int(fn.sum())),
+        }
+        for hit in HITS:
+            hits = int(np.count_nonzero(iou[defect] >= hit))
+            group |= formulas.share(f"iou_{100 * hit:.0f}", hits, defect_images)
+        false_alarms = self._at(threshold).false_alarms
+        return group | formulas.share("clean_false_alarm", false_alarms, len(tp) - defect_images)
+
+    def summary(self) -> dict[str, float]:
+        """Return ``images, defect_images, auprc, auprc_low, auprc_high, recall_at_1_fp, iou_prob_50, _75, _90``.
+
+        What has nothing to divide by is left out; so is ``recall_at_1_fp`` where components were not counted.
+        """
+        defects = sum(pixels > 0 for pixels in self._defect_pixels.values())
+        summary: dict[str, float] = {"images": len(self._defect_pixels), "defect_images": defects}
+        if precision := curves.average_precision(self._histogram):
+            summary |= {"auprc": precision.value, "auprc_low": precision.low, "auprc_high": precision.high}
+        recall = self._froc.recall_at(1.0) if self._froc else None
+        if recall is not None:
+            summary["recall_at_1_fp"] = recall
+        for threshold in PROB_THRESHOLDS:
+            group = self.group(threshold)
+            if "iou_defect" in group:
+                summary[f"iou_prob_{100 * threshold:.0f}"] = group["iou_defect"]
+        return summary
+
+    def recall_class(self, threshold: float) -> dict[str, float]:
+        """Return the pixel recall by class title at an exact threshold, without the classes that have no pixel."""
+        recalls: dict[str, float] = {}
+        hits = self._at(threshold).class_hits.tolist()
+        for title, part, whole in zip(self.class_titles, hits, self._class_pixels.tolist(), strict=True):
+            recalls |= formulas.share(title, part, whole)
+        return recalls
+
+    def image_rows(self, threshold: float) -> list[ImageRow]:
+        """Return ``image, defect_pixels, tp, fp, fn, iou, dice`` by image at an exact threshold, in update order."""
+        tp, fp, fn = self._counts(threshold)
+        dice, iou = formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)
+        columns = zip(self._defect_pixels.items(), tp, fp, fn, iou, dice, strict=True)
+        return [
+            {
+                "image": image,
+                "defect_pixels": pixels,
+                "tp": int(image_tp),
+                "fp": int(image_fp),
+                "fn": int(image_fn),
+                "iou": float(image_iou),
+                "dice": float(image_dice),
+            }
+            for (image, pixels), image_tp, image_fp, image_fn, image_iou, image_dice in columns
+        ]
+
+    def threshold_curve(self) -> list[curves.Row]:
+        """Return the rows of `curves.threshold_curve`."""
+        return curves.threshold_curve(self._histogram, self._grid)
+
+    def pr_curve(self) -> list[curves.Row]:
+        """Return the rows of `curves.pr_curve`."""
+        return curves.pr_curve(self._histogram)
+
+    def froc_rows(self) -> list[dict[str, float]]:
+        """Return the rows of `Froc.rows`, none where components were not counted."""
+        return self._froc.rows() if self._froc else []
+
+    def _at(self, threshold: float) -> ThresholdCounts:
+        return self._exact[np.float32(threshold)]
+
+    def _counts(self, threshold: float) -> tuple[formulas.Ints, formulas.Ints, formulas.Ints]:
+        """Return tp, fp, fn, int64 [images] each."""
+        table = np.array(self._at(threshold).images, np.int64).reshape(-1, 3)
+        return table[:, 0], table[:, 1], table[:, 2]

@@ -1,0 +1,280 @@
+"""Metrics as tables of formatted text, and those tables in the terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table as RichTable
+from rich.text import Text
+
+DECIMALS = 4
+"""Digits after the point where no parameter says otherwise: in the terminal, after a single stage."""
+ABSENT = "–"
+"""What stands for a metric that has no value."""
+MEANING = "meaning"
+"""The heading of a column of prose; such columns and each table's first are flush left, the others flush right."""
+
+DATA_MEANINGS = {
+    "images_found": "images in the raw data",
+    "duplicates_dropped": "left out: the same picture stands in another split",
+    "duplicates_within_a_split": "kept: the same picture again in its own split",
+}
+TRAINING_MEANINGS = {
+    "epochs": "epochs trained",
+    "best_epoch": "epoch of the checkpoint that is tested",
+    "best_dice": "best validation Dice, mean over images, at its best threshold",
+    "best_iou": "best validation IoU, mean over images, at its best threshold",
+    "train_loss": "training loss in the best epoch",
+    "val_loss": "validation loss in the best epoch",
+    "parameters": "trainable numbers in the network",
+    "seconds_per_epoch": "seconds, training and validation, median",
+    "train_images_per_second": "images per second in training, median",
+}
+OBJECTIVE_MEANINGS = {
+    "dice": "mean Dice over images",
+    "dice_defect": "mean Dice over images with a defect",
+    "f1": "Dice of all pixels together",
+}
+TEST_MEANINGS = {
+    "images": "images in the test split",
+    "defect_images": "of them with a defect",
+    "threshold": "probability from which a pixel counts as defect; learned on validation images",
+    "auprc": "average precision over all pixels",
+    "recall_at_1_fp": "highest share of defects found with at most 1 false component per image",
+    "iou_prob_50": "mean IoU over images with a defect at probability 0.50",
+    "iou_prob_75": "the same at probability 0.75",
+    "iou_prob_90": "the same at probability 0.90",
+}
+GROUP_MEANINGS = {
+    "iou": "mean IoU over images; rightly empty counts 1, wrongly 0",
+    "dice": "mean Dice over images; rightly empty counts 1, wrongly 0",
+    "iou_defect": "mean IoU over images with a defect",
+    "dice_defect": "mean Dice over images with a defect",
+    "iou_pooled": "IoU of all pixels together",
+    "precision": "share of predicted pixels that are defect",
+    "recall": "share of defect pixels that are predicted",
+    "f1": "Dice of all pixels together",
+    "iou_50": "share of defect images with IoU of at least 0.50",
+    "iou_75": "share of defect images with IoU of at least 0.75",
+    "iou_90": "share of defect images with IoU of at least 0.90",
+    "clean_false_alarm": "share of clean images with a predicted component; low is good",
+}
+SPEED_MEANINGS = {
+    "ms_per_image": "milliseconds for the network alone",
+    "ms_per_image_end_to_end": "milliseconds from the image file to the mask at native size",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table of formatted text.
+
+    Attributes:
+        columns: headings.
+        rows: one text per column each.
+        note: a sentence below the table, or empty.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+    @property
+    def is_left(self) -> tuple[bool, ...]:
+        """For each column, whether it is flush left."""
+        return tuple(index == 0 or column == MEANING for index, column in enumerate(self.columns))
+
+
+@dataclass(frozen=True)
+class Report:
+    """The tables of a whole run and the page that shows them with the curves."""
+
+    tables: tuple[Table, ...]
+    path: Path
+
+
+def format_number(value: Any, decimals: int) -> str:
+    """Format a metric: counts with separators, fractions with ``decimals`` digits (from 10 on, two at most)."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value and abs(value) < 0.5 * 10**-decimals:
+        return f"{value:.1e}"
+    return f"{value:,.{decimals if abs(value) < 10 else min(decimals, 2)}f}"
+
+
+def flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return nested settings as text under dotted names; lists, null and booleans as they stand in YAML."""
+    flat: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= flatten_settings(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return flat
+
+
+def build_settings(title: str, settings: Mapping[str, str], names: Iterable[str]) -> Table:
+    """List the named settings among those `flatten_settings` returned."""
+    return Table(title, ("setting", "value"), tuple((name, settings.get(name) or ABSENT) for name in names))
+
+
+def build_data(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> list[Table]:
+    """Return the counts of images and pixels in ``metrics/data.json``, per split and for the raw data."""
+    splits = {name: group for name, group in metrics.items() if isinstance(group, Mapping)}
+    keys = list(dict.fromkeys(key for group in splits.values() for key in group))
+    rows = []
+    for key in keys:
+        kind, _, title = key.partition("_class.")
+        label = {"images": f"images with {title}", "pixel_share": f"pixels of {title}, %"}.get(kind, key)
+        values = [group.get(key) for group in splits.values()]
+        if kind == "pixel_share":
+            values = [None if value is None else 100.0 * value for value in values]
+        rows.append((label if title else key.replace("_", " "), *(format_number(value, decimals) for value in values)))
+    raw = {name: value for name, value in metrics.items() if name not in splits}
+    return [
+        Table("Images and pixels by split", ("", *splits), tuple(rows)),
+        Table("Raw data", ("metric", "value", MEANING), _explained(raw, DATA_MEANINGS, decimals)),
+    ]
+
+
+def build_training(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Table:
+    """Return ``metrics/train.json``."""
+    return Table("Training", ("metric", "value", MEANING), _explained(metrics, TRAINING_MEANINGS, decimals))
+
+
+def build_threshold(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Table:
+    """Return ``metrics/threshold.json``: the best threshold and score of every objective."""
+    objectives = [
+        *OBJECTIVE_MEANINGS,
+        *(key.removesuffix("_threshold") for key in metrics if key.endswith("_threshold")),
+    ]
+    rows = []
+    for name in dict.fromkeys(objectives):
+        values = (metrics.get(f"{name}_threshold"), metrics.get(f"{name}_score"))
+        rows.append((name, *(format_number(value, decimals) for value in values), OBJECTIVE_MEANINGS.get(name, "")))
+    threshold = format_number(metrics.get("threshold"), decimals)
+    title = f"Threshold {threshold}, learned on the validation split"
+    return Table(title, ("objective", "threshold", "score", MEANING), tuple(rows))
+
+
+def build_test(
+    metrics: Mapping[str, Any], decimals: int = DECIMALS, class_titles: Sequence[str] | None = None
+) -> list[Table]:
+    """Return ``metrics/test.json`` as four tables: both thresholds, ungrouped numbers, recall by class, speed.
+
+    Args:
+        metrics: the content of the file.
+        decimals: digits after the point.
+        class_titles: the classes to list, those without a pixel in the split too; None lists those that have a recall.
+    """
+    fixed, optimal, recalls = (_group(metrics, name) for name in ("fixed", "optimal", "recall_class"))
+    threshold = format_number(metrics.get("threshold"), decimals)
+    keys = dict.fromkeys([*GROUP_MEANINGS, *fixed, *optimal])
+    pairs = tuple(
+        (
+            key,
+            format_number(fixed.get(key), decimals),
+            format_number(optimal.get(key), decimals),
+            GROUP_MEANINGS.get(key, ""),
+        )
+        for key in keys
+    )
+    whole = {
+        key: value
+        for key, value in metrics.items()
+        if not isinstance(value, Mapping) and key not in {*SPEED_MEANINGS, "auprc_low", "auprc_high"}
+    }
+    meanings = TEST_MEANINGS | {"auprc": TEST_MEANINGS["auprc"] + _bracket(metrics, decimals)}
+    titles = dict.fromkeys([*(class_titles or ()), *recalls])
+    classes = tuple((title, format_number(recalls.get(title), decimals)) for title in titles)
+    speed = {key: metrics.get(key) for key in SPEED_MEANINGS}
+    return [
+        Table(
+            f"Test split at threshold 0.5 and at the learned {threshold}", ("metric", "0.5", threshold, MEANING), pairs
+        ),
+        Table("Test split as a whole", ("metric", "value", MEANING), _explained(whole, meanings, decimals)),
+        Table(f"Pixel recall by class at {threshold}", ("class", "recall"), classes),
+        Table(
+            "Speed, one image at a time",
+            ("metric", "value", MEANING),
+            _explained(speed, SPEED_MEANINGS, decimals),
+            "Medians over test images, warm, on the device that evaluated.",
+        ),
+    ]
+
+
+def show_data(metrics: Mapping[str, Any]) -> None:
+    """Print ``metrics/data.json``."""
+    _show(build_data(metrics))
+
+
+def show_training(metrics: Mapping[str, Any]) -> None:
+    """Print ``metrics/train.json``."""
+    _show([build_training(metrics)])
+
+
+def show_threshold(metrics: Mapping[str, Any]) -> None:
+    """Print ``metrics/threshold.json``."""
+    _show([build_threshold(metrics)])
+
+
+def show_test(metrics: Mapping[str, Any]) -> None:
+    """Print ``metrics/test.json``."""
+    _show(build_test(metrics))
+
+
+def show_report(report: Report) -> None:
+    """Print every table and where the page lies."""
+    _show(report.tables)
+    Console().print(Text(f"With curves: {report.path}"), soft_wrap=True)
+
+
+def _show(tables: Iterable[Table]) -> None:
+    """Print tables; prose wraps at the width of the terminal, numbers and names never break, if need be beyond it."""
+    console = Console()
+    for table in tables:
+        view = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for column, is_left in zip(table.columns, table.is_left, strict=True):
+            view.add_column(Text(column), justify="left" if is_left else "right", overflow="fold")
+        for row in table.rows:
+            view.add_row(*map(Text, row))
+        needed = Measurement.get(console, console.options.update(width=10_000), view).minimum
+        console.print(Text(table.title, style="bold"), soft_wrap=True)
+        console.print(view, width=max(console.width, needed), crop=False)
+        if table.note:
+            console.print(Text(table.note, style="dim"), soft_wrap=True)
+        console.print()
+
+
+def _explained(values: Mapping[str, Any], meanings: Mapping[str, str], decimals: int) -> tuple[tuple[str, ...], ...]:
+    """Return rows name, value, meaning: the known metrics in the order of their meanings, then the unknown ones."""
+    names = dict.fromkeys([*meanings, *values])
+    return tuple((name, format_number(values.get(name), decimals), meanings.get(name, "")) for name in names)
+
+
+def _group(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    group = metrics.get(name)
+    return group if isinstance(group, Mapping) else {}
+
+
+def _bracket(metrics: Mapping[str, Any], decimals: int) -> str:
+    """Put the certified bounds of AUPRC in words, rounded outwards so that they stay bounds."""
+    low, high = metrics.get("auprc_low"), metrics.get("auprc_high")
+    if low is None or high is None:
+        return ""
+    digits = decimals + 2
+    low, high = math.floor(low * 10**digits) / 10**digits, math.ceil(high * 10**digits) / 10**digits
+    return f"; certainly from {low:.{digits}f} to {high:.{digits}f}"

@@ -1,0 +1,51 @@
+"""Stage ``tune-threshold``: learn the probability threshold on the validation split, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from steelcli.files import write_csv, write_json
+from steelcli.inference import from_levels
+from steelcli.params.threshold import ThresholdParams
+from steelcli.progress import say
+from steelcli.scores.curves import choose_threshold
+from steelcli.scores.scorer import SplitScorer
+from steelcli.trained import MODELS_DIR, STORE_DIR, load_trained
+
+METRICS_PATH = Path("metrics/threshold.json")
+CURVE_PATH = Path("metrics/threshold_curve.csv")
+CURVE_COLUMNS = ("threshold", "dice", "dice_defect", "f1", "iou", "iou_defect", "precision", "recall")
+BATCH_SIZE = 8  # images per forward pass; the result does not depend on it beyond rounding
+
+
+def tune_threshold(
+    params: ThresholdParams,
+    store_dir: Path = STORE_DIR,
+    models_dir: Path = MODELS_DIR,
+    metrics_path: Path = METRICS_PATH,
+    curve_path: Path = CURVE_PATH,
+) -> dict[str, Any]:
+    """Score every threshold of the grid on the validation split in one pass; return ``metrics/threshold.json``.
+
+    Raises:
+        UserError: a missing or foreign checkpoint or store.
+    """
+    trained = load_trained(models_dir, store_dir)
+    store = trained.store
+    scorer = SplitScorer(store.class_titles, (), 1.0, 0, froc=False)
+    for position, levels in trained.iter_levels("val", BATCH_SIZE):
+        scorer.update(store.records[position].image, from_levels(levels), store.class_masks(position))
+    curve = scorer.threshold_curve()
+    chosen = choose_threshold(curve, params.objective)
+    if chosen.is_flat:
+        say(f"warning: {params.objective} hardly depends on the threshold; {chosen.threshold:g} is one of many")
+    if chosen.at_edge:
+        say(f"warning: the best {params.objective} lies at the edge of the grid, at {chosen.threshold:g}")
+    metrics: dict[str, Any] = {"threshold": chosen.threshold}
+    for name in ("dice", "dice_defect", "f1"):
+        best = choose_threshold(curve, name)
+        metrics |= {f"{name}_threshold": best.threshold, f"{name}_score": best.score}
+    write_csv(curve_path, curve, CURVE_COLUMNS)
+    write_json(metrics_path, metrics)
+    return metrics

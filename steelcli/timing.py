@@ -1,0 +1,67 @@
+"""How fast the model is, measured on test images: warm, batch of one, device synchronised, medians."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+
+from steelcli.data import letterbox
+from steelcli.data.images import read_image_bytes
+from steelcli.data.loader import to_channels_first
+from steelcli.inference import eval_mode, from_levels, native_levels
+from steelcli.runtime import autocast
+from steelcli.scores.counts import apply_threshold
+from steelcli.trained import Trained
+
+WARM_UP = 3
+T = TypeVar("T")
+
+
+def measure_speed(trained: Trained, threshold: float, images: int) -> dict[str, float]:
+    """Return ``ms_per_image`` and ``ms_per_image_end_to_end``.
+
+    The first is the forward pass alone, the image already on the device. The second goes from the raw file's bytes, as
+    read from disk, to the defect mask at native size: decode, letterbox, forward pass, resize, threshold.
+    """
+    store, device = trained.store, trained.device
+    positions = store.positions("test")[:images]
+    color = "rgb" if store.images.ndim == 4 else "grey"
+
+    def forward(batch: torch.Tensor) -> torch.Tensor:
+        with autocast(trained.precision, device):
+            logits: torch.Tensor = trained.model(batch)
+        return logits
+
+    def end_to_end(position: int) -> None:
+        box = store.letterbox(position)
+        image = read_image_bytes(store.original(position), color, store.records[position].image)
+        batch = to_channels_first(letterbox.apply_to_image(image, box))[None].to(device)
+        apply_threshold(from_levels(native_levels(forward(batch)[0], box)), threshold)
+
+    batches = [to_channels_first(store.images[position].copy())[None].to(device) for position in positions]
+    with eval_mode(trained.model):
+        return {
+            "ms_per_image": _median_ms(forward, batches, device),
+            "ms_per_image_end_to_end": _median_ms(end_to_end, positions, device),
+        }
+
+
+def _median_ms(run: Callable[[T], object], items: Sequence[T], device: torch.device) -> float:
+    """Time ``run`` on each item after a warm-up; milliseconds."""
+    milliseconds = []
+    for item in [*items[:1]] * WARM_UP + [*items]:
+        _synchronise(device)
+        started = time.perf_counter()
+        run(item)
+        _synchronise(device)
+        milliseconds.append(1000 * (time.perf_counter() - started))
+    return statistics.median(milliseconds[WARM_UP:])
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,61 @@
+"""The trained model as tuning and testing meet it: the best checkpoint, on the device, checked against the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from steelcli.checkpoint import Checkpoint, find_best, load_checkpoint, restore_model
+from steelcli.data.source import Split
+from steelcli.data.store import Store
+from steelcli.errors import ModelError
+from steelcli.files import read_json
+from steelcli.inference import iter_levels
+from steelcli.model import SegmentationModel
+from steelcli.progress import track
+from steelcli.runtime import inference_precision, pick_device, seed_everything
+
+STORE_DIR = Path("data/prepared")
+MODELS_DIR = Path("models")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model ready to run, and what it was made from."""
+
+    model: SegmentationModel
+    checkpoint: Checkpoint
+    store: Store
+    device: torch.device
+    precision: str
+
+    def iter_levels(self, split: Split, batch_size: int) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+        """Yield (store position, probability map in 16-bit levels [height, width]) over a split, with a bar."""
+        positions = self.store.positions(split)
+        levels = iter_levels(self.model, self.store, positions, batch_size, self.device, self.precision)
+        return track(levels, split, len(positions))
+
+
+def load_trained(models_dir: Path, store_dir: Path) -> Trained:
+    """Load the checkpoint that is best by the run's monitor, for the store it was trained on.
+
+    Raises:
+        UserError: a missing or broken checkpoint or store, or a checkpoint trained on other data.
+    """
+    store = Store(store_dir)
+    settings: dict[str, Any] = read_json(models_dir / "args.json", "run `dvc repro train` or `steelcli train`")
+    path = find_best(models_dir, str(settings["train"]["monitor"]))
+    checkpoint = load_checkpoint(path)
+    if checkpoint.store != store.fingerprint:
+        raise ModelError("the checkpoint was trained on other data than the store's", path, "run `dvc repro train`")
+    device = pick_device()
+    train = checkpoint.params["train"]
+    seed_everything(int(train["seed"]), bool(train["deterministic"]))
+    model = restore_model(checkpoint, path).to(device)
+    return Trained(model, checkpoint, store, device, inference_precision(checkpoint.precision, device))

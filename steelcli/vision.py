@@ -1,0 +1,38 @@
+"""Import segmentation_models_pytorch where torch is a CPU build and torchvision the CUDA build from PyPI.
+
+That pair makes ``import torchvision`` fail with ``operator torchvision::nms does not exist``, because the compiled
+operators cannot be loaded while the Python side registers their fake kernels. Nothing here uses the operators, so
+declaring their schemas is enough. With a matching pair the import succeeds at once and nothing is declared.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import torch
+
+_DECLARED: list[torch.library.Library] = []  # a library's schemas live as long as the object does
+
+
+def import_smp() -> ModuleType:
+    """Return the module segmentation_models_pytorch, mending torchvision's import first if it needs it."""
+    try:
+        import torchvision  # noqa: F401  (smp imports it; here only to see whether it can)
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        _declare_operators()
+    import segmentation_models_pytorch
+
+    module: ModuleType = segmentation_models_pytorch
+    return module
+
+
+def _declare_operators() -> None:
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _DECLARED.append(library)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]

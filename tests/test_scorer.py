@@ -1,0 +1,204 @@
+"""The scorer as a whole: by hand, merged halves against the whole, and every empty case."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from steelcli.scores.scorer import SplitScorer
+
+GROUP = "iou dice iou_defect dice_defect iou_pooled precision recall f1 iou_50 iou_75 iou_90 clean_false_alarm".split()
+SUMMARY = "images defect_images auprc auprc_low auprc_high recall_at_1_fp iou_prob_50 iou_prob_75 iou_prob_90".split()
+DEFECT = {"iou_defect", "dice_defect", "iou_50", "iou_75", "iou_90"}
+
+
+def new_scorer(**changes):
+    settings = {"class_titles": ["scratch", "patch"], "thresholds": [0.3, 0.5], "min_overlap": 0.1, "min_area_px": 0}
+    return SplitScorer(**(settings | changes))
+
+
+def draw_images(number, seed=0):
+    """Yield images of odd sizes; some clean, some all defect, some predicted empty."""
+    rng = np.random.default_rng(seed)
+    for index in range(number):
+        shape = tuple(rng.integers(1, 30, 2))
+        masks = rng.random((2, *shape)) < rng.choice([0, 0.2, 1], p=[0.3, 0.6, 0.1])
+        probs = rng.random(shape) * rng.choice([0, 0.2, 1]) * 0.7 + 0.3 * masks.any(axis=0)
+        yield f"image{index}", probs.astype(np.float32), masks
+
+
+def score(images, **changes):
+    scorer = new_scorer(**changes)
+    for image in images:
+        scorer.update(*image)
+    return scorer
+
+
+def outputs(scorer):
+    at = [0.3, 0.5, 0.75, 0.9]
+    return (
+        scorer.summary(),
+        scorer.threshold_curve(),
+        scorer.pr_curve(),
+        scorer.froc_rows(),
+        *(method(threshold) for threshold in at for method in (scorer.group, scorer.recall_class, scorer.image_rows)),
+    )
+
+
+def iter_numbers(value):
+    if isinstance(value, dict):
+        value = value.values()
+    if isinstance(value, (int, float)):
+        yield value
+    elif not isinstance(value, str):
+        for part in value:
+            yield from iter_numbers(part)
+
+
+def test_rows_and_classes_by_hand():
+    masks = np.zeros((2, 2, 4), bool)
+    masks[0, 0, :2] = True
+    masks[1, :, 1] = True  # shares a pixel with the scratch
+    probs = np.array([[0.9, 0.2, 0.6, 0], [0, 0.3, 0, 0]], np.float32)
+    scorer = new_scorer()
+    scorer.update("one", probs, masks)
+    first = {"image": "one", "defect_pixels": 3, "tp": 1, "fp": 1, "fn": 2, "iou": 1 / 4, "dice": 2 / 5}
+    assert scorer.image_rows(0.5) == [first]
+    assert scorer.image_rows(0.3)[0] | {"tp": 2, "iou": 1 / 2} == scorer.image_rows(0.3)[0]
+    assert scorer.recall_class(0.5) == {"scratch": 1 / 2, "patch": 0}
+    assert scorer.recall_class(0.3) == {"scratch": 1 / 2, "patch": 1 / 2}
+
+
+def test_group_is_the_mean_of_the_rows():
+    scorer = score(draw_images(12))
+    rows, group = scorer.image_rows(0.5), scorer.group(0.5)
+    defect = [row for row in rows if row["defect_pixels"]]
+    assert list(group) == GROUP
+    assert list(scorer.summary()) == SUMMARY
+    for key in ("iou", "dice"):
+        assert group[key] == pytest.approx(np.mean([row[key] for row in rows]))
+        assert group[f"{key}_defect"] == pytest.approx(np.mean([row[key] for row in defect]))
+    for percent in (50, 75, 90):
+        assert group[f"iou_{percent}"] == np.mean([row["iou"] >= percent / 100 for row in defect])
+        exact = scorer.group(percent / 100)["iou_defect"]
+        assert scorer.summary()[f"iou_prob_{percent}"] == exact
+    clean = [row for row in rows if not row["defect_pixels"]]
+    assert group["clean_false_alarm"] == np.mean([row["fp"] > 0 for row in clean])
+    assert 0 < group["clean_false_alarm"] < 1
+    at_half = scorer.threshold_curve()[511]
+    assert at_half["threshold"] == 0.5
+    for key in at_half.keys() - {"threshold"}:
+        assert at_half[key] == pytest.approx(group[key], abs=1e-12)
+
+
+def test_an_iou_at_the_bound_counts_as_hit():
+    masks = np.zeros((2, 1, 10), bool)
+    masks[0] = True
+    for pixels, expected in ((9, [1, 1, 1]), (5, [1, 0, 0]), (4, [0, 0, 0])):
+        group = score([("one", (np.arange(10) < pixels).astype(np.float32)[None], masks)]).group(0.5)
+        assert [group[f"iou_{percent}"] for percent in (50, 75, 90)] == expected
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5, 12])
+def test_two_halves_merged_are_the_whole_bit_for_bit(cut):
+    images = list(draw_images(12))
+    whole, left, right = score(images), score(images[:cut]), score(images[cut:])
+    left.merge(right)
+    assert outputs(left) == outputs(whole)
+
+
+def test_the_order_of_images_changes_nothing_but_the_rows():
+    images = list(draw_images(9))
+    forward, backward = score(images), score(images[::-1])
+    assert outputs(forward)[:4] == outputs(backward)[:4]
+    assert forward.group(0.3) == backward.group(0.3)
+    assert forward.image_rows(0.3) == backward.image_rows(0.3)[::-1]
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("defects", ["none", "all", "some", "none and all"])
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_every_number_is_finite_or_left_out(level, defects, number):
+    filled = {"none": [0, 0], "all": [8, 8], "some": [3, 3], "none and all": [0, 8]}[defects][:number]
+    images = []
+    for index, pixels in enumerate(filled):
+        masks = np.zeros((2, 2, 4), bool)
+        masks[0] = np.arange(8).reshape(2, 4) < pixels
+        images.append((str(index), np.full((2, 4), level, np.float32), masks))
+    scorer = score(images)
+    assert all(math.isfinite(value) and value >= 0 for value in iter_numbers(outputs(scorer)))
+    group, any_defect, any_clean = scorer.group(0.5), any(filled), 0 in filled
+    expected = set(GROUP) if number else set()
+    expected -= set() if any_defect else DEFECT | {"recall"}
+    expected -= set() if any_clean else {"clean_false_alarm"}
+    expected -= set() if level else {"precision"}
+    expected -= set() if level or any_defect else {"iou_pooled", "f1"}
+    assert group.keys() == expected
+    summary = set(SUMMARY) if any_defect else {"images", "defect_images"}
+    assert scorer.summary().keys() == summary
+    if any_clean:
+        assert group["clean_false_alarm"] == (level > 0)
+    if number == 1 and not any_defect:
+        assert group["dice"] == group["iou"] == (level == 0)
+
+
+def test_small_components_are_no_false_alarm():
+    probs = np.array([[0.9, 0, 0.9, 0.9], [0, 0, 0.9, 0]], np.float32)
+    masks = np.zeros((2, 2, 4), bool)
+    alarms = [score([("one", probs, masks)], min_area_px=area).group(0.5)["clean_false_alarm"] for area in (0, 3, 4)]
+    assert alarms == [1, 1, 0]
+
+
+def test_without_components_the_rest_is_the_same():
+    images = list(draw_images(5))
+    summary = score(images, froc=False).summary()
+    assert "recall_at_1_fp" not in summary
+    assert summary.items() < score(images).summary().items()
+    assert score(images, froc=False).froc_rows() == []
+
+
+def bad_updates():
+    probs, masks = np.zeros((2, 4), np.float32), np.zeros((2, 2, 4), bool)
+    yield probs.astype(np.float64), masks
+    yield probs[0], masks
+    yield probs[:0], masks[:, :0]
+    yield probs, masks.astype(np.uint8)
+    yield probs, masks[:1]
+    yield probs.T, masks
+    for value in (np.nan, np.inf, -1e-7, 1.0000001):
+        spoiled = probs.copy()
+        spoiled[1, 2] = value
+        yield spoiled, masks
+
+
+@pytest.mark.parametrize(("probs", "masks"), list(bad_updates()))
+def test_wrong_arrays_are_refused_and_leave_no_trace(probs, masks):
+    scorer = new_scorer()
+    with pytest.raises(ValueError, match="one"):
+        scorer.update("one", probs, masks)
+    assert outputs(scorer) == outputs(new_scorer())
+
+
+def test_strided_and_read_only_maps_count_alike():
+    name, probs, masks = next(iter(draw_images(1, seed=3)))
+    wide = np.repeat(probs, 2, axis=1)[:, ::2]
+    wide.flags.writeable = False
+    assert outputs(score([(name, wide, masks[:, ::-1][:, ::-1])])) == outputs(score([(name, probs, masks)]))
+
+
+def test_images_and_settings_must_fit():
+    images = list(draw_images(2))
+    scorer = score(images)
+    with pytest.raises(ValueError, match="before"):
+        scorer.update(*images[0])
+    with pytest.raises(ValueError, match="twice"):
+        scorer.merge(score(images[1:]))
+    with pytest.raises(ValueError, match="differ"):
+        scorer.merge(new_scorer(min_area_px=1))
+    for wrong in ({"min_overlap": 0}, {"min_overlap": 1.1}, {"min_area_px": -1}, {"class_titles": ["a", "a"]}):
+        with pytest.raises(ValueError, match=r"range|repeat"):
+            new_scorer(**wrong)
+    with pytest.raises(KeyError):
+        scorer.group(0.31)
