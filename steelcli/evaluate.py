@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import cv2
-
 from steelcli.errors import RunError
 from steelcli.files import read_json, staged_dir, write_csv, write_json
-from steelcli.inference import from_levels
+from steelcli.inference import from_levels, save_levels
 from steelcli.overlay import draw_overlays
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.scores.scorer import SplitScorer
@@ -47,9 +44,7 @@ def evaluate(
     with staged_dir(predictions_dir) as partial_dir:
         for position, levels in trained.iter_levels("test", params.batch_size):
             image = store.records[position].image
-            path = partial_dir / PurePosixPath(image).with_suffix(".png")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
+            save_levels(partial_dir / PurePosixPath(image).with_suffix(".png"), levels)
             scorer.update(image, from_levels(levels), store.class_masks(position))
         rows = scorer.image_rows(threshold)
         draw_overlays(partial_dir, store, rows, threshold, params.overlays)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,8 +30,8 @@ def staged_dir(final_dir: Path) -> Iterator[Path]:
     old_dir = final_dir.with_name(f".{final_dir.name}.old")
     _remove(old_dir)
     if final_dir.exists():
-        os.replace(final_dir, old_dir)
-    os.replace(partial_dir, final_dir)
+        final_dir.replace(old_dir)
+    partial_dir.replace(final_dir)
     _remove(old_dir)
 
 
@@ -44,7 +43,7 @@ def staged_file(final_path: Path) -> Iterator[Path]:
         with _told(final_path):
             final_path.parent.mkdir(parents=True, exist_ok=True)
             yield partial_path
-            os.replace(partial_path, final_path)
+            partial_path.replace(final_path)
     finally:
         partial_path.unlink(missing_ok=True)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,8 +14,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from steelcli.data import letterbox
+from steelcli.data.images import decode_unchanged, read_bytes
 from steelcli.data.loader import ValidationSet
 from steelcli.data.store import Store
+from steelcli.errors import DataError
 from steelcli.model import to_probs
 from steelcli.runtime import autocast
 
@@ -23,12 +27,30 @@ LEVELS = 65535
 
 def to_levels(probs: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Round probabilities float32 0..1 to the levels 0..65535 of a 16-bit PNG."""
-    return np.rint(probs * np.float32(LEVELS)).astype(np.uint16)
+    return np.asarray(np.rint(probs * np.float32(LEVELS)), np.uint16)
 
 
 def from_levels(levels: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Return the probabilities, float32 0..1, that levels stand for."""
     return levels.astype(np.float32) / np.float32(LEVELS)
+
+
+def save_levels(path: Path, levels: NDArray[np.uint16]) -> None:
+    """Write a probability map, uint16 [H, W], as a 16-bit grey PNG; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
+
+
+def load_levels(path: Path) -> NDArray[np.uint16]:
+    """Read what `save_levels` wrote, uint16 [H, W].
+
+    Raises:
+        DataError: a file that is no 16-bit grey PNG.
+    """
+    levels = decode_unchanged(read_bytes(path))
+    if levels is None or levels.dtype != np.uint16 or levels.ndim != 2:
+        raise DataError("the file is no 16-bit grey probability map", path, "run `dvc repro evaluate` again")
+    return levels
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def build_model(
 def _load_encoder(network: nn.Module, path: Path) -> None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        network.encoder.load_state_dict(state)  # type: ignore[union-attr, operator]
+        network.encoder.load_state_dict(state)  # type: ignore[union-attr]
     except FileNotFoundError as error:
         raise ModelError("encoder weights not found", path, "correct model.encoder_weights") from error
     except Exception as error:  # torch raises many kinds for a file that is no fitting state dict

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from steelcli.data.images import read_image_bytes
 from steelcli.data.store import Store
-from steelcli.inference import from_levels
+from steelcli.inference import from_levels, load_levels
 from steelcli.scores.counts import apply_threshold
 
 TRUTH_BGR, PREDICTED_BGR = (80, 220, 60), (60, 80, 255)
@@ -29,16 +29,14 @@ def draw_overlays(
     middle = max(0, (len(ranked) - count) // 2)
     chosen = {"worst": ranked[:count], "median": ranked[middle : middle + count], "best": ranked[::-1][:count]}
     position_of = {record.image: position for position, record in enumerate(store.records)}
-    color = "rgb" if store.images.ndim == 4 else "grey"
     paths = []
     for kind, members in chosen.items():
         for rank, row in enumerate(members, start=1):
             name = PurePosixPath(row["image"])
             position = position_of[row["image"]]
-            image = read_image_bytes(store.original(position), color, name)
-            raw = np.frombuffer((predictions_dir / name.with_suffix(".png")).read_bytes(), np.uint8)
-            probs = from_levels(cv2.imdecode(raw, cv2.IMREAD_UNCHANGED).astype(np.uint16))
-            truth = store.class_masks(position).any(axis=0)
+            image = read_image_bytes(store.original(position), store.color, name)
+            probs = from_levels(load_levels(predictions_dir / name.with_suffix(".png")))
+            truth: NDArray[np.bool_] = np.logical_or.reduce(store.class_masks(position), axis=0)
             picture = draw_overlay(image, truth, apply_threshold(probs, threshold), f"dice {row['dice']:.3f}")
             path = predictions_dir / "overlays" / f"{kind}_{rank}_{str(name.with_suffix('')).replace('/', '_')}.png"
             path.parent.mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from steelcli.data import letterbox
-from steelcli.data.images import read_image_bytes
+from steelcli.data.images import Color, read_bytes, read_image_bytes
 from steelcli.data.source import SPLITS, RawSample, RawSource, Split
 from steelcli.data.sources import open_source
 from steelcli.data.split import Candidate, assign, pick
@@ -77,8 +77,8 @@ def prepare(params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path 
     return metrics
 
 
-def _scan(source: RawSource, color: str, sample: RawSample) -> Scanned:
-    image = read_image_bytes(_read_bytes(sample.image_path), color, sample.image_path)
+def _scan(source: RawSource, color: Color, sample: RawSample) -> Scanned:
+    image = read_image_bytes(read_bytes(sample.image_path), color, sample.image_path)
     masks = source.read_masks(sample, *image.shape[:2])
     content = hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
     return Scanned(content, tuple(int(np.count_nonzero(mask)) for mask in masks))
@@ -89,22 +89,15 @@ def _store(
 ) -> tuple[int, int, bytes, bytes]:
     """Write one image's pixels; return its native size, packed truth and, for the test split, the raw file."""
     place, sample, split = item
-    raw = _read_bytes(sample.image_path)
+    raw = read_bytes(sample.image_path)
     image = read_image_bytes(raw, params.color, sample.image_path)
     height, width = image.shape[:2]
     masks = source.read_masks(sample, height, width)
     canvas_width, canvas_height = params.image_size
     box = letterbox.fit(height, width, canvas_height, canvas_width)
-    mask = letterbox.apply_to_mask(masks.any(axis=0), box)
+    mask = letterbox.apply_to_mask(np.logical_or.reduce(masks, axis=0), box)
     write_pixels(store_dir, place, letterbox.apply_to_image(image, box), mask)
     return height, width, pack_truth(masks), raw if split == "test" else b""
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read the image ({error.strerror})", path, "restore the file or remove it") from error
 
 
 def _choose(

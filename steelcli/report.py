@@ -25,6 +25,7 @@ from steelcli.tables import (
     build_training,
     flatten_settings,
     format_number,
+    pick_group,
 )
 
 METRICS_DIR = Path("metrics")
@@ -147,8 +148,8 @@ def _read_columns(path: Path, names: Sequence[str]) -> Columns:
 
 def _arrange(results: Results, decimals: int) -> list[Section]:
     """Put tables and charts in the order of the stages."""
-    split = results.data.get("test")
-    classes = [key.partition("images_class.")[2] for key in split if "images_class." in key] if split else []
+    split, prefix = pick_group(results.data, "test"), "images_class."
+    classes = [key.removeprefix(prefix) for key in split if key.startswith(prefix)]
     pairs, whole, by_class, speed = build_test(results.test, decimals, classes)
     everything = build_settings("Every setting and version", results.settings, results.settings)
     run = build_settings("The run", results.settings, RUN_SETTINGS)
@@ -183,7 +184,7 @@ def _build_worst(results: Results, decimals: int) -> Table:
     rows = [
         (
             results.image_names[index],
-            *(format_number(int(results.images[name][index]), decimals) for name in IMAGE_COLUMNS[:4]),
+            *(f"{results.images[name][index]:,.0f}" for name in IMAGE_COLUMNS[:4]),
             *(format_number(results.images[name][index], decimals) for name in IMAGE_COLUMNS[4:]),
         )
         for index in order[:WORST_IMAGES]
@@ -225,7 +226,7 @@ def _test_charts(results: Results) -> list[Chart]:
     curve, froc = results.pr_curve, results.froc
     lines = [Line("all thresholds", curve["recall"], curve["precision"], 1)]
     for group, label, color, look in (("optimal", "learned threshold", 2, "o"), ("fixed", "threshold 0.5", 3, "s")):
-        values = results.test.get(group, {})
+        values = pick_group(results.test, group)
         if "precision" in values and "recall" in values:
             lines.append(Line(label, [values["recall"]], [values["precision"]], color, look))
     found = Line("defects found", froc["max_fp_per_image"], froc["recall"], 1)
@@ -244,7 +245,7 @@ def _test_charts(results: Results) -> list[Chart]:
 
 def _headline(test: Mapping[str, Any], decimals: int) -> Iterable[tuple[str, str]]:
     """Yield label and value of the few numbers to read first."""
-    optimal = test.get("optimal", {})
+    optimal = pick_group(test, "optimal")
     yield "Dice", format_number(optimal.get("dice"), decimals)
     yield "Dice of defect images", format_number(optimal.get("dice_defect"), decimals)
     yield "average precision", format_number(test.get("auprc"), decimals)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table as RichTable
@@ -21,11 +22,13 @@ ABSENT = "–"
 """What stands for a metric that has no value."""
 MEANING = "meaning"
 """The heading of a column of prose; such columns and each table's first are flush left, the others flush right."""
+PROSE_WIDTH = 20
+"""Characters that a column of prose keeps in a narrow terminal."""
 
 DATA_MEANINGS = {
     "images_found": "images in the raw data",
-    "duplicates_dropped": "left out: the same picture stands in another split",
-    "duplicates_within_a_split": "kept: the same picture again in its own split",
+    "duplicates_dropped": "left out: same picture in another split",
+    "duplicates_within_a_split": "kept: same picture again in its split",
 }
 TRAINING_MEANINGS = {
     "epochs": "epochs trained",
@@ -34,7 +37,7 @@ TRAINING_MEANINGS = {
     "best_iou": "best validation IoU, mean over images, at its best threshold",
     "train_loss": "training loss in the best epoch",
     "val_loss": "validation loss in the best epoch",
-    "parameters": "trainable numbers in the network",
+    "parameters": "weights of the network",
     "seconds_per_epoch": "seconds, training and validation, median",
     "train_images_per_second": "images per second in training, median",
 }
@@ -54,18 +57,18 @@ TEST_MEANINGS = {
     "iou_prob_90": "the same at probability 0.90",
 }
 GROUP_MEANINGS = {
-    "iou": "mean IoU over images; rightly empty counts 1, wrongly 0",
-    "dice": "mean Dice over images; rightly empty counts 1, wrongly 0",
+    "iou": "mean IoU over images; empty in both is 1",
+    "dice": "mean Dice over images; empty in both is 1",
     "iou_defect": "mean IoU over images with a defect",
     "dice_defect": "mean Dice over images with a defect",
     "iou_pooled": "IoU of all pixels together",
     "precision": "share of predicted pixels that are defect",
     "recall": "share of defect pixels that are predicted",
     "f1": "Dice of all pixels together",
-    "iou_50": "share of defect images with IoU of at least 0.50",
-    "iou_75": "share of defect images with IoU of at least 0.75",
-    "iou_90": "share of defect images with IoU of at least 0.90",
-    "clean_false_alarm": "share of clean images with a predicted component; low is good",
+    "iou_50": "share of defect images, IoU at least 0.50",
+    "iou_75": "share of defect images, IoU at least 0.75",
+    "iou_90": "share of defect images, IoU at least 0.90",
+    "clean_false_alarm": "share of clean images with a detection",
 }
 SPEED_MEANINGS = {
     "ms_per_image": "milliseconds for the network alone",
@@ -115,6 +118,12 @@ def format_number(value: Any, decimals: int) -> str:
     return f"{value:,.{decimals if abs(value) < 10 else min(decimals, 2)}f}"
 
 
+def pick_group(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a group of metrics, empty where it is absent."""
+    group = metrics.get(name)
+    return group if isinstance(group, Mapping) else {}
+
+
 def flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Return nested settings as text under dotted names; lists, null and booleans as they stand in YAML."""
     flat: dict[str, str] = {}
@@ -152,7 +161,7 @@ def build_data(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> list[Tab
 
 def build_training(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Table:
     """Return ``metrics/train.json``."""
-    return Table("Training", ("metric", "value", MEANING), _explained(metrics, TRAINING_MEANINGS, decimals))
+    return Table("Result of training", ("metric", "value", MEANING), _explained(metrics, TRAINING_MEANINGS, decimals))
 
 
 def build_threshold(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Table:
@@ -180,7 +189,7 @@ def build_test(
         decimals: digits after the point.
         class_titles: the classes to list, those without a pixel in the split too; None lists those that have a recall.
     """
-    fixed, optimal, recalls = (_group(metrics, name) for name in ("fixed", "optimal", "recall_class"))
+    fixed, optimal, recalls = (pick_group(metrics, name) for name in ("fixed", "optimal", "recall_class"))
     threshold = format_number(metrics.get("threshold"), decimals)
     keys = dict.fromkeys([*GROUP_MEANINGS, *fixed, *optimal])
     pairs = tuple(
@@ -247,8 +256,14 @@ def _show(tables: Iterable[Table]) -> None:
     console = Console()
     for table in tables:
         view = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for column, is_left in zip(table.columns, table.is_left, strict=True):
-            view.add_column(Text(column), justify="left" if is_left else "right", overflow="fold")
+        for index, (column, is_left) in enumerate(zip(table.columns, table.is_left, strict=True)):
+            width = max(cell_len(cell) for cell in (column, *(row[index] for row in table.rows)))
+            view.add_column(
+                Text(column),
+                justify="left" if is_left else "right",
+                min_width=min(width, PROSE_WIDTH) if column == MEANING else width,
+                overflow="fold",
+            )
         for row in table.rows:
             view.add_row(*map(Text, row))
         needed = Measurement.get(console, console.options.update(width=10_000), view).minimum
@@ -265,11 +280,6 @@ def _explained(values: Mapping[str, Any], meanings: Mapping[str, str], decimals:
     return tuple((name, format_number(values.get(name), decimals), meanings.get(name, "")) for name in names)
 
 
-def _group(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    group = metrics.get(name)
-    return group if isinstance(group, Mapping) else {}
-
-
 def _bracket(metrics: Mapping[str, Any], decimals: int) -> str:
     """Put the certified bounds of AUPRC in words, rounded outwards so that they stay bounds."""
     low, high = metrics.get("auprc_low"), metrics.get("auprc_high")
@@ -277,4 +287,4 @@ def _bracket(metrics: Mapping[str, Any], decimals: int) -> str:
         return ""
     digits = decimals + 2
     low, high = math.floor(low * 10**digits) / 10**digits, math.ceil(high * 10**digits) / 10**digits
-    return f"; certainly from {low:.{digits}f} to {high:.{digits}f}"
+    return f"; certified within {low:.{digits}f} and {high:.{digits}f}"

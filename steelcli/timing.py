@@ -29,7 +29,6 @@ def measure_speed(trained: Trained, threshold: float, images: int) -> dict[str, 
     """
     store, device = trained.store, trained.device
     positions = store.positions("test")[:images]
-    color = "rgb" if store.images.ndim == 4 else "grey"
 
     def forward(batch: torch.Tensor) -> torch.Tensor:
         with autocast(trained.precision, device):
@@ -38,7 +37,7 @@ def measure_speed(trained: Trained, threshold: float, images: int) -> dict[str, 
 
     def end_to_end(position: int) -> None:
         box = store.letterbox(position)
-        image = read_image_bytes(store.original(position), color, store.records[position].image)
+        image = read_image_bytes(store.original(position), store.color, store.records[position].image)
         batch = to_channels_first(letterbox.apply_to_image(image, box))[None].to(device)
         apply_threshold(from_levels(native_levels(forward(batch)[0], box)), threshold)
 

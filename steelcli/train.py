@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from steelcli.checkpoint import Checkpoint, save_checkpoint
 from steelcli.data.loader import build_train_loader
@@ -77,6 +78,7 @@ def train(
     precision = resolve_precision(params.precision, device)
     _check_trackers(params.trackers)
     seed_everything(params.seed, params.deterministic)
+    AcceleratorState._reset_state()  # a second run in one Python process may want another precision
     accelerator = Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,
         log_with=list(params.trackers) or None,

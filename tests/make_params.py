@@ -6,6 +6,9 @@ from typing import Any
 
 from steelcli.params.base import parse_section
 from steelcli.params.data import DataParams
+from steelcli.params.evaluate import EvaluateParams
+from steelcli.params.model import ModelParams
+from steelcli.params.train import TrainParams
 
 
 def data_params(**changes: Any) -> DataParams:
@@ -27,3 +30,67 @@ def data_params(**changes: Any) -> DataParams:
         "limit": None,
     }
     return parse_section(raw | changes, "data", DataParams)
+
+
+def model_params(**changes: Any) -> ModelParams:
+    """Return the smallest useful network, with changes."""
+    raw: dict[str, Any] = {
+        "architecture": "unet",
+        "encoder_name": "resnet18",
+        "encoder_weights": None,
+        "decoder_channels": [32, 16, 8, 8, 4],
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.25, 0.25, 0.25],
+    }
+    return parse_section(raw | changes, "model", ModelParams)
+
+
+def train_params(augment: dict[str, Any] | None = None, **changes: Any) -> TrainParams:
+    """Return two short epochs in fp32, with changes, those of ``train.augment`` apart."""
+    raw: dict[str, Any] = {
+        "lr": 0.001,
+        "min_lr": 0.00001,
+        "seed": 42,
+        "epochs": 2,
+        "batch_size": 4,
+        "weight_decay": 0.0001,
+        "decay_norm_and_bias": True,
+        "max_grad_norm": 1.0,
+        "patience": 7,
+        "monitor": "dice",
+        "precision": "fp32",
+        "channels_last": False,
+        "deterministic": True,
+        "balance": True,
+        "bce_weight": 0.5,
+        "dice_weight": 0.5,
+        "dice_smooth": 1.0,
+        "restart_epochs": 10,
+        "restart_mult": 2,
+        "checkpoint_every_epochs": 2,
+        "workers": 0,
+        "trackers": [],
+        "augment": {
+            "enabled": True,
+            "horizontal_flip": 0.5,
+            "geometry": 0.9,
+            "rotate_degrees": 10.0,
+            "scale": 0.1,
+            "shift": 0.05,
+            "brightness_contrast": 0.9,
+            "brightness": 0.2,
+            "contrast": 0.2,
+            "noise": 0.5,
+            "noise_std": 0.05,
+            "blur": 0.5,
+            "blur_sigma": 1.0,
+        }
+        | (augment or {}),
+    }
+    return parse_section(raw | changes, "train", TrainParams)
+
+
+def evaluate_params(**changes: Any) -> EvaluateParams:
+    """Return parameters of the evaluation, with changes."""
+    raw: dict[str, Any] = {"min_overlap": 0.1, "min_area_px": 0, "batch_size": 2, "overlays": 1, "timing_images": 2}
+    return parse_section(raw | changes, "evaluate", EvaluateParams)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_maps import LEVELS, maps
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from steelcli.scores import formulas
 from steelcli.scores.counts import Counts, apply_threshold, count, has_component
 from steelcli.scores.histogram import BINS, EMPTY, GRID, MIXED, PixelHistogram, lower_edges, pixel_keys
-from make_maps import LEVELS, maps
 
 LEFT = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
 MIDDLE = np.array([[0, 1, 1, 0], [0, 1, 1, 0]], bool)

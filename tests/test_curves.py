@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from make_maps import maps
 from sklearn.metrics import average_precision_score
 
 from steelcli.errors import RunError
 from steelcli.scores import curves
 from steelcli.scores.curves import PR_POINTS, GridScores, average_precision, choose_threshold, pr_curve
 from steelcli.scores.histogram import GRID, PixelHistogram
-from make_maps import maps
 
 ROUNDING = 1e-12
 
@@ -53,7 +53,7 @@ def test_the_bracket_holds_where_many_probabilities_share_few_bins(seed, prevale
 
 
 def test_a_tie_may_beat_the_best_strict_order():
-    """100 clean pixels above, then 100 defect and 1 clean pixel in one bin: tied, all defects share the last precision."""
+    """100 clean pixels, then a bin of 100 defect and 1 clean: tied, all defects share the last precision."""
     top, low = np.float32(0.9), np.float32(0.2)
     higher = np.nextafter(low, np.float32(1))
     truth = np.array([0] * 100 + [1] * 100 + [0], bool)

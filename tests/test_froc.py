@@ -10,14 +10,14 @@ from scipy.ndimage import gaussian_filter, label
 from scipy.special import expit
 
 from steelcli.scores.forest import iter_components
-from steelcli.scores.froc import FROC_THRESHOLDS, FP_LIMITS, Froc, image_froc, overlap_pixels, threshold_levels
+from steelcli.scores.froc import FP_LIMITS, FROC_THRESHOLDS, Froc, image_froc, overlap_pixels, threshold_levels
 
 LEFT = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
 EIGHT = np.ones((3, 3))
 
 
 def slow_froc(probs, truth, min_overlap, min_area_px):
-    """Count as the definition reads: 99 masks, each labelled anew. Products such as 0.1 * 30 are taken as exact."""
+    """Count as the definition reads: 99 masks, each labelled anew. Products such as 0.07 * 100 are taken as exact."""
     found, false = np.zeros(99, int), np.zeros(99, int)
     true_labels, true_number = label(truth, structure=EIGHT)
     for index in range(99):
@@ -59,7 +59,7 @@ def draw_map(seed, height, width, blur, kind):
     min_area_px=st.sampled_from([0, 1, 2, 5]),
 )
 @settings(deadline=None, max_examples=80)
-def test_froc_equals_the_slow_oracle(seed, height, width, blur, kind, min_overlap, min_area_px):
+def test_froc_equals_the_slow_oracle(*, seed, height, width, blur, kind, min_overlap, min_area_px):
     probs, truth = draw_map(seed, height, width, blur, kind)
     found, false, number = slow_froc(probs, truth, min_overlap, min_area_px)
     counted = image_froc(probs, truth, min_overlap, min_area_px)
@@ -103,13 +103,13 @@ def test_levels_are_exact_at_and_next_to_every_threshold():
 
 def test_overlap_asks_for_no_pixel_more_than_the_share():
     areas = np.arange(1, 2000)
-    for tenths in range(1, 11):
-        np.testing.assert_array_equal(overlap_pixels(areas, tenths / 10), -(-areas * tenths // 10))
+    for percent in range(1, 101):
+        np.testing.assert_array_equal(overlap_pixels(areas, percent / 100), -(-areas * percent // 100))
     assert overlap_pixels(np.array([1, 5]), 1e-30).tolist() == [1, 1]
 
 
 def test_by_hand():
-    """The defect of 4 pixels needs 2 at overlap 0.5: up to 0.6. The right blob is false up to 0.3, alone from 0.06 on."""
+    """The defect of 4 pixels needs 2 of them: up to 0.6. The right blob stands alone from 0.06 on, up to 0.3."""
     probs = np.array([[0.9, 0.6, 0.05, 0.3], [0.2, 0.1, 0.05, 0.3]], np.float32)
     counted = image_froc(probs, LEFT, 0.5, 0)
     assert counted.found.tolist() == [1] * 60 + [0] * 39

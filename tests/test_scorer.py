@@ -9,8 +9,31 @@ import pytest
 
 from steelcli.scores.scorer import SplitScorer
 
-GROUP = "iou dice iou_defect dice_defect iou_pooled precision recall f1 iou_50 iou_75 iou_90 clean_false_alarm".split()
-SUMMARY = "images defect_images auprc auprc_low auprc_high recall_at_1_fp iou_prob_50 iou_prob_75 iou_prob_90".split()
+GROUP = [
+    "iou",
+    "dice",
+    "iou_defect",
+    "dice_defect",
+    "iou_pooled",
+    "precision",
+    "recall",
+    "f1",
+    "iou_50",
+    "iou_75",
+    "iou_90",
+    "clean_false_alarm",
+]
+SUMMARY = [
+    "images",
+    "defect_images",
+    "auprc",
+    "auprc_low",
+    "auprc_high",
+    "recall_at_1_fp",
+    "iou_prob_50",
+    "iou_prob_75",
+    "iou_prob_90",
+]
 DEFECT = {"iou_defect", "dice_defect", "iou_50", "iou_75", "iou_90"}
 
 

@@ -91,4 +91,4 @@ def restore(probs: NDArray[np.float32], box: Letterbox) -> NDArray[np.float32]:
     if inner.shape == (box.height, box.width):
         return inner
     native = cv2.resize(inner, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
-    return np.clip(native, 0.0, 1.0, dtype=np.float32)
+    return np.asarray(native, np.float32).clip(0.0, 1.0)

@@ -88,7 +88,7 @@ def build_train_loader(
     positions = store.positions("train")
     sampler = EpochSampler(positions, [store.records[p].has_defect for p in positions], balance, seed)
     loader = DataLoader(
-        TrainSet(store, augment, seed),  # type: ignore[arg-type]  # torch types a sampler of int; draws are tuples
+        TrainSet(store, augment, seed),
         batch_size=min(batch_size, len(positions)),
         sampler=sampler,
         num_workers=workers,

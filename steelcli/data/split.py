@@ -91,8 +91,9 @@ def _round_seats(
         first, second = np.unravel_index(int(gain.argmin()), gain.shape)
         changed = seats + (steps[first] + steps[second]).astype(np.int64)
         if gain[first, second] > -1e-9 or (changed < 0).any():
-            return seats
+            break
         seats = changed
+    return np.asarray(seats, np.int64)
 
 
 def assign(
@@ -144,7 +145,7 @@ def _stronger(one: Split | None, other: Split | None) -> Split | None:
 
 
 def pick(candidates: Sequence[Candidate], limit: int, seed: int) -> list[int]:
-    """Return the positions of ``limit`` candidates in their order, stratified like the splits; all if there are fewer."""
+    """Return the positions of ``limit`` candidates in their order, stratified like the splits; all if fewer."""
     if limit >= len(candidates):
         return list(range(len(candidates)))
     share = limit / len(candidates)

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.data.images import Color
 from steelcli.data.letterbox import Letterbox, fit
 from steelcli.data.source import SPLITS, Split, channel_bits
 from steelcli.errors import DataError
@@ -84,6 +85,11 @@ class Store:
         self.image_size: tuple[int, int] = (index["image_size"][0], index["image_size"][1])
         self.records = tuple(_record(row) for row in index["records"])
 
+    @property
+    def color(self) -> Color:
+        """Channels of the stored images."""
+        return "rgb" if self.images.ndim == 4 else "grey"
+
     def positions(self, split: Split) -> tuple[int, ...]:
         """Return the store positions of a split's images, in the fixed order of all tables."""
         return tuple(i for i, record in enumerate(self.records) if record.split == split)
@@ -135,7 +141,7 @@ class Store:
 class StoreWriter:
     """Creates the arrays of a store, takes images in any order into them, and appends blobs in index order."""
 
-    def __init__(self, store_dir: Path, count: int, image_size: tuple[int, int], color: str) -> None:
+    def __init__(self, store_dir: Path, count: int, image_size: tuple[int, int], color: Color) -> None:
         self.store_dir, self.image_size = store_dir, image_size
         width, height = image_size
         channels = (3,) if color == "rgb" else ()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from steelcli.params.augment import AugmentParams, Probability
+from steelcli.params.augment import AugmentParams
 from steelcli.params.base import Float, Section
 
 Positive = Annotated[Float, Field(gt=0)]
@@ -36,7 +36,7 @@ class TrainParams(Section):
     monitor: Literal["dice", "iou"]
     """What early stopping watches: the validation mean at its best threshold."""
     precision: Literal["auto", "fp32", "bf16", "fp16"]
-    """Number format of the forward pass; auto takes bf16 where the hardware computes in it, else fp16 on CUDA, else fp32."""
+    """Number format of the forward pass; auto: bf16 where the hardware computes in it, else fp16 on CUDA, else fp32."""
     channels_last: bool
     """Whether weights and images lie in memory channel by channel of a pixel (NHWC)."""
     deterministic: bool

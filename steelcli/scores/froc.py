@@ -32,7 +32,7 @@ class ImageFroc(NamedTuple):
 def overlap_pixels(areas: NDArray[np.integer], min_overlap: float) -> Ints:
     """Return how many pixels of each component make up ``min_overlap`` of its area, int64, at least 1.
 
-    The factor takes back the rounding of products such as 0.1 * 30, which would ask for one pixel more.
+    The factor takes back the rounding of products such as 0.07 * 100, which would ask for one pixel more.
     """
     pixels: Ints = np.ceil(areas * (min_overlap * (1 - 1e-12))).astype(np.int64)
     return pixels.clip(min=1)

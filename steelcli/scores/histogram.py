@@ -1,7 +1,7 @@
 """One pass over the pixels: how many defect and clean pixels have which probability, in about 130 000 bins.
 
 The bins are as wide as 2^-16 in the middle and 2^-10 of the distance to the nearer end of [0, 1] towards the ends. So
-every level of a 16-bit map, of float16 and of bfloat16 has a bin of its own, every k / 1024 is an edge, and the
+every level of a 16-bit map and of float16 has a bin of its own, every k / 1024 is an edge, and the
 probabilities of a saturated network, 1e-9 or 1 - 1e-7, do not fall into one bin.
 """
 

@@ -1,0 +1,41 @@
+"""Shared fixtures: a small synthetic project, its prepared store, and a run trained on it for two epochs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from make_params import data_params, model_params, train_params
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def project_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 synthetic strips of 1600×256 as a Supervisely project."""
+    from steelcli.data.synthetic import write_synthetic
+
+    out_dir = tmp_path_factory.mktemp("raw") / "project"
+    write_synthetic(out_dir, 24, 7)
+    return out_dir
+
+
+@pytest.fixture(scope="session")
+def store_dir(project_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project prepared at 128×32."""
+    from steelcli.prepare import prepare
+
+    work_dir = tmp_path_factory.mktemp("work")
+    prepare(data_params(root=str(project_dir)), work_dir / "prepared", work_dir / "data.json")
+    return work_dir / "prepared"
+
+
+@pytest.fixture(scope="session")
+def run_dir(store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with models/ and metrics/train.json after two epochs."""
+    from steelcli.train import train
+
+    out_dir = tmp_path_factory.mktemp("run")
+    train(model_params(), train_params(), store_dir, out_dir / "models", out_dir / "metrics" / "train.json")
+    return out_dir

@@ -1,0 +1,78 @@
+"""Outputs appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from steelcli.errors import RunError
+from steelcli.files import read_json, staged_dir, staged_file, write_csv, write_json
+
+
+def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
+    final_dir = tmp_path / "a" / "out"
+    for text in ("one", "two"):
+        with staged_dir(final_dir) as partial_dir:
+            (partial_dir / text).write_text(text, encoding="utf-8")
+            assert not (final_dir / text).exists()
+    assert [path.name for path in final_dir.iterdir()] == ["two"]
+    assert [path.name for path in final_dir.parent.iterdir()] == ["out"]
+
+
+def test_a_failing_block_leaves_the_old_folder(tmp_path: Path) -> None:
+    final_dir = tmp_path / "out"
+    with staged_dir(final_dir) as partial_dir:
+        (partial_dir / "old").touch()
+    with pytest.raises(KeyboardInterrupt), staged_dir(final_dir) as partial_dir:
+        (partial_dir / "new").touch()
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
+    stale_dir = tmp_path / ".out.partial"
+    stale_dir.mkdir()
+    (stale_dir / "half").touch()
+    with staged_dir(tmp_path / "out"):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"]
+
+
+def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(RunError, match="No space left") as caught, staged_file(path) as partial_path:
+        partial_path.write_text("half", encoding="utf-8")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(path) in str(caught.value)
+    assert read_json(path, "") == {"a": 1}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_metrics_are_finite(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "m.json", {"auprc": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_csv_cells_without_a_value_are_empty(tmp_path: Path) -> None:
+    write_csv(tmp_path / "t.csv", [{"a": 1, "b": None}, {"a": float("nan")}], ("a", "b"))
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "a,b\n1,\n,\n"
+
+
+@pytest.mark.parametrize("text", [None, "{", "[1]"])
+def test_a_bad_input_names_the_remedy(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "in.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(RunError, match="run the stage") as caught:
+        read_json(path, "run the stage")
+    assert str(path) in str(caught.value)
+
+
+def test_json_is_readable(tmp_path: Path) -> None:
+    write_json(tmp_path / "m.json", {"group": {"x": 0.5}})
+    assert json.loads((tmp_path / "m.json").read_text(encoding="utf-8")) == {"group": {"x": 0.5}}

@@ -1,0 +1,190 @@
+"""Loss, optimiser, schedule and the loop; a few losses are pinned so that a refactor cannot move them unseen."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from make_params import model_params, train_params
+
+from steelcli.data.loader import build_train_loader
+from steelcli.data.store import Store
+from steelcli.errors import ParamsError, RunError
+from steelcli.losses import bce_dice_loss
+from steelcli.model import build_model
+from steelcli.runtime import resolve_precision, seed_everything
+from steelcli.train import COLUMNS, train
+from steelcli.training import Trainer, build_optimizer, build_scheduler
+
+CPU = torch.device("cpu")
+
+
+def build_trainer(store: Store, **changes: Any) -> Trainer:
+    params = train_params(**changes)
+    seed_everything(params.seed, params.deterministic)
+    model = build_model(**model_params().model_dump(), channels_last=params.channels_last)
+    loader, sampler = build_train_loader(
+        store, params.augment, params.batch_size, params.balance, params.seed, params.workers
+    )
+    AcceleratorState._reset_state()
+    return Trainer(Accelerator(cpu=True), model, loader, sampler, store, params, "fp32")
+
+
+def read_rows(run_dir: Path) -> list[dict[str, str]]:
+    with (run_dir / "models" / "metrics_seed42.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_loss_by_hand() -> None:
+    logits = torch.tensor([0.0, math.log(3)]).reshape(1, 1, 1, 2)  # probabilities 1/2 and 3/4
+    masks = torch.tensor([0, 1]).reshape(1, 1, 1, 2)
+    bce = (math.log(2) - math.log(0.75)) / 2
+    dice = (2 * 0.75 + 1) / (1.25 + 1 + 1)
+    assert bce_dice_loss(logits, masks, 1, 0, 1).item() == pytest.approx(bce)
+    assert bce_dice_loss(logits, masks, 0, 1, 1).item() == pytest.approx(1 - dice)
+    assert bce_dice_loss(logits, masks, 0.3, 0.7, 1).item() == pytest.approx(0.3 * bce + 0.7 * (1 - dice))
+
+
+def test_dice_is_taken_over_the_whole_batch() -> None:
+    logits = torch.randn(3, 1, 4, 5, generator=torch.Generator().manual_seed(0))
+    masks = (torch.rand(3, 1, 4, 5, generator=torch.Generator().manual_seed(1)) < 0.3).to(torch.uint8)
+    masks[2] = 0
+    flat = bce_dice_loss(logits.reshape(1, 1, -1, 5), masks.reshape(1, 1, -1, 5), 0, 1, 1)
+    assert bce_dice_loss(logits, masks, 0, 1, 1).item() == pytest.approx(flat.item())
+
+
+def test_norms_and_biases_decay_by_parameter_alone() -> None:
+    model = build_model(**model_params().model_dump(), channels_last=False)
+    everywhere = build_optimizer(model, train_params(decay_norm_and_bias=True), CPU).param_groups
+    assert [group["weight_decay"] for group in everywhere] == [1e-4]
+    spared = build_optimizer(model, train_params(decay_norm_and_bias=False), CPU).param_groups
+    assert [group["weight_decay"] for group in spared] == [1e-4, 0.0]
+    assert all(parameter.ndim == 1 for parameter in spared[1]["params"])
+    assert sum(len(group["params"]) for group in spared) == len(everywhere[0]["params"])
+
+
+def test_the_schedule_restarts() -> None:
+    params = train_params(lr=1.0, min_lr=0.0, restart_epochs=2, restart_mult=2)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=params.lr)
+    scheduler = build_scheduler(optimizer, params)
+    seen = {}
+    for half_epoch in range(1, 13):
+        optimizer.step()
+        scheduler.step(half_epoch / 2)
+        seen[half_epoch / 2] = optimizer.param_groups[0]["lr"]
+    assert seen[1.0] == pytest.approx(0.5)
+    assert seen[2.0] == pytest.approx(1.0)
+    assert seen[4.0] == pytest.approx(0.5)
+    assert seen[6.0] == pytest.approx(1.0)
+
+
+def test_losses_are_pinned(store_dir: Path) -> None:
+    trainer = build_trainer(Store(store_dir))
+    results = list(trainer.iter_epochs(1, 2))
+    assert [result.train_loss for result in results] == pytest.approx(PINNED_TRAIN, abs=2e-3)
+    assert [result.val_loss for result in results] == pytest.approx(PINNED_VAL, abs=5e-3)
+    assert results[1].learning_rate < results[0].learning_rate == 0.001
+
+
+PINNED_TRAIN = [0.9155, 0.8646]
+PINNED_VAL = [0.0, 0.0]
+
+
+def test_the_same_seed_gives_the_same_weights(store_dir: Path) -> None:
+    states = []
+    for seed in (1, 1, 2):
+        trainer = build_trainer(Store(store_dir), seed=seed)
+        list(trainer.iter_epochs(1, 1))
+        states.append(torch.cat([p.detach().reshape(-1) for p in trainer.model.parameters()]))
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+
+
+def test_gradients_are_clipped_to_the_norm(store_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = build_trainer(Store(store_dir), max_grad_norm=0.01)
+    norms = []
+    step = trainer.optimizer.step
+
+    def record() -> None:
+        norms.append(torch.cat([p.grad.reshape(-1) for p in trainer.model.parameters() if p.grad is not None]).norm())
+        step()
+
+    monkeypatch.setattr(trainer.optimizer, "step", record)
+    result = next(iter(trainer.iter_epochs(1, 1)))
+    assert result.grad_norm > 0.01
+    assert norms
+    assert all(norm.item() == pytest.approx(0.01, rel=1e-3) for norm in norms)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(store_dir: Path) -> None:
+    trainer = build_trainer(Store(store_dir))
+    with torch.no_grad():
+        next(iter(trainer.model.parameters())).fill_(float("nan"))
+    with pytest.raises(RunError, match=r"the loss is nan: epoch 1, step 1; lower train\.lr"):
+        list(trainer.iter_epochs(1, 1))
+
+
+def test_a_run_leaves_what_the_contract_names(run_dir: Path) -> None:
+    names = sorted(path.name for path in (run_dir / "models").iterdir())
+    rows = read_rows(run_dir)
+    best = {kind: max(float(row[f"val_{kind}_opt"]) for row in rows) for kind in ("dice", "iou")}
+    assert names == sorted(
+        [
+            "args.json",
+            f"best_dice_{best['dice']:.4f}_seed42.pth",
+            f"best_iou_{best['iou']:.4f}_seed42.pth",
+            "checkpoint_epoch_2_seed42.pth",
+            "metrics_seed42.csv",
+        ]
+    )
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert all(value != "" for row in rows for value in row.values())
+    metrics = json.loads((run_dir / "metrics" / "train.json").read_text(encoding="utf-8"))
+    assert metrics["best_dice"] == best["dice"]
+    assert metrics["epochs"] == 2
+
+
+def test_args_say_what_the_run_was(run_dir: Path, store_dir: Path) -> None:
+    settings = json.loads((run_dir / "models" / "args.json").read_text(encoding="utf-8"))
+    assert settings["train"] == train_params().model_dump(mode="json")
+    assert settings["model"] == model_params().model_dump(mode="json")
+    assert settings["run"]["store"] == Store(store_dir).fingerprint
+    model = build_model(**model_params().model_dump(), channels_last=False)
+    assert settings["run"]["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_training_stops_early(store_dir: Path, tmp_path: Path) -> None:
+    params = train_params(epochs=9, patience=1, lr=1e-9, min_lr=0.0)
+    metrics = train(model_params(), params, store_dir, tmp_path / "models", tmp_path / "train.json")
+    assert metrics["epochs"] < 9
+    assert metrics["epochs"] - metrics["best_epoch"] == 1
+
+
+def test_a_tracker_that_is_not_installed_stops_before_training(
+    store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ParamsError, match=r"wandb is not installed: train\.trackers"):
+        train(model_params(), train_params(trackers=["wandb"]), store_dir, tmp_path / "m", tmp_path / "t.json")
+    assert not (tmp_path / "m").exists()
+
+
+def test_half_precision_needs_a_gpu() -> None:
+    with pytest.raises(ParamsError, match="fp16 needs a CUDA GPU"):
+        resolve_precision("fp16", CPU)
+    assert resolve_precision("auto", CPU) in ("fp32", "bf16")
+    assert resolve_precision("bf16", CPU) == "bf16"
+
+
+def test_mixed_precision_runs(store_dir: Path, tmp_path: Path) -> None:
+    params = train_params(precision="bf16", epochs=1, channels_last=True)
+    metrics = train(model_params(), params, store_dir, tmp_path / "models", tmp_path / "train.json")
+    assert math.isfinite(metrics["train_loss"])
