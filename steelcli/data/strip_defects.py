@@ -56,8 +56,8 @@ def _relief(rng: Rng, damaged: Canvas, polarity: float, depth: float) -> FloatIm
 def _polarity(rng: Rng, dark_share: float) -> tuple[float, float]:
     """Draw darker (-1) or brighter (+1) and a depth in log reflectance that looks alike in both."""
     if rng.random() < dark_share:
-        return -1.0, float(rng.uniform(0.45, 1.0))
-    return 1.0, float(rng.uniform(0.4, 0.9))
+        return -1.0, float(rng.uniform(0.55, 1.1))
+    return 1.0, float(rng.uniform(0.5, 0.95))
 
 
 def _place(rng: Rng, sheet: Sheet, inset: float) -> tuple[float, float]:
@@ -73,10 +73,10 @@ def paint_pits(rng: Rng, sheet: Sheet) -> Damage:
         x, y = _place(rng, sheet, 60)
         spread = rng.uniform(14, 40), rng.uniform(18, 60)
         own = int(rng.random() < 0.6)
-        for _ in range(int(rng.integers(12, 36))):
+        for _ in range(int(rng.integers(16, 40))):
             from_centre = np.clip(rng.standard_normal(2), -1.7, 1.7) * spread
             at = (int(x + from_centre[0]), int(y + from_centre[1]))
-            radius = float(rng.uniform(1.5, 4.0))
+            radius = float(rng.uniform(1.8, 4.4))
             axes = (round(radius), round(radius * rng.uniform(1.0, 2.8)))
             layer = layers[own if rng.random() < 0.8 else 1 - own]
             cv2.ellipse(layer, at, axes, float(rng.normal(0, 20)), 0, 360, int(rng.integers(140, 256)), -1, cv2.LINE_AA)
@@ -126,7 +126,7 @@ def _straight_scratches(rng: Rng, sheet: Sheet, layer: Canvas) -> None:
     for _ in range(int(rng.integers(2, 6))):
         start = (round(x), round(top + rng.uniform(-20, 20)))
         end = (round(x + lean * (bottom - top)), round(bottom + rng.uniform(-20, 20)))
-        cv2.line(layer, start, end, int(rng.integers(150, 256)), int(rng.integers(2, 5)), cv2.LINE_AA)
+        cv2.line(layer, start, end, int(rng.integers(170, 256)), int(rng.integers(3, 6)), cv2.LINE_AA)
         x += rng.uniform(5, 19)
 
 
@@ -146,7 +146,7 @@ def _oblique_scratches(rng: Rng, sheet: Sheet, layer: Canvas) -> None:
     for at_x, at_y, heading, half in zip(middle_x, middle_y, headings, halves, strict=True):
         reach_x, reach_y = half * np.cos(heading), half * np.sin(heading)
         start, end = (round(at_x - reach_x), round(at_y - reach_y)), (round(at_x + reach_x), round(at_y + reach_y))
-        grey, thickness = int(rng.integers(110, 256)), int(rng.choice([1, 2, 2, 3]))
+        grey, thickness = int(rng.integers(140, 256)), int(rng.choice([2, 2, 3]))
         cv2.line(layer, start, end, grey, thickness, cv2.LINE_AA)
 
 

@@ -1,0 +1,103 @@
+"""The real pipeline: two `dvc exp run` of one epoch on a handful of images, in a temporary clone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from closure import ROOT
+
+TINY = (
+    "data.limit=2",
+    "data.image_size=[128,32]",
+    "model.decoder_channels=[16,8,8,8,4]",
+    "train.epochs=1",
+    "train.batch_size=2",
+    "train.workers=0",
+    "evaluate.timing_images=1",
+)
+
+
+class Clone:
+    """A git repository with the working tree's files, run with this environment's commands."""
+
+    def __init__(self, clone_dir: Path) -> None:
+        self.clone_dir = clone_dir
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in filter(None, listed.stdout.split("\0")):
+            if (ROOT / name).is_file():
+                target = clone_dir / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, target)
+        self.env = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(clone_dir),
+            "DVC_NO_ANALYTICS": "1",
+            "NO_ALBUMENTATIONS_UPDATE": "1",
+        }
+        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
+            self("git", "-c", "user.name=Test", "-c", "user.email=test@example.org", *command)
+
+    def __call__(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=self.clone_dir, env=self.env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    stage_path = clone.clone_dir / "data" / "synthetic" / "dvc.yaml"
+    text = stage_path.read_text(encoding="utf-8")
+    assert "--images 400" in text
+    stage_path.write_text(text.replace("--images 400", "--images 40"), encoding="utf-8")
+    clone("git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "commit", "-qam", "Draw fewer images")
+    changes = [word for change in TINY for word in ("-S", change)]
+    clone("dvc", "exp", "run", "-n", "hi", *changes)
+    clone("dvc", "exp", "run", "-n", "lo", *changes, "-S", "train.lr=1e-4")
+    return clone
+
+
+def test_two_experiments_differ_by_their_learning_rate(clone: Clone) -> None:
+    params = json.loads(clone("dvc", "params", "diff", "hi", "lo", "--json"))
+    assert params["params.yaml"]["train.lr"] == {"old": 0.001, "new": 0.0001, "diff": -0.0009}
+    metrics = json.loads(clone("dvc", "metrics", "diff", "hi", "lo", "--json"))
+    assert metrics["metrics/train.json"]["train_loss"]["diff"] != 0
+    assert "auprc" in metrics["metrics/test.json"]
+    assert "lo" in clone("dvc", "exp", "show", "--csv")
+    assert "index.html" in clone("dvc", "plots", "diff", "hi", "lo")
+
+
+def test_the_second_run_left_its_results(clone: Clone) -> None:
+    settings = json.loads((clone.clone_dir / "models" / "args.json").read_text(encoding="utf-8"))
+    assert settings["train"]["lr"] == 1e-4
+    assert (clone.clone_dir / "reports" / "report.html").exists()
+    assert "nothing" in clone("dvc", "status") or "up to date" in clone("dvc", "status")
+
+
+def test_changing_the_report_does_not_train_again(clone: Clone) -> None:
+    params_path = clone.clone_dir / "params.yaml"
+    text = params_path.read_text(encoding="utf-8")
+    assert "title: Steel defects" in text
+    params_path.write_text(text.replace("title: Steel defects", "title: Another"), encoding="utf-8")
+    stale = json.loads(clone("dvc", "status", "--json"))
+    params_path.write_text(text, encoding="utf-8")
+    assert list(stale) == ["report"]
+
+
+def test_the_same_run_again_does_nothing(clone: Clone) -> None:
+    before = (clone.clone_dir / "models" / "args.json").read_text(encoding="utf-8")
+    output = clone("dvc", "repro")
+    assert "didn't change, skipping" in output
+    assert (clone.clone_dir / "models" / "args.json").read_text(encoding="utf-8") == before
