@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +13,7 @@ from steelcli.files import read_json, staged_dir, write_csv, write_json
 from steelcli.inference import from_levels, save_levels
 from steelcli.overlay import draw_overlays
 from steelcli.params.evaluate import EvaluateParams
+from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 from steelcli.timing import measure_speed
 from steelcli.trained import MODELS_DIR, STORE_DIR, load_trained
@@ -40,12 +43,17 @@ def evaluate(
     threshold = read_threshold(threshold_path)
     trained = load_trained(models_dir, store_dir)
     store = trained.store
-    scorer = SplitScorer(store.class_titles, (threshold, FIXED_THRESHOLD), params.min_overlap, params.min_area_px)
     with staged_dir(predictions_dir) as partial_dir:
-        for position, levels in trained.iter_levels("test", params.batch_size):
-            image = store.records[position].image
-            save_levels(partial_dir / PurePosixPath(image).with_suffix(".png"), levels)
-            scorer.update(image, from_levels(levels), store.class_masks(position))
+
+        def iter_images() -> Iterator[Scored]:
+            for position, levels in trained.iter_levels("test", params.batch_size):
+                image = store.records[position].image
+                save_levels(partial_dir / PurePosixPath(image).with_suffix(".png"), levels)
+                yield image, from_levels(levels), store.class_masks(position)
+
+        thresholds = (threshold, FIXED_THRESHOLD)
+        new_scorer = partial(SplitScorer, store.class_titles, thresholds, params.min_overlap, params.min_area_px)
+        scorer = score_images(new_scorer, iter_images())
         rows = scorer.image_rows(threshold)
         draw_overlays(partial_dir, store, rows, threshold, params.overlays)
     metrics = summarise(scorer, threshold)

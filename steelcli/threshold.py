@@ -10,6 +10,7 @@ from steelcli.inference import from_levels
 from steelcli.params.threshold import ThresholdParams
 from steelcli.progress import say
 from steelcli.scores.curves import choose_threshold
+from steelcli.scores.parallel import score_images
 from steelcli.scores.scorer import SplitScorer
 from steelcli.trained import MODELS_DIR, STORE_DIR, load_trained
 
@@ -33,9 +34,13 @@ def tune_threshold(
     """
     trained = load_trained(models_dir, store_dir)
     store = trained.store
-    scorer = SplitScorer(store.class_titles, (), 1.0, 0, froc=False)
-    for position, levels in trained.iter_levels("val", BATCH_SIZE):
-        scorer.update(store.records[position].image, from_levels(levels), store.class_masks(position))
+    scorer = score_images(
+        lambda: SplitScorer(store.class_titles, (), 1.0, 0, froc=False),
+        (
+            (store.records[position].image, from_levels(levels), store.class_masks(position))
+            for position, levels in trained.iter_levels("val", BATCH_SIZE)
+        ),
+    )
     curve = scorer.threshold_curve()
     chosen = choose_threshold(curve, params.objective)
     if chosen.is_flat:

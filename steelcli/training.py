@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from accelerate import Accelerator
@@ -20,6 +21,7 @@ from steelcli.inference import eval_mode, from_levels, iter_logits, native_level
 from steelcli.losses import bce_dice_loss
 from steelcli.params.train import TrainParams
 from steelcli.progress import track
+from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 
 FIXED_THRESHOLD = 0.5
@@ -131,14 +133,19 @@ class Trainer:
         """Score the validation split at native size; return the mean loss and the counts."""
         store, device = self.store, self.accelerator.device
         positions = store.positions("val")
-        scorer = SplitScorer(store.class_titles, (FIXED_THRESHOLD,), MIN_OVERLAP, 0)
         total = 0.0
-        with eval_mode(self.model):
+
+        def iter_images() -> Iterator[Scored]:
+            nonlocal total
             batches = iter_logits(self.model, store, positions, self.params.batch_size, device, self.precision)
             for members, logits in batches:
                 masks = torch.from_numpy(store.masks[members])[:, None]  # [N, 1, H, W]
                 total += self._loss(logits, masks).item() * len(members)
                 for position, image_logits in zip(members, logits, strict=True):
                     probs = from_levels(native_levels(image_logits, store.letterbox(position)))
-                    scorer.update(store.records[position].image, probs, store.class_masks(position))
+                    yield store.records[position].image, probs, store.class_masks(position)
+
+        with eval_mode(self.model):
+            new_scorer = partial(SplitScorer, store.class_titles, (FIXED_THRESHOLD,), MIN_OVERLAP, 0)
+            scorer = score_images(new_scorer, iter_images())
         return total / len(positions), scorer

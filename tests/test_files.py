@@ -22,13 +22,24 @@ def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None
     assert [path.name for path in final_dir.parent.iterdir()] == ["out"]
 
 
+def interrupt(final_dir: Path) -> None:
+    with staged_dir(final_dir) as partial_dir:
+        (partial_dir / "new").touch()
+        raise KeyboardInterrupt
+
+
+def fill_the_disk(path: Path) -> None:
+    with staged_file(path) as partial_path:
+        partial_path.write_text("half", encoding="utf-8")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_failing_block_leaves_the_old_folder(tmp_path: Path) -> None:
     final_dir = tmp_path / "out"
     with staged_dir(final_dir) as partial_dir:
         (partial_dir / "old").touch()
-    with pytest.raises(KeyboardInterrupt), staged_dir(final_dir) as partial_dir:
-        (partial_dir / "new").touch()
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(final_dir)
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
 
 
@@ -44,9 +55,8 @@ def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
 def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     write_json(path, {"a": 1})
-    with pytest.raises(RunError, match="No space left") as caught, staged_file(path) as partial_path:
-        partial_path.write_text("half", encoding="utf-8")
-        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(RunError, match="No space left") as caught:
+        fill_the_disk(path)
     assert str(path) in str(caught.value)
     assert read_json(path, "") == {"a": 1}
     assert len(list(tmp_path.iterdir())) == 1

@@ -24,9 +24,7 @@ def batches(store: Store, workers: int, epoch: int, seed: int = 42) -> list[tupl
 
 
 def same(one: list[tuple[torch.Tensor, torch.Tensor]], other: list[tuple[torch.Tensor, torch.Tensor]]) -> bool:
-    return all(
-        torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(one, other, strict=True)
-    )
+    return all(torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(one, other, strict=True))
 
 
 def test_batches_do_not_depend_on_the_number_of_workers(store_dir: Path) -> None:

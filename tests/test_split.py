@@ -41,9 +41,7 @@ def test_the_severstal_labels_split_within_one_image_of_exact(shares: list[float
         pytest.skip(f"{FLAGS} is not here")
     with FLAGS.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    candidates = [
-        Candidate(row["ImageId"], frozenset(i for i in range(4) if row[f"c{i + 1}"] == "1")) for row in rows
-    ]
+    candidates = [Candidate(row["ImageId"], frozenset(i for i in range(4) if row[f"c{i + 1}"] == "1")) for row in rows]
     assert len(candidates) == 12568
     parts = draw(candidates, shares, 42)
     assert worst_deviation(candidates, parts, shares) <= 1

@@ -171,7 +171,7 @@ def test_training_stops_early(store_dir: Path, tmp_path: Path) -> None:
 def test_a_tracker_that_is_not_installed_stops_before_training(
     store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ParamsError, match=r"wandb is not installed: train\.trackers"):
         train(model_params(), train_params(trackers=["wandb"]), store_dir, tmp_path / "m", tmp_path / "t.json")
     assert not (tmp_path / "m").exists()

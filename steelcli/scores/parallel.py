@@ -1,0 +1,42 @@
+"""Score images on all cores while the next ones are computed."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelcli.scores.scorer import SplitScorer
+
+IN_FLIGHT = 8
+"""Images held in memory at once."""
+
+Scored = tuple[str, NDArray[np.float32], NDArray[np.bool_]]
+"""Name, probs and class masks of one image, as `SplitScorer.update` takes them."""
+
+
+def score_images(new_scorer: Callable[[], SplitScorer], images: Iterable[Scored]) -> SplitScorer:
+    """Return what ``new_scorer()`` would hold after all images, in their order.
+
+    Each image is counted by a scorer of its own, in a thread (NumPy and OpenCV release the interpreter lock), and the
+    counts are merged in order: they are integers, so the result is the same bit for bit with any number of cores.
+    """
+    total = new_scorer()
+    waiting: deque[Future[SplitScorer]] = deque()
+    with ThreadPoolExecutor(min(IN_FLIGHT, os.cpu_count() or 1)) as pool:
+        for image in images:
+            waiting.append(pool.submit(_score, new_scorer(), image))
+            if len(waiting) == IN_FLIGHT:
+                total.merge(waiting.popleft().result())
+        while waiting:
+            total.merge(waiting.popleft().result())
+    return total
+
+
+def _score(scorer: SplitScorer, image: Scored) -> SplitScorer:
+    scorer.update(*image)
+    return scorer
