@@ -73,7 +73,7 @@ def test_two_experiments_differ_by_their_learning_rate(clone: Clone) -> None:
     params = json.loads(clone("dvc", "params", "diff", "hi", "lo", "--json"))
     assert params["params.yaml"]["train.lr"] == {"old": 0.001, "new": 0.0001, "diff": -0.0009}
     metrics = json.loads(clone("dvc", "metrics", "diff", "hi", "lo", "--json"))
-    assert metrics["metrics/train.json"]["train_loss"]["diff"] != 0
+    assert metrics["metrics/train.json"]["val_loss"]["diff"] != 0
     assert "auprc" in metrics["metrics/test.json"]
     assert "lo" in clone("dvc", "exp", "show", "--csv")
     assert "index.html" in clone("dvc", "plots", "diff", "hi", "lo")
