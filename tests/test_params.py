@@ -121,3 +121,18 @@ def test_sections_cannot_be_changed() -> None:
     params = data_params()
     with pytest.raises(ValueError, match="frozen"):
         params.root = "elsewhere"
+
+
+def test_dvc_leaves_the_file_as_it_is_written(tmp_path: Path) -> None:
+    """`dvc exp run -S` writes the file anew; what it would reformat would show as a change in git."""
+    from dvc.utils.serialize import modify_yaml
+
+    path = tmp_path / "params.yaml"
+    text = COMMITTED.read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    with modify_yaml(path) as raw:
+        raw["train"]["lr"] = 0.5
+    assert path.read_text(encoding="utf-8") != text
+    with modify_yaml(path) as raw:
+        raw["train"]["lr"] = 0.001
+    assert path.read_text(encoding="utf-8") == text
