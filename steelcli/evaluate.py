@@ -43,7 +43,7 @@ def evaluate(
     threshold = read_threshold(threshold_path)
     trained = load_trained(models_dir, store_dir)
     store = trained.store
-    with staged_dir(predictions_dir) as partial_dir:
+    with staged_dir(predictions_dir, outdates=[metrics_dir / "test.json"]) as partial_dir:
 
         def iter_images() -> Iterator[Scored]:
             for position, levels in trained.iter_levels("test", params.batch_size):

@@ -15,8 +15,14 @@ from steelcli.errors import RunError
 
 
 @contextmanager
-def staged_dir(final_dir: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``final_dir`` that takes its place, whole, when the block ends without an error."""
+def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]:
+    """Yield an empty folder beside ``final_dir`` that takes its place, whole, when the block ends without an error.
+
+    Args:
+        final_dir: where the folder goes; where this is a link, its target is replaced.
+        outdates: files that describe the old folder, removed just before it is replaced.
+    """
+    final_dir = final_dir.resolve()
     partial_dir = final_dir.with_name(f".{final_dir.name}.partial")
     _remove(partial_dir)
     with _told(final_dir):
@@ -28,11 +34,14 @@ def staged_dir(final_dir: Path) -> Iterator[Path]:
         _remove(partial_dir)
         raise
     old_dir = final_dir.with_name(f".{final_dir.name}.old")
-    _remove(old_dir)
-    if final_dir.exists():
-        final_dir.replace(old_dir)
-    partial_dir.replace(final_dir)
-    _remove(old_dir)
+    with _told(final_dir):
+        _remove(old_dir)
+        for path in outdates:
+            path.unlink(missing_ok=True)
+        if final_dir.exists():
+            final_dir.replace(old_dir)
+        partial_dir.replace(final_dir)
+        _remove(old_dir)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from steelcli.data import letterbox
 from steelcli.data.images import decode_unchanged, read_bytes
 from steelcli.data.loader import ValidationSet
 from steelcli.data.store import Store
-from steelcli.errors import DataError
+from steelcli.errors import DataError, RunError
 from steelcli.model import to_probs
 from steelcli.runtime import autocast
 
@@ -80,7 +80,12 @@ def native_levels(logits: torch.Tensor, box: letterbox.Letterbox) -> NDArray[np.
     """Turn one image's logits [1, H, W] into its probability map at native size, in 16-bit levels [height, width].
 
     Scores are taken from these levels, so that a saved map scores exactly as it did when it was made.
+
+    Raises:
+        RunError: logits that are not finite; rounded to levels they would pass for "no defect".
     """
+    if not bool(torch.isfinite(logits).all()):
+        raise RunError("the network's output is not finite", "logits", "train again with a lower train.lr or in fp32")
     probs = to_probs(logits)[0].cpu().numpy()
     return to_levels(letterbox.restore(probs, box))
 

@@ -69,6 +69,9 @@ def build_model(
             encoder_name, encoder_weights=pretrained if downloads else None, **arguments
         )
     except KeyError as error:
+        if encoder_name in smp.encoders.encoders:
+            what = f"there are no imagenet weights for {encoder_name}"
+            raise ModelError(what, "model.encoder_weights", "set it to null or to a file") from error
         close = difflib.get_close_matches(encoder_name, smp.encoders.encoders, n=3)
         remedy = f"did you mean {' or '.join(close)}" if close else "see segmentation_models_pytorch's list of encoders"
         raise ModelError(f"unknown encoder {encoder_name}", "model.encoder_name", remedy) from error

@@ -54,7 +54,7 @@ def prepare(params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path 
     scanned = list(_over_cores(partial(_scan, source, params.color), samples, "reading"))
     chosen, left_out = _choose(params, samples, scanned)
     _refuse_splits_without_defect(params, chosen, scanned)
-    with staged_dir(store_dir) as partial_dir:
+    with staged_dir(store_dir, outdates=[metrics_path]) as partial_dir:
         writer = StoreWriter(partial_dir, len(chosen), params.image_size, params.color)
         places = [(place, samples[position], split) for place, (position, split) in enumerate(chosen)]
         packed = _over_cores(partial(_store, source, params, partial_dir), places, "writing")

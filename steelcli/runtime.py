@@ -47,12 +47,10 @@ def resolve_precision(wanted: str, device: torch.device) -> Precision:
 
 
 def inference_precision(trained_in: str, device: torch.device) -> Precision:
-    """Return the format a checkpoint trained in ``trained_in`` is run in on ``device``: the same, or fp32 if slower."""
-    return (
-        "fp32"
-        if trained_in == "fp32" or resolve_precision("auto", device) == "fp32"
-        else resolve_precision(trained_in, device)
-    )
+    """Return the format a checkpoint trained in ``trained_in`` runs in on ``device``: the same where it is fast."""
+    if trained_in == "bf16" and resolve_precision("auto", device) == "bf16":
+        return "bf16"
+    return "fp16" if trained_in == "fp16" and device.type == "cuda" else "fp32"
 
 
 @contextmanager

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from steelcli.checkpoint import Checkpoint, save_checkpoint
 from steelcli.data.loader import build_train_loader
 from steelcli.data.store import Store
-from steelcli.errors import ParamsError
+from steelcli.errors import ModelError, ParamsError, RunError
 from steelcli.files import staged_dir, write_csv, write_json
+from steelcli.inference import eval_mode
 from steelcli.model import SegmentationModel, build_model, count_parameters
 from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
@@ -82,25 +84,29 @@ def train(
     accelerator = Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,
         log_with=list(params.trackers) or None,
-        project_dir=str(models_dir),
+        project_dir="trackers",
     )
     model = build_model(**model_params.model_dump(), channels_last=params.channels_last)
     loader, sampler = build_train_loader(
         store, params.augment, params.batch_size, params.balance, params.seed, params.workers
     )
+    _try_forward(model, store)
     trainer = Trainer(accelerator, model, loader, sampler, store, params, precision)
     settings = _settings(model_params, params, store, model, precision, describe_device(accelerator.device))
     _announce(settings, len(store.positions("train")), len(store.positions("val")))
     accelerator.init_trackers("steelcli", config=_flatten(settings))
-    with staged_dir(models_dir) as partial_dir:
+    with staged_dir(models_dir, outdates=[metrics_path]) as partial_dir:
         write_json(partial_dir / "args.json", settings)
         record = _Record(partial_dir, params, settings)
-        for result in trainer.iter_epochs(1, params.epochs):
-            row = record.take(result, accelerator.unwrap_model(trainer.model))
-            accelerator.log({key: value for key, value in row.items() if value is not None}, step=result.epoch)
-            if record.epochs_without_better >= params.patience:
-                say(f"no better {params.monitor} in {params.patience} epochs: stopped early")
-                break
+        try:
+            for result in trainer.iter_epochs(1, params.epochs):
+                row = record.take(result, accelerator.unwrap_model(trainer.model))
+                accelerator.log({key: value for key, value in row.items() if value is not None}, step=result.epoch)
+                if record.epochs_without_better >= params.patience:
+                    say(f"no better {params.monitor} in {params.patience} epochs: stopped early")
+                    break
+        except torch.OutOfMemoryError as error:
+            raise RunError("out of GPU memory", "train.batch_size", "lower it, or data.image_size") from error
     accelerator.end_training()
     metrics = record.summary()
     write_json(metrics_path, metrics)
@@ -245,6 +251,17 @@ def _line(row: Mapping[str, Any], epochs: int) -> str:
         f"iou {row['val_iou_opt']:.4f} · dice of defects {row['val_dice_defect_opt']:.4f} · "
         f"auprc {row['auprc']:.4f} · lr {row['learning_rate']:.2e} · {row['epoch_time']:.1f} s"
     )
+
+
+def _try_forward(model: SegmentationModel, store: Store) -> None:
+    """Find out before training whether the network takes images of this size."""
+    try:
+        with eval_mode(model):
+            model(torch.from_numpy(store.images[:1].copy()).reshape(1, -1, *store.images.shape[1:3]))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        what = f"the network takes no images of {store.image_size[0]}×{store.image_size[1]} ({reason})"
+        raise ModelError(what, "data.image_size", "change it or model.encoder_name") from error
 
 
 def _check_trackers(trackers: tuple[str, ...]) -> None:

@@ -101,10 +101,16 @@ class Trainer:
             train_loss, grad_norm, images = self._train_epoch(epoch)
             train_seconds = time.perf_counter() - started
             val_loss, scorer = self._validate()
+            self._check_finite(val_loss, f"validation of epoch {epoch}")
             seconds = time.perf_counter() - started
             yield EpochResult(
                 epoch, train_loss, val_loss, scorer, learning_rate, grad_norm, seconds, train_seconds, images
             )
+
+    @staticmethod
+    def _check_finite(loss: float, where: str) -> None:
+        if not math.isfinite(loss):
+            raise RunError(f"the loss is {loss}", where, "lower train.lr, or set train.precision to fp32")
 
     def _loss(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         params = self.params
@@ -118,9 +124,7 @@ class Trainer:
         for step, (images, masks) in enumerate(track(self.loader, f"epoch {epoch}", steps), start=1):
             loss = self._loss(self.model(images), masks)
             value = loss.item()
-            if not math.isfinite(value):
-                remedy = "lower train.lr, or set train.precision to fp32"
-                raise RunError(f"the loss is {value}", f"epoch {epoch}, step {step}", remedy)
+            self._check_finite(value, f"epoch {epoch}, step {step}")
             self.accelerator.backward(loss)
             norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.params.max_grad_norm)
             self.optimizer.step()

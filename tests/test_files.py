@@ -22,6 +22,26 @@ def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None
     assert [path.name for path in final_dir.parent.iterdir()] == ["out"]
 
 
+def test_a_linked_folder_is_replaced_at_its_target(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "models").mkdir(parents=True)
+    (tmp_path / "models").symlink_to(tmp_path / "disk" / "models")
+    for text in ("one", "two"):
+        with staged_dir(tmp_path / "models") as partial_dir:
+            (partial_dir / text).touch()
+    assert (tmp_path / "models").is_symlink()
+    assert [path.name for path in (tmp_path / "disk" / "models").iterdir()] == ["two"]
+
+
+def test_what_describes_the_old_folder_goes_with_it(tmp_path: Path) -> None:
+    with staged_dir(tmp_path / "out"):
+        pass
+    stale_path = tmp_path / "out.json"
+    stale_path.touch()
+    with staged_dir(tmp_path / "out", outdates=[stale_path]):
+        assert stale_path.exists()
+    assert not stale_path.exists()
+
+
 def interrupt(final_dir: Path) -> None:
     with staged_dir(final_dir) as partial_dir:
         (partial_dir / "new").touch()

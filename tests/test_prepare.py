@@ -133,6 +133,23 @@ def read_everything(store_dir: Path) -> None:
         store.class_masks(position)
 
 
+def test_a_flipped_bit_in_the_truth_is_one_sentence(store_dir: Path, tmp_path: Path) -> None:
+    copy_dir = tmp_path / "prepared"
+    shutil.copytree(store_dir, copy_dir)
+    raw = bytearray((copy_dir / "truth.bin").read_bytes())
+    raw[len(raw) // 2] ^= 255
+    (copy_dir / "truth.bin").write_bytes(raw)
+    with pytest.raises(DataError, match="damaged"):
+        read_everything(copy_dir)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"version": 1, "records": [{}]}'])
+def test_a_foreign_index_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "index.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"index\.json"):
+        Store(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["index.json", "images.npy", "truth.bin"])
 def test_a_damaged_store_is_one_sentence(store_dir: Path, tmp_path: Path, name: str) -> None:
     copy_dir = tmp_path / "prepared"

@@ -54,6 +54,15 @@ def test_made_up_labels_split_within_one_image_of_exact(seed: int) -> None:
     assert worst_deviation(candidates, draw(candidates, shares, seed), shares) <= 1
 
 
+def test_many_class_combinations_keep_their_shares() -> None:
+    """A set on which a search that moves two seats of one combination at once gets stuck half way."""
+    generator = np.random.default_rng(11)
+    for _ in range(30):
+        flags = generator.random((149, 5)) < generator.random(5)
+        candidates = [Candidate(f"c{i}", frozenset(map(int, np.flatnonzero(row)))) for i, row in enumerate(flags)]
+        assert worst_deviation(candidates, draw(candidates, [0.65, 0.15, 0.2], 1), [0.65, 0.15, 0.2]) < 2
+
+
 def test_order_does_not_matter_and_the_seed_does() -> None:
     candidates = made_up(200)
     parts = draw(candidates, [0.7, 0.3], 1)
@@ -97,6 +106,12 @@ def test_of_copies_across_splits_the_test_copy_stays() -> None:
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(DataError, match="val split"):
         assign([Candidate("a", frozenset())], 0.2, 0.2, 0, False)
+
+
+def test_pick_takes_the_number_asked_for_among_copies() -> None:
+    candidates = [Candidate(f"d{i % 5}", frozenset({0})) for i in range(25)]
+    candidates += [Candidate(f"c{i % 5}", frozenset()) for i in range(25)]
+    assert [len(pick(candidates, limit, 0)) for limit in (2, 3, 4, 6, 8, 12)] == [2, 3, 4, 6, 8, 12]
 
 
 def test_pick_is_stratified_stable_and_exact() -> None:

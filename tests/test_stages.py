@@ -144,7 +144,7 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
     assert f"`{name}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_every_parameter_stands_in_the_readme_table_of_sections() -> None:
+def test_every_section_of_the_parameters_stands_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for section in ("data", "model", "train", "threshold", "evaluate", "report"):
         assert re.search(rf"^\| `{section}`", readme, re.MULTILINE), section

@@ -76,6 +76,7 @@ def _round_seats(
         seats[row, np.argsort(-(exact[row] - seats[row]), kind="stable")[:spare]] += 1
     parts = range(len(shares))
     moves = [(row, giver, taker) for row in range(len(keys)) for giver in parts for taker in parts if giver != taker]
+    row_of = np.array([row for row, _, _ in moves] + [-1])
     steps = np.zeros((len(moves) + 1, *seats.shape))  # the last step moves nothing
     for index, (row, giver, taker) in enumerate(moves):
         steps[index, row, giver], steps[index, row, taker] = -1, 1
@@ -87,10 +88,10 @@ def _round_seats(
         fits = ((seats + steps >= 0) & (abs(seats + steps - exact) < 2)).all(axis=(1, 2))
         single[~fits] = np.inf
         gain = single[:, None] + single[None, :] + 2 * cross
-        gain[np.diag_indices(len(steps))] = np.inf
+        gain[row_of[:, None] == row_of[None, :]] = np.inf  # each step was checked to fit alone
         first, second = np.unravel_index(int(gain.argmin()), gain.shape)
         changed = seats + (steps[first] + steps[second]).astype(np.int64)
-        if gain[first, second] > -1e-9 or (changed < 0).any():
+        if gain[first, second] > -1e-9:
             break
         seats = changed
     return np.asarray(seats, np.int64)
@@ -150,5 +151,5 @@ def pick(candidates: Sequence[Candidate], limit: int, seed: int) -> list[int]:
         return list(range(len(candidates)))
     share = limit / len(candidates)
     parts = draw(candidates, [share, 1 - share], seed)
-    chosen = [position for position, part in enumerate(parts) if part == 0]
-    return chosen[:limit]
+    ranked = sorted(range(len(candidates)), key=lambda position: (parts[position], candidates[position].content))
+    return sorted(ranked[:limit])  # copies are dealt together, so the draw may be one short or over

@@ -74,16 +74,18 @@ class Store:
         path = store_dir / "index.json"
         try:
             index = json.loads(path.read_text(encoding="utf-8"))
+            version = index["version"]
+            if version == VERSION:
+                self.class_titles: tuple[str, ...] = tuple(index["class_titles"])
+                self.fingerprint: str = index["fingerprint"]
+                self.image_size: tuple[int, int] = (index["image_size"][0], index["image_size"][1])
+                self.records = tuple(_record(row) for row in index["records"])
         except FileNotFoundError as error:
             raise DataError("no prepared store", store_dir, _REMEDY) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise DataError("the prepared store's index cannot be read", path, _REMEDY) from error
-        if index.get("version") != VERSION:
-            raise DataError(f"the prepared store is of version {index.get('version')}, not {VERSION}", path, _REMEDY)
-        self.class_titles: tuple[str, ...] = tuple(index["class_titles"])
-        self.fingerprint: str = index["fingerprint"]
-        self.image_size: tuple[int, int] = (index["image_size"][0], index["image_size"][1])
-        self.records = tuple(_record(row) for row in index["records"])
+        if version != VERSION:
+            raise DataError(f"the prepared store is of version {version}, not {VERSION}", path, _REMEDY)
 
     @property
     def color(self) -> Color:
@@ -112,8 +114,11 @@ class Store:
     def class_masks(self, position: int) -> NDArray[np.bool_]:
         """Return the native truth by class, bool [C, height, width]."""
         record = self.records[position]
-        raw = zlib.decompress(self._slice("truth.bin", record.truth))
-        bits = np.frombuffer(raw, _bits_dtype(len(self.class_titles))).reshape(record.height, record.width)
+        try:
+            raw = zlib.decompress(self._slice("truth.bin", record.truth))
+            bits = np.frombuffer(raw, _bits_dtype(len(self.class_titles))).reshape(record.height, record.width)
+        except (zlib.error, ValueError) as error:
+            raise DataError("the prepared store is damaged", self.store_dir / "truth.bin", _REMEDY) from error
         return np.stack([(bits >> channel) & 1 for channel in range(len(self.class_titles))]).astype(bool)
 
     def original(self, position: int) -> bytes:
@@ -204,7 +209,7 @@ def _record(row: dict[str, Any]) -> Record:
 def _open_array(path: Path, count: int) -> NDArray[np.uint8]:
     try:
         array: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise DataError("the prepared store cannot be read", path, _REMEDY) from error
     if len(array) != count:
         raise DataError(f"the prepared store holds {len(array)} images, its index {count}", path, _REMEDY)

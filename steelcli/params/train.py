@@ -24,7 +24,7 @@ class TrainParams(Section):
     epochs: Count
     """Passes over the training split at most."""
     batch_size: Count
-    """Images per step, over all processes together."""
+    """Images per step."""
     weight_decay: Weight
     """Decoupled weight decay of AdamW."""
     decay_norm_and_bias: bool
