@@ -75,12 +75,31 @@ def tune_threshold(params: ParamsPath = PARAMS) -> None:
 
 
 @app.command()
-def evaluate(params: ParamsPath = PARAMS) -> None:
-    """Score the test split at the frozen threshold and at 0.5; save predicted maps and overlays."""
+def evaluate(
+    params: ParamsPath = PARAMS,
+    predictions: Annotated[Path | None, typer.Option(help="Test predictions of another model to judge.")] = None,
+    name: Annotated[str | None, typer.Option(help="What that model is called: metrics/NAME.json.")] = None,
+    val_predictions: Annotated[Path | None, typer.Option(help="Its validation predictions, for a threshold.")] = None,
+) -> None:
+    """Score the test split at the frozen threshold and at 0.5, of the trained model or of another's predictions."""
+    if (predictions is None) != (name is None) or (val_predictions and not predictions):
+        raise typer.BadParameter("--predictions and --name belong together, --val-predictions to both")
+    if predictions and name:
+        _evaluate_foreign(_load(params), predictions, name, val_predictions)
+        return
     from steelcli.evaluate import evaluate
     from steelcli.tables import show_test
 
     show_test(evaluate(_load(params).evaluate))
+
+
+def _evaluate_foreign(params: Params, predictions: Path, name: str, val_predictions: Path | None) -> None:
+    from steelcli.foreign import evaluate_foreign
+    from steelcli.other_models import build_foreign
+    from steelcli.tables import show_tables
+
+    metrics = evaluate_foreign(predictions, name, val_predictions, params.data, params.threshold, params.evaluate)
+    show_tables(build_foreign(metrics))
 
 
 @app.command()

@@ -22,6 +22,7 @@ THRESHOLD_PATH = Path("metrics/threshold.json")
 METRICS_DIR = Path("metrics")
 PREDICTIONS_DIR = Path("predictions/test")
 FIXED_THRESHOLD = 0.5
+THRESHOLD_REMEDY = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
 IMAGE_COLUMNS = ("image", "defect_pixels", "tp", "fp", "fn", "iou", "dice")
 PR_COLUMNS = ("threshold", "precision", "recall")
 FROC_COLUMNS = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
@@ -38,10 +39,14 @@ def evaluate(
     """Write predictions, overlays, curves and ``metrics/test.json``; return the latter's content.
 
     Raises:
-        UserError: a missing threshold, a missing or foreign checkpoint or store.
+        UserError: a missing threshold, one learned on other data or for another checkpoint, a missing or foreign
+            checkpoint or store, or a test image that stands in another split.
     """
-    threshold = read_threshold(threshold_path)
+    threshold, learned_for = read_threshold(threshold_path)
     trained = load_trained(models_dir, store_dir)
+    if learned_for != trained.fingerprint:
+        what = "the threshold was learned on other data or for another checkpoint"
+        raise RunError(what, threshold_path, THRESHOLD_REMEDY)
     store = trained.store
     with staged_dir(predictions_dir, outdates=[metrics_dir / "test.json"]) as partial_dir:
 
@@ -65,25 +70,26 @@ def evaluate(
     return metrics
 
 
-def read_threshold(path: Path) -> float:
-    """Return the threshold that ``tune-threshold`` froze.
+def read_threshold(path: Path) -> tuple[float, Any]:
+    """Return the threshold that ``tune-threshold`` froze, and `Trained.fingerprint` of what it was learned for.
 
     Raises:
         RunError: the file is missing or holds no number in (0, 1).
     """
-    remedy = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
-    value = read_json(path, remedy).get("threshold")
+    values = read_json(path, THRESHOLD_REMEDY)
+    value = values.get("threshold")
     if not isinstance(value, (int, float)) or not math.isfinite(value) or not 0 < value < 1:
-        raise RunError("the file holds no threshold between 0 and 1", path, remedy)
-    return float(value)
+        raise RunError("the file holds no threshold between 0 and 1", path, THRESHOLD_REMEDY)
+    return float(value), values.get("run_fingerprint")
 
 
-def summarise(scorer: SplitScorer, threshold: float) -> dict[str, Any]:
-    """Return every number of a scored split: ungrouped ones, ``optimal`` (the frozen threshold) and ``fixed`` (0.5)."""
-    return {
-        **scorer.summary(),
-        "threshold": threshold,
-        "optimal": scorer.group(threshold),
-        "fixed": scorer.group(FIXED_THRESHOLD),
-        "recall_class": scorer.recall_class(threshold),
-    }
+def summarise(scorer: SplitScorer, threshold: float | None) -> dict[str, Any]:
+    """Return every number of a scored split: ungrouped ones, ``optimal`` (the frozen threshold) and ``fixed`` (0.5).
+
+    Without a learned threshold everything that belongs to it is left out.
+    """
+    fixed = {"fixed": scorer.group(FIXED_THRESHOLD)}
+    if threshold is None:
+        return scorer.summary() | fixed
+    optimal = {"threshold": threshold, "optimal": scorer.group(threshold)}
+    return scorer.summary() | optimal | fixed | {"recall_class": scorer.recall_class(threshold)}

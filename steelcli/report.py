@@ -14,6 +14,7 @@ import jinja2
 from steelcli.charts import Chart, Line, draw
 from steelcli.errors import RunError
 from steelcli.files import read_json, staged_file
+from steelcli.other_models import build_others, read_others
 from steelcli.params.report import ReportParams
 from steelcli.tables import (
     Report,
@@ -79,6 +80,7 @@ class Results:
     thresholds: Columns
     pr_curve: Columns
     froc: Columns
+    others: dict[str, dict[str, Any]]
 
 
 def report(
@@ -121,6 +123,7 @@ def _read_results(metrics_dir: Path, models_dir: Path) -> Results:
         thresholds=_read_columns(metrics_dir / "threshold_curve.csv", curve_names),
         pr_curve=_read_columns(metrics_dir / "pr_curve.csv", ("precision", "recall")),
         froc=_read_columns(metrics_dir / "froc.csv", ("max_fp_per_image", "recall", "threshold", "fp_per_image")),
+        others=read_others(metrics_dir),
     )
 
 
@@ -153,12 +156,15 @@ def _arrange(results: Results, decimals: int) -> list[Section]:
     pairs, whole, by_class, speed = build_test(results.test, decimals, classes)
     everything = build_settings("Every setting and version", results.settings, results.settings)
     run = build_settings("The run", results.settings, RUN_SETTINGS)
+    others = build_others(results.test, results.others, results.settings.get("run.store"), decimals)
+    comparison = [Section("Comparison", [others], [])] if results.others else []
     return [
         Section("Settings", [run], [], folded=everything),
         Section("Data", build_data(results.data, decimals), []),
         Section("Training", [build_training(results.training, decimals)], _training_charts(results)),
         Section("Threshold", [build_threshold(results.threshold, decimals)], [_threshold_chart(results)]),
         Section("Test", [pairs, whole, by_class, _build_froc(results.froc, decimals)], _test_charts(results)),
+        *comparison,
         Section("Images", [_build_worst(results, decimals)], []),
         Section("Speed", [speed], []),
     ]

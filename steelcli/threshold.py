@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ from steelcli.files import write_csv, write_json
 from steelcli.inference import from_levels
 from steelcli.params.threshold import ThresholdParams
 from steelcli.progress import say
-from steelcli.scores.curves import choose_threshold
-from steelcli.scores.parallel import score_images
+from steelcli.scores.curves import Objective, Row, choose_threshold
+from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 from steelcli.trained import MODELS_DIR, STORE_DIR, load_trained
 
@@ -27,30 +28,41 @@ def tune_threshold(
     metrics_path: Path = METRICS_PATH,
     curve_path: Path = CURVE_PATH,
 ) -> dict[str, Any]:
-    """Score every threshold of the grid on the validation split in one pass; return ``metrics/threshold.json``.
+    """Learn the threshold of the trained model; return ``metrics/threshold.json``.
 
     Raises:
         UserError: a missing or foreign checkpoint or store.
     """
     trained = load_trained(models_dir, store_dir)
     store = trained.store
-    scorer = score_images(
-        lambda: SplitScorer(store.class_titles, (), 1.0, 0, froc=False),
-        (
-            (store.records[position].image, from_levels(levels), store.class_masks(position))
-            for position, levels in trained.iter_levels("val", BATCH_SIZE)
-        ),
+    images = (
+        (store.records[position].image, from_levels(levels), store.class_masks(position))
+        for position, levels in trained.iter_levels("val", BATCH_SIZE)
     )
+    metrics, curve = learn_threshold(params.objective, store.class_titles, images)
+    metrics["run_fingerprint"] = trained.fingerprint
+    write_csv(curve_path, curve, CURVE_COLUMNS)
+    write_json(metrics_path, metrics)
+    return metrics
+
+
+def learn_threshold(
+    objective: Objective, class_titles: Sequence[str], images: Iterable[Scored]
+) -> tuple[dict[str, Any], list[Row]]:
+    """Score every threshold of the grid on validation images in one pass, of whatever model.
+
+    Returns:
+        ``threshold``, the objective's best, with the best threshold and score of every objective; and the whole curve.
+    """
+    scorer = score_images(lambda: SplitScorer(class_titles, (), 1.0, 0, froc=False), images)
     curve = scorer.threshold_curve()
-    chosen = choose_threshold(curve, params.objective)
+    chosen = choose_threshold(curve, objective)
     if chosen.is_flat:
-        say(f"warning: {params.objective} hardly depends on the threshold; {chosen.threshold:g} is one of many")
+        say(f"warning: {objective} hardly depends on the threshold; {chosen.threshold:g} is one of many")
     if chosen.at_edge:
-        say(f"warning: the best {params.objective} lies at the edge of the grid, at {chosen.threshold:g}")
+        say(f"warning: the best {objective} lies at the edge of the grid, at {chosen.threshold:g}")
     metrics: dict[str, Any] = {"threshold": chosen.threshold}
     for name in ("dice", "dice_defect", "f1"):
         best = choose_threshold(curve, name)
         metrics |= {f"{name}_threshold": best.threshold, f"{name}_score": best.score}
-    write_csv(curve_path, curve, CURVE_COLUMNS)
-    write_json(metrics_path, metrics)
-    return metrics
+    return metrics, curve
