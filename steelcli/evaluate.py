@@ -24,6 +24,7 @@ PREDICTIONS_DIR = Path("predictions/test")
 FIXED_THRESHOLD = 0.5
 IMAGE_COLUMNS = ("image", "defect_pixels", "tp", "fp", "fn", "iou", "dice")
 PR_COLUMNS = ("threshold", "precision", "recall")
+RELIABILITY_COLUMNS = ("probability_low", "probability_high", "mean_probability", "defect_share", "pixels")
 FROC_COLUMNS = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
 
 
@@ -60,6 +61,7 @@ def evaluate(
     metrics |= measure_speed(trained, threshold, params.timing_images)
     write_csv(metrics_dir / "test_images.csv", rows, IMAGE_COLUMNS)
     write_csv(metrics_dir / "pr_curve.csv", scorer.pr_curve(), PR_COLUMNS)
+    write_csv(metrics_dir / "reliability.csv", scorer.reliability(), RELIABILITY_COLUMNS)
     write_csv(metrics_dir / "froc.csv", scorer.froc_rows(), FROC_COLUMNS)
     write_json(metrics_dir / "test.json", metrics)
     return metrics
@@ -79,11 +81,15 @@ def read_threshold(path: Path) -> float:
 
 
 def summarise(scorer: SplitScorer, threshold: float) -> dict[str, Any]:
-    """Return every number of a scored split: ungrouped ones, ``optimal`` (the frozen threshold) and ``fixed`` (0.5)."""
+    """Return every number of a scored split.
+
+    Ungrouped ones, ``optimal`` (the frozen threshold), ``fixed`` (0.5), and by class and size at the frozen threshold.
+    """
     return {
         **scorer.summary(),
         "threshold": threshold,
         "optimal": scorer.group(threshold),
         "fixed": scorer.group(FIXED_THRESHOLD),
         "recall_class": scorer.recall_class(threshold),
+        **scorer.by_component(threshold),
     }
