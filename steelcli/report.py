@@ -50,6 +50,7 @@ RUN_SETTINGS = (
     "run.started",
 )
 IMAGE_COLUMNS = ("defect_pixels", "tp", "fp", "fn", "iou", "dice")
+RELIABILITY_COLUMNS = ("probability_low", "probability_high", "mean_probability", "defect_share", "pixels")
 WORST_IMAGES = 8
 Columns = dict[str, list[float]]
 """A csv file by column; an empty cell is NaN."""
@@ -79,6 +80,7 @@ class Results:
     thresholds: Columns
     pr_curve: Columns
     froc: Columns
+    reliability: Columns
 
 
 def report(
@@ -121,6 +123,7 @@ def _read_results(metrics_dir: Path, models_dir: Path) -> Results:
         thresholds=_read_columns(metrics_dir / "threshold_curve.csv", curve_names),
         pr_curve=_read_columns(metrics_dir / "pr_curve.csv", ("precision", "recall")),
         froc=_read_columns(metrics_dir / "froc.csv", ("max_fp_per_image", "recall", "threshold", "fp_per_image")),
+        reliability=_read_columns(metrics_dir / "reliability.csv", RELIABILITY_COLUMNS),
     )
 
 
@@ -150,7 +153,7 @@ def _arrange(results: Results, decimals: int) -> list[Section]:
     """Put tables and charts in the order of the stages."""
     split, prefix = pick_group(results.data, "test"), "images_class."
     classes = [key.removeprefix(prefix) for key in split if key.startswith(prefix)]
-    pairs, whole, by_class, speed = build_test(results.test, decimals, classes)
+    pairs, whole, by_class, by_size, speed = build_test(results.test, decimals, classes)
     everything = build_settings("Every setting and version", results.settings, results.settings)
     run = build_settings("The run", results.settings, RUN_SETTINGS)
     return [
@@ -158,7 +161,8 @@ def _arrange(results: Results, decimals: int) -> list[Section]:
         Section("Data", build_data(results.data, decimals), []),
         Section("Training", [build_training(results.training, decimals)], _training_charts(results)),
         Section("Threshold", [build_threshold(results.threshold, decimals)], [_threshold_chart(results)]),
-        Section("Test", [pairs, whole, by_class, _build_froc(results.froc, decimals)], _test_charts(results)),
+        Section("Test", [pairs, whole, by_class, by_size, _build_froc(results.froc, decimals)], _test_charts(results)),
+        Section("Calibration", [_build_reliability(results.reliability, decimals)], [_reliability_chart(results)]),
         Section("Images", [_build_worst(results, decimals)], []),
         Section("Speed", [speed], []),
     ]
@@ -175,6 +179,19 @@ def _build_froc(froc: Columns, decimals: int) -> Table:
         ("allowed per image", "recall", "false per image", "threshold"),
         tuple(rows),
         "The highest recall over thresholds 0.01 to 0.99; components are 8-connected, clean images count too.",
+    )
+
+
+def _build_reliability(curve: Columns, decimals: int) -> Table:
+    rows = [
+        (f"{low:.3f} to {high:.3f}", *(format_number(_known(value), decimals) for value in values), f"{pixels:,.0f}")
+        for low, high, *values, pixels in zip(*(curve[name] for name in RELIABILITY_COLUMNS), strict=True)
+    ]
+    return Table(
+        "Probability and truth",
+        ("probability", "mean", "share of defect", "pixels"),
+        tuple(rows),
+        "Where the network means what it says, both columns agree; `ece` is their mean distance over all pixels.",
     )
 
 
@@ -241,6 +258,16 @@ def _test_charts(results: Results) -> list[Chart]:
             x_scale="doubling",
         ),
     ]
+
+
+def _reliability_chart(results: Results) -> Chart:
+    curve = results.reliability
+    lines = (
+        Line("test pixels", curve["mean_probability"], curve["defect_share"], 1),
+        Line("perfect", [0.0, 1.0], [0.0, 1.0], 2, "--"),
+    )
+    note = "Share of defect pixels by the probability given to them, in 15 equal bins."
+    return Chart("Reliability", note, "mean probability", "share of defect pixels", lines)
 
 
 def _headline(test: Mapping[str, Any], decimals: int) -> Iterable[tuple[str, str]]:

@@ -61,7 +61,7 @@ def test_the_contract_s_files_are_there(walked_dir: Path) -> None:
             for scalar in value.values() if isinstance(value, dict) else [value]:
                 assert isinstance(scalar, (int, float))
                 assert np.isfinite(scalar)
-    for name in ("threshold_curve", "test_images", "pr_curve", "froc"):
+    for name in ("threshold_curve", "test_images", "pr_curve", "froc", "reliability"):
         assert (walked_dir / "metrics" / f"{name}.csv").stat().st_size
     assert (walked_dir / "reports" / "report.html").stat().st_size
 
