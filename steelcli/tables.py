@@ -211,31 +211,31 @@ def _build_by_size(metrics: Mapping[str, Any], decimals: int) -> Table:
 
 def show_data(metrics: Mapping[str, Any]) -> None:
     """Print ``metrics/data.json``."""
-    _show(build_data(metrics))
+    show_tables(build_data(metrics))
 
 
 def show_training(metrics: Mapping[str, Any]) -> None:
     """Print ``metrics/train.json``."""
-    _show([build_training(metrics)])
+    show_tables([build_training(metrics)])
 
 
 def show_threshold(metrics: Mapping[str, Any]) -> None:
     """Print ``metrics/threshold.json``."""
-    _show([build_threshold(metrics)])
+    show_tables([build_threshold(metrics)])
 
 
 def show_test(metrics: Mapping[str, Any]) -> None:
     """Print ``metrics/test.json``."""
-    _show(build_test(metrics))
+    show_tables(build_test(metrics))
 
 
 def show_report(report: Report) -> None:
     """Print every table and where the page lies."""
-    _show(report.tables)
+    show_tables(report.tables)
     Console().print(Text(f"With curves: {report.path}"), soft_wrap=True)
 
 
-def _show(tables: Iterable[Table]) -> None:
+def show_tables(tables: Iterable[Table]) -> None:
     """Print tables; prose wraps at the width of the terminal, numbers and names never break, if need be beyond it."""
     console = Console()
     for table in tables:
