@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup demo test slow lint smoke clean
+.PHONY: setup demo test slow scale lint smoke clean
 
 setup: .venv/installed
 
@@ -25,6 +25,9 @@ test: setup ## the whole default suite, a real two-stage smoke training included
 
 slow: setup ## what takes more than ten seconds a test
 	python -m pytest -m slow
+
+scale: setup ## speed and memory over 10^8 pixels
+	python -m pytest -m scale -s
 
 lint: setup ## format, lint, types
 	ruff format --check .

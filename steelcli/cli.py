@@ -112,6 +112,21 @@ def report(params: ParamsPath = PARAMS) -> None:
 
 
 @app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="NAME of metrics/NAME_images.csv, a DVC experiment or a git revision.")],
+    b: Annotated[str, typer.Argument(help="The other one; differences are B - A.")],
+    plot: Annotated[Path | None, typer.Option(help="Draw each image's Dice, A against B: a png or svg file.")] = None,
+    params: ParamsPath = PARAMS,
+) -> None:
+    """Compare two scored models on the same images: differences, bootstrap intervals, p-values."""
+    from steelcli.compare import compare
+    from steelcli.comparison_table import show_comparison
+
+    loaded = _load(params).report
+    show_comparison(compare(a, b, loaded, plot_path=plot), loaded.decimals)
+
+
+@app.command()
 def synthesize(
     out: Annotated[Path, typer.Argument(help="Folder to create; must not exist or be empty.")],
     images: Annotated[int, typer.Option(help="Number of images, at least 8.")],

@@ -25,6 +25,7 @@ FIXED_THRESHOLD = 0.5
 THRESHOLD_REMEDY = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
 IMAGE_COLUMNS = ("image", "defect_pixels", "tp", "fp", "fn", "iou", "dice")
 PR_COLUMNS = ("threshold", "precision", "recall")
+RELIABILITY_COLUMNS = ("probability_low", "probability_high", "mean_probability", "defect_share", "pixels")
 FROC_COLUMNS = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
 
 
@@ -65,6 +66,7 @@ def evaluate(
     metrics |= measure_speed(trained, threshold, params.timing_images)
     write_csv(metrics_dir / "test_images.csv", rows, IMAGE_COLUMNS)
     write_csv(metrics_dir / "pr_curve.csv", scorer.pr_curve(), PR_COLUMNS)
+    write_csv(metrics_dir / "reliability.csv", scorer.reliability(), RELIABILITY_COLUMNS)
     write_csv(metrics_dir / "froc.csv", scorer.froc_rows(), FROC_COLUMNS)
     write_json(metrics_dir / "test.json", metrics)
     return metrics
@@ -86,10 +88,11 @@ def read_threshold(path: Path) -> tuple[float, Any]:
 def summarise(scorer: SplitScorer, threshold: float | None) -> dict[str, Any]:
     """Return every number of a scored split: ungrouped ones, ``optimal`` (the frozen threshold) and ``fixed`` (0.5).
 
-    Without a learned threshold everything that belongs to it is left out.
+    By class and by size at the frozen threshold. Without a learned threshold everything that belongs to it is left out.
     """
     fixed = {"fixed": scorer.group(FIXED_THRESHOLD)}
     if threshold is None:
         return scorer.summary() | fixed
     optimal = {"threshold": threshold, "optimal": scorer.group(threshold)}
-    return scorer.summary() | optimal | fixed | {"recall_class": scorer.recall_class(threshold)}
+    parts = {"recall_class": scorer.recall_class(threshold), **scorer.by_component(threshold)}
+    return scorer.summary() | optimal | fixed | parts

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
 
 from steelcli.charts import Chart, Line, draw
-from steelcli.errors import RunError
-from steelcli.files import read_json, staged_file
-from steelcli.other_models import build_others, read_others
+from steelcli.files import staged_file
+from steelcli.other_models import build_others
 from steelcli.params.report import ReportParams
+from steelcli.results import IMAGE_COLUMNS, RELIABILITY_COLUMNS, Columns, Results, read_results
 from steelcli.tables import (
     Report,
     Table,
@@ -24,7 +22,6 @@ from steelcli.tables import (
     build_test,
     build_threshold,
     build_training,
-    flatten_settings,
     format_number,
     pick_group,
 )
@@ -32,7 +29,6 @@ from steelcli.tables import (
 METRICS_DIR = Path("metrics")
 MODELS_DIR = Path("models")
 REPORTS_DIR = Path("reports")
-REMEDY = "run `dvc repro`"
 RUN_SETTINGS = (
     "model.architecture",
     "model.encoder_name",
@@ -50,10 +46,7 @@ RUN_SETTINGS = (
     "run.code",
     "run.started",
 )
-IMAGE_COLUMNS = ("defect_pixels", "tp", "fp", "fn", "iou", "dice")
 WORST_IMAGES = 8
-Columns = dict[str, list[float]]
-"""A csv file by column; an empty cell is NaN."""
 
 
 class Section(NamedTuple):
@@ -63,24 +56,6 @@ class Section(NamedTuple):
     tables: list[Table]
     charts: list[Chart]
     folded: Table | None = None
-
-
-@dataclass(frozen=True)
-class Results:
-    """All that the other stages wrote: json files as they are, csv files by column, settings under dotted names."""
-
-    data: dict[str, Any]
-    training: dict[str, Any]
-    threshold: dict[str, Any]
-    test: dict[str, Any]
-    settings: dict[str, str]
-    image_names: list[str]
-    images: Columns
-    epochs: Columns
-    thresholds: Columns
-    pr_curve: Columns
-    froc: Columns
-    others: dict[str, dict[str, Any]]
 
 
 def report(
@@ -94,7 +69,7 @@ def report(
     Raises:
         RunError: a file of another stage is missing or cannot be read.
     """
-    results = _read_results(metrics_dir, models_dir)
+    results = read_results(metrics_dir, models_dir)
     sections = _arrange(results, params.decimals)
     page = _page(params.title, sections, _headline(results.test, params.decimals))
     path = reports_dir / "report.html"
@@ -103,57 +78,11 @@ def report(
     return Report(tuple(table for section in sections for table in section.tables), path)
 
 
-def _read_results(metrics_dir: Path, models_dir: Path) -> Results:
-    args_path = models_dir / "args.json"
-    settings = flatten_settings(read_json(args_path, REMEDY))
-    if "train.seed" not in settings:
-        raise RunError("the file holds no train.seed", args_path, REMEDY)
-    images_path = metrics_dir / "test_images.csv"
-    curve_names = ("threshold", "dice", "dice_defect", "f1", "iou")
-    epoch_names = ("train_loss", "val_loss", "val_dice_opt", "val_iou_opt", "val_dice_fixed", "val_iou_fixed")
-    return Results(
-        data=read_json(metrics_dir / "data.json", REMEDY),
-        training=read_json(metrics_dir / "train.json", REMEDY),
-        threshold=read_json(metrics_dir / "threshold.json", REMEDY),
-        test=read_json(metrics_dir / "test.json", REMEDY),
-        settings=settings,
-        image_names=[row["image"] for row in _read_rows(images_path, ("image",))],
-        images=_read_columns(images_path, IMAGE_COLUMNS),
-        epochs=_read_columns(models_dir / f"metrics_seed{settings['train.seed']}.csv", ("epoch", *epoch_names)),
-        thresholds=_read_columns(metrics_dir / "threshold_curve.csv", curve_names),
-        pr_curve=_read_columns(metrics_dir / "pr_curve.csv", ("precision", "recall")),
-        froc=_read_columns(metrics_dir / "froc.csv", ("max_fp_per_image", "recall", "threshold", "fp_per_image")),
-        others=read_others(metrics_dir),
-    )
-
-
-def _read_rows(path: Path, names: Sequence[str]) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            rows, found = list(reader), reader.fieldnames or ()
-    except FileNotFoundError as error:
-        raise RunError("a stage's input is missing", path, REMEDY) from error
-    except (OSError, ValueError, csv.Error) as error:
-        raise RunError("a stage's input cannot be read", path, REMEDY) from error
-    if lacking := [name for name in names if name not in found]:
-        raise RunError(f"a stage's input lacks the column {lacking[0]}", path, REMEDY)
-    return rows
-
-
-def _read_columns(path: Path, names: Sequence[str]) -> Columns:
-    rows = _read_rows(path, names)
-    try:
-        return {name: [float(row[name] or "nan") for row in rows] for name in names}
-    except ValueError as error:
-        raise RunError(f"a stage's input holds no number where one belongs ({error})", path, REMEDY) from error
-
-
 def _arrange(results: Results, decimals: int) -> list[Section]:
     """Put tables and charts in the order of the stages."""
     split, prefix = pick_group(results.data, "test"), "images_class."
     classes = [key.removeprefix(prefix) for key in split if key.startswith(prefix)]
-    pairs, whole, by_class, speed = build_test(results.test, decimals, classes)
+    pairs, whole, by_class, by_size, speed = build_test(results.test, decimals, classes)
     everything = build_settings("Every setting and version", results.settings, results.settings)
     run = build_settings("The run", results.settings, RUN_SETTINGS)
     others = build_others(results.test, results.others, results.settings.get("run.store"), decimals)
@@ -163,8 +92,9 @@ def _arrange(results: Results, decimals: int) -> list[Section]:
         Section("Data", build_data(results.data, decimals), []),
         Section("Training", [build_training(results.training, decimals)], _training_charts(results)),
         Section("Threshold", [build_threshold(results.threshold, decimals)], [_threshold_chart(results)]),
-        Section("Test", [pairs, whole, by_class, _build_froc(results.froc, decimals)], _test_charts(results)),
+        Section("Test", [pairs, whole, by_class, by_size, _build_froc(results.froc, decimals)], _test_charts(results)),
         *comparison,
+        Section("Calibration", [_build_reliability(results.reliability, decimals)], [_reliability_chart(results)]),
         Section("Images", [_build_worst(results, decimals)], []),
         Section("Speed", [speed], []),
     ]
@@ -181,6 +111,19 @@ def _build_froc(froc: Columns, decimals: int) -> Table:
         ("allowed per image", "recall", "false per image", "threshold"),
         tuple(rows),
         "The highest recall over thresholds 0.01 to 0.99; components are 8-connected, clean images count too.",
+    )
+
+
+def _build_reliability(curve: Columns, decimals: int) -> Table:
+    rows = [
+        (f"{low:.3f} to {high:.3f}", *(format_number(_known(value), decimals) for value in values), f"{pixels:,.0f}")
+        for low, high, *values, pixels in zip(*(curve[name] for name in RELIABILITY_COLUMNS), strict=True)
+    ]
+    return Table(
+        "Probability and truth",
+        ("probability", "mean", "share of defect", "pixels"),
+        tuple(rows),
+        "Where the network means what it says, both columns agree; `ece` is their mean distance over all pixels.",
     )
 
 
@@ -247,6 +190,16 @@ def _test_charts(results: Results) -> list[Chart]:
             x_scale="doubling",
         ),
     ]
+
+
+def _reliability_chart(results: Results) -> Chart:
+    curve = results.reliability
+    lines = (
+        Line("test pixels", curve["mean_probability"], curve["defect_share"], 1),
+        Line("perfect", [0.0, 1.0], [0.0, 1.0], 2, "--"),
+    )
+    note = "Share of defect pixels by the probability given to them, in 15 equal bins."
+    return Chart("Reliability", note, "mean probability", "share of defect pixels", lines)
 
 
 def _headline(test: Mapping[str, Any], decimals: int) -> Iterable[tuple[str, str]]:

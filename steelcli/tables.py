@@ -16,6 +16,15 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from steelcli.meanings import (
+    DATA_MEANINGS,
+    GROUP_MEANINGS,
+    OBJECTIVE_MEANINGS,
+    SPEED_MEANINGS,
+    TEST_MEANINGS,
+    TRAINING_MEANINGS,
+)
+
 DECIMALS = 4
 """Digits after the point where no parameter says otherwise: in the terminal, after a single stage."""
 ABSENT = "–"
@@ -24,56 +33,6 @@ MEANING = "meaning"
 """The heading of a column of prose; such columns and each table's first are flush left, the others flush right."""
 PROSE_WIDTH = 20
 """Characters that a column of prose keeps in a narrow terminal."""
-
-DATA_MEANINGS = {
-    "images_found": "images in the raw data",
-    "duplicates_dropped": "left out: same picture in another split",
-    "duplicates_within_a_split": "kept: same picture again in its split",
-}
-TRAINING_MEANINGS = {
-    "epochs": "epochs trained",
-    "best_epoch": "epoch of the checkpoint that is tested",
-    "best_dice": "best validation Dice, mean over images, at its best threshold",
-    "best_iou": "best validation IoU, mean over images, at its best threshold",
-    "train_loss": "training loss in the best epoch",
-    "val_loss": "validation loss in the best epoch",
-    "parameters": "weights of the network",
-    "seconds_per_epoch": "seconds, training and validation, median",
-    "train_images_per_second": "images per second in training, median",
-}
-OBJECTIVE_MEANINGS = {
-    "dice": "mean Dice over images",
-    "dice_defect": "mean Dice over images with a defect",
-    "f1": "Dice of all pixels together",
-}
-TEST_MEANINGS = {
-    "images": "images in the test split",
-    "defect_images": "of them with a defect",
-    "threshold": "probability from which a pixel counts as defect; learned on validation images",
-    "auprc": "average precision over all pixels",
-    "recall_at_1_fp": "highest share of defects found with at most 1 false component per image",
-    "iou_prob_50": "mean IoU over images with a defect at probability 0.50",
-    "iou_prob_75": "the same at probability 0.75",
-    "iou_prob_90": "the same at probability 0.90",
-}
-GROUP_MEANINGS = {
-    "iou": "mean IoU over images; empty in both is 1",
-    "dice": "mean Dice over images; empty in both is 1",
-    "iou_defect": "mean IoU over images with a defect",
-    "dice_defect": "mean Dice over images with a defect",
-    "iou_pooled": "IoU of all pixels together",
-    "precision": "share of predicted pixels that are defect",
-    "recall": "share of defect pixels that are predicted",
-    "f1": "Dice of all pixels together",
-    "iou_50": "share of defect images, IoU at least 0.50",
-    "iou_75": "share of defect images, IoU at least 0.75",
-    "iou_90": "share of defect images, IoU at least 0.90",
-    "clean_false_alarm": "share of clean images with a detection",
-}
-SPEED_MEANINGS = {
-    "ms_per_image": "milliseconds for the network alone",
-    "ms_per_image_end_to_end": "milliseconds from the image file to the mask at native size",
-}
 
 
 @dataclass(frozen=True)
@@ -182,14 +141,14 @@ def build_threshold(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Tab
 def build_test(
     metrics: Mapping[str, Any], decimals: int = DECIMALS, class_titles: Sequence[str] | None = None
 ) -> list[Table]:
-    """Return ``metrics/test.json`` as four tables: both thresholds, ungrouped numbers, recall by class, speed.
+    """Return ``metrics/test.json`` as five tables: both thresholds, ungrouped numbers, by class, by size, speed.
 
     Args:
         metrics: the content of the file.
         decimals: digits after the point.
         class_titles: the classes to list, those without a pixel in the split too; None lists those that have a recall.
     """
-    fixed, optimal, recalls = (pick_group(metrics, name) for name in ("fixed", "optimal", "recall_class"))
+    fixed, optimal = pick_group(metrics, "fixed"), pick_group(metrics, "optimal")
     threshold = format_number(metrics.get("threshold"), decimals)
     keys = dict.fromkeys([*GROUP_MEANINGS, *fixed, *optimal])
     pairs = tuple(
@@ -207,15 +166,14 @@ def build_test(
         if not isinstance(value, Mapping) and key not in {*SPEED_MEANINGS, "auprc_low", "auprc_high"}
     }
     meanings = TEST_MEANINGS | {"auprc": TEST_MEANINGS["auprc"] + _bracket(metrics, decimals)}
-    titles = dict.fromkeys([*(class_titles or ()), *recalls])
-    classes = tuple((title, format_number(recalls.get(title), decimals)) for title in titles)
     speed = {key: metrics.get(key) for key in SPEED_MEANINGS}
     return [
         Table(
             f"Test split at threshold 0.5 and at the learned {threshold}", ("metric", "0.5", threshold, MEANING), pairs
         ),
         Table("Test split as a whole", ("metric", "value", MEANING), _explained(whole, meanings, decimals)),
-        Table(f"Pixel recall by class at {threshold}", ("class", "recall"), classes),
+        _build_by_class(metrics, decimals, class_titles or ()),
+        _build_by_size(metrics, decimals),
         Table(
             "Speed, one image at a time",
             ("metric", "value", MEANING),
@@ -223,6 +181,32 @@ def build_test(
             "Medians over test images, warm, on the device that evaluated.",
         ),
     ]
+
+
+def _build_by_class(metrics: Mapping[str, Any], decimals: int, class_titles: Sequence[str]) -> Table:
+    pixels, found = pick_group(metrics, "recall_class"), pick_group(metrics, "found_class")
+    rows = [
+        (title, *(format_number(group.get(title), decimals) for group in (pixels, found)))
+        for title in dict.fromkeys([*class_titles, *pixels, *found])
+    ]
+    threshold = format_number(metrics.get("threshold"), decimals)
+    note = "Share of the class's pixels that are predicted, and of its defects that are found."
+    return Table(f"Recall by class at {threshold}", ("class", "pixels", "defects"), tuple(rows), note)
+
+
+def _build_by_size(metrics: Mapping[str, Any], decimals: int) -> Table:
+    """Return the recall of small, medium and large defects, each with its bounds in pixels."""
+    pixels, found = pick_group(metrics, "recall_size"), pick_group(metrics, "found_size")
+    bounds = pick_group(metrics, "size_bounds_px")
+    small, medium = (format_number(bounds.get(name), decimals) for name in ("small_max", "medium_max"))
+    labels = {"small": f"small, up to {small}", "medium": f"medium, up to {medium}", "large": f"large, over {medium}"}
+    rows = [
+        (label, *(format_number(group.get(size), decimals) for group in (pixels, found)))
+        for size, label in labels.items()
+    ]
+    threshold = format_number(metrics.get("threshold"), decimals)
+    note = "Thirds of the split's defects by their area in pixels; no class is told apart."
+    return Table(f"Recall by size at {threshold}", ("area", "pixels", "defects"), tuple(rows) if bounds else (), note)
 
 
 def show_data(metrics: Mapping[str, Any]) -> None:

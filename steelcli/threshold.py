@@ -18,6 +18,7 @@ from steelcli.trained import MODELS_DIR, STORE_DIR, load_trained
 METRICS_PATH = Path("metrics/threshold.json")
 CURVE_PATH = Path("metrics/threshold_curve.csv")
 CURVE_COLUMNS = ("threshold", "dice", "dice_defect", "f1", "iou", "iou_defect", "precision", "recall")
+OBJECTIVES: tuple[Objective, ...] = ("dice", "dice_defect", "f1")
 BATCH_SIZE = 8  # images per forward pass; the result does not depend on it beyond rounding
 
 
@@ -62,7 +63,8 @@ def learn_threshold(
     if chosen.at_edge:
         say(f"warning: the best {objective} lies at the edge of the grid, at {chosen.threshold:g}")
     metrics: dict[str, Any] = {"threshold": chosen.threshold}
-    for name in ("dice", "dice_defect", "f1"):
-        best = choose_threshold(curve, name)
-        metrics |= {f"{name}_threshold": best.threshold, f"{name}_score": best.score}
+    for name in OBJECTIVES:
+        if any(name in row for row in curve):  # dice_defect has no value where no image has a defect
+            best = choose_threshold(curve, name)
+            metrics |= {f"{name}_threshold": best.threshold, f"{name}_score": best.score}
     return metrics, curve

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from make_params import data_params, model_params, train_params
+from walk import SMALL, steelcli, write_params
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
@@ -39,3 +40,15 @@ def run_dir(store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out_dir = tmp_path_factory.mktemp("run")
     train(model_params(), train_params(), store_dir, out_dir / "models", out_dir / "metrics" / "train.json")
     return out_dir
+
+
+@pytest.fixture(scope="session")
+def walked_dir(project_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which every stage has run."""
+    work_dir = tmp_path_factory.mktemp("walk")
+    write_params(work_dir, SMALL | {"data": {"root": str(project_dir), **SMALL["data"]}})
+    for name in ("prepare", "train", "tune-threshold", "evaluate", "report"):
+        done = steelcli(work_dir, name)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    return work_dir

@@ -8,6 +8,7 @@ from steelcli.params.base import parse_section
 from steelcli.params.data import DataParams
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.params.model import ModelParams
+from steelcli.params.report import ReportParams
 from steelcli.params.train import TrainParams
 
 
@@ -94,3 +95,9 @@ def evaluate_params(**changes: Any) -> EvaluateParams:
     """Return parameters of the evaluation, with changes."""
     raw: dict[str, Any] = {"min_overlap": 0.1, "min_area_px": 0, "batch_size": 2, "overlays": 1, "timing_images": 2}
     return parse_section(raw | changes, "evaluate", EvaluateParams)
+
+
+def report_params(**changes: Any) -> ReportParams:
+    """Return parameters of the report and of comparisons, with changes."""
+    raw: dict[str, Any] = {"title": "x", "decimals": 4, "bootstrap_resamples": 1000, "bootstrap_seed": 42}
+    return parse_section(raw | changes, "report", ReportParams)

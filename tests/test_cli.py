@@ -4,50 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-import yaml
-from closure import ROOT
+from walk import SMALL, steelcli, write_params
 
 from steelcli.data.store import Store
 from steelcli.inference import from_levels, load_levels
-
-SMALL = {
-    "data": {"image_size": [128, 32]},
-    "model": {"encoder_name": "resnet18", "decoder_channels": [32, 16, 8, 8, 4]},
-    "train": {"epochs": 1, "batch_size": 4, "workers": 0},
-    "evaluate": {"overlays": 1, "timing_images": 2},
-}
-
-
-def write_params(work_dir: Path, changes: dict[str, dict[str, Any]]) -> None:
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    for section, values in changes.items():
-        raw[section] |= values
-    (work_dir / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
-
-
-def steelcli(work_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "steelcli", *arguments]
-    return subprocess.run(command, cwd=work_dir, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def walked_dir(project_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which every stage has run."""
-    work_dir = tmp_path_factory.mktemp("walk")
-    write_params(work_dir, SMALL | {"data": {"root": str(project_dir), **SMALL["data"]}})
-    for name in ("prepare", "train", "tune-threshold", "evaluate", "report"):
-        done = steelcli(work_dir, name)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout
-    return work_dir
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -61,7 +28,7 @@ def test_the_contract_s_files_are_there(walked_dir: Path) -> None:
             for scalar in value.values() if isinstance(value, dict) else [value]:
                 assert isinstance(scalar, (int, float))
                 assert np.isfinite(scalar)
-    for name in ("threshold_curve", "test_images", "pr_curve", "froc"):
+    for name in ("threshold_curve", "test_images", "pr_curve", "froc", "reliability"):
         assert (walked_dir / "metrics" / f"{name}.csv").stat().st_size
     assert (walked_dir / "reports" / "report.html").stat().st_size
 
@@ -116,7 +83,7 @@ def test_nothing_half_written_is_left(walked_dir: Path) -> None:
     assert not [path for path in walked_dir.rglob("*") if path.name.endswith((".partial", ".old"))]
 
 
-def assert_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
+def assert_one_sentence(done: CompletedProcess[str], *words: str) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ")
     assert done.stderr.count("\n") == 1

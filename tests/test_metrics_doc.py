@@ -36,8 +36,9 @@ def scorer():
 
 def test_the_example_states_every_number_and_each_is_right(scorer):
     stated = {key: float(Fraction(value)) for key, value in re.findall(r"^\| `(\S+)` \| (\S+) \|", EXAMPLE, re.M)}
-    recalls = {f"recall_class.{title}": value for title, value in scorer.recall_class(0.5).items()}
-    assert stated == pytest.approx(scorer.summary() | scorer.group(0.5) | recalls)
+    groups = {"recall_class": scorer.recall_class(0.5), **scorer.by_component(0.5)}
+    grouped = {f"{name}.{key}": value for name, group in groups.items() for key, value in group.items()}
+    assert stated == pytest.approx(scorer.summary() | scorer.group(0.5) | grouped)
 
 
 def test_the_froc_table_is_right(scorer):
@@ -54,5 +55,5 @@ def test_the_counts_are_right(scorer):
 
 def test_the_page_explains_every_key(scorer):
     page = DOC.read_text(encoding="utf-8").partition("## A worked example")[0]
-    for key in scorer.summary() | scorer.group(0.5):
+    for key in scorer.summary() | scorer.group(0.5) | scorer.by_component(0.5):
         assert f"`{key}`" in page or key in ("images", "defect_images"), key

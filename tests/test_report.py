@@ -13,16 +13,16 @@ from typing import Any
 
 import matplotlib
 import pytest
+from make_params import report_params
 
 from steelcli import tables
 from steelcli.errors import RunError
 from steelcli.files import write_csv, write_json
-from steelcli.params.base import parse_section
 from steelcli.params.report import ReportParams
 from steelcli.report import report
 from steelcli.tables import Report, Table
 
-PARAMS = parse_section({"title": "Steel <b>defects</b> & more", "decimals": 4}, "report", ReportParams)
+PARAMS = report_params(title="Steel <b>defects</b> & more")
 GROUP = {
     "iou": 0.7012,
     "dice": 0.7623,
@@ -51,6 +51,12 @@ TEST = {
     "optimal": GROUP,
     "fixed": {key: round(value - 0.0101, 4) for key, value in GROUP.items()},
     "recall_class": {"scratch": 0.6611, "patch": 0.7722, "<i>pit</i>": 0.0033},
+    "found_class": {"scratch": 0.8044, "patch": 0.9011, "<i>pit</i>": 0.0},
+    "found_size": {"small": 0.4321, "medium": 0.6543, "large": 0.9876},
+    "recall_size": {"small": 0.3211, "medium": 0.5433, "large": 0.8766},
+    "size_bounds_px": {"small_max": 120, "medium_max": 3456},
+    "brier": 0.0123,
+    "ece": 0.0045,
     "ms_per_image": 5.4321,
     "ms_per_image_end_to_end": 17.654,
 }
@@ -124,6 +130,7 @@ class Run:
             [{"threshold": 1 - x / 50, "precision": 1 - (x / 50) ** 3, "recall": x / 50} for x in range(50)],
         )
         self.write("froc.csv", froc())
+        self.write("reliability.csv", reliability())
         write_csv(self.models_dir / "metrics_seed42.csv", epochs(), list(epochs()[0]))
 
     def write(self, name: str, rows: list[dict[str, Any]]) -> None:
@@ -170,6 +177,16 @@ def froc() -> list[dict[str, Any]]:
                 "fp_per_image": 0.97 * limit,
             }
         )
+    return rows
+
+
+def reliability() -> list[dict[str, Any]]:
+    rows = []
+    for step in range(15):
+        low, high = step / 15, (step + 1) / 15
+        means = {} if step == 3 else {"mean_probability": low + 0.02, "defect_share": low**1.5}
+        row = {"probability_low": low, "probability_high": high, "mean_probability": None, "defect_share": None}
+        rows.append(row | means | {"pixels": 0 if step == 3 else 12345})
     return rows
 
 
@@ -266,8 +283,10 @@ def test_order_and_shape_of_the_tables(made: Report) -> None:
         "Threshold 0.5713, learned on the validation split",
         "Test split at threshold 0.5 and at the learned 0.5713",
         "Test split as a whole",
-        "Pixel recall by class at 0.5713",
+        "Recall by class at 0.5713",
+        "Recall by size at 0.5713",
         "Share of defects found by false components allowed",
+        "Probability and truth",
         "Test images with the lowest Dice",
         "Speed, one image at a time",
     ]
@@ -297,12 +316,21 @@ def test_contents_of_the_tables(made: Report) -> None:
     whole = cells(by_title(made, "Test split as"))
     assert "auprc_low" not in whole
     assert whole["auprc"] == ("0.7845", "average precision over all pixels; certified within 0.784501 and 0.784519")
-    assert cells(by_title(made, "Pixel recall")) == {
-        "scratch": ("0.6611",),
-        "patch": ("0.7722",),
-        "<i>pit</i>": ("0.0033",),
-        "crack": ("–",),
+    assert cells(by_title(made, "Recall by class")) == {
+        "scratch": ("0.6611", "0.8044"),
+        "patch": ("0.7722", "0.9011"),
+        "<i>pit</i>": ("0.0033", "0.0000"),
+        "crack": ("–", "–"),
     }
+    assert cells(by_title(made, "Recall by size")) == {
+        "small, up to 120": ("0.3211", "0.4321"),
+        "medium, up to 3,456": ("0.5433", "0.6543"),
+        "large, over 3,456": ("0.8766", "0.9876"),
+    }
+    assert by_title(made, "Probability").rows[2:4] == (
+        ("0.133 to 0.200", "0.1533", "0.0487", "12,345"),
+        ("0.200 to 0.267", "–", "–", "0"),
+    )
     assert by_title(made, "Share of defects").rows[:2] == (
         ("0.125", "0.0000", "0.0000", "–"),
         ("0.25", "0.7654", "0.2425", "0.9000"),
@@ -323,7 +351,7 @@ def test_images_with_the_lowest_dice_come_first_and_ties_keep_their_order(run: R
 
 @pytest.mark.usefixtures("no_charts")
 def test_decimals_come_from_the_parameters(run: Run) -> None:
-    made = run.report(parse_section({"title": "x", "decimals": 2}, "report", ReportParams))
+    made = run.report(report_params(decimals=2))
     assert cells(by_title(made, "Test split at"))["dice"][:2] == ("0.75", "0.76")
 
 
@@ -361,7 +389,8 @@ def test_absent_metrics_are_dashes(run: Run) -> None:
     assert cells(by_title(made, "Test split at"))["iou"][:2] == ("–", "1.0000")
     assert cells(by_title(made, "Test split at"))["recall"][:2] == ("–", "–")
     assert cells(by_title(made, "Test split as"))["auprc"][0] == "–"
-    assert cells(by_title(made, "Pixel recall"))["scratch"] == ("–",)
+    assert cells(by_title(made, "Recall by class"))["scratch"] == ("–", "–")
+    assert by_title(made, "Recall by size").rows == ()
     assert by_title(made, "Share of defects").rows == ()
     assert made.path.read_text(encoding="utf-8").count("no value") == 2
 
@@ -385,6 +414,7 @@ def test_unknown_metrics_are_shown_without_a_meaning(run: Run) -> None:
         "metrics/threshold_curve.csv",
         "metrics/pr_curve.csv",
         "metrics/froc.csv",
+        "metrics/reliability.csv",
         "models/args.json",
         "models/metrics_seed42.csv",
     ],
@@ -424,7 +454,7 @@ def test_page_is_well_formed_and_asks_for_nothing(text: str) -> None:
     targets = {link[1:] for link in page.links if link.startswith("#")} | set(re.findall(r"url\(#([^)]*)\)", text))
     assert targets <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 6
     assert text.count("<style") == 1
     assert not re.search(r"#0000\d\d", text)
 
@@ -452,7 +482,7 @@ def test_page_is_the_same_for_the_same_numbers(run: Run, text: str, monkeypatch:
 def test_any_number_of_epochs_draws(run: Run, lengths: int) -> None:
     rows = [epochs()[0] | {"epoch": epoch} for epoch in range(1, lengths + 1)]
     write_csv(run.models_dir / "metrics_seed42.csv", rows, list(rows[0]))
-    assert Page(run.page()).tags.count("svg") == 5
+    assert Page(run.page()).tags.count("svg") == 6
 
 
 @pytest.mark.parametrize("columns", [30, 80, 200])
@@ -521,7 +551,8 @@ light = set(sys.modules)
 from steelcli.params.base import parse_section
 from steelcli.params.report import ReportParams
 from steelcli.report import report
-params = parse_section({"title": "x", "decimals": 3}, "report", ReportParams)
+raw = {"title": "x", "decimals": 3, "bootstrap_resamples": 100, "bootstrap_seed": 0}
+params = parse_section(raw, "report", ReportParams)
 steelcli.tables.show_report(report(params, *map(Path, sys.argv[1:])))
 heavy = {"torch", "cv2", "pandas", "sklearn", "matplotlib.pyplot"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)

@@ -29,6 +29,8 @@ SUMMARY = [
     "auprc",
     "auprc_low",
     "auprc_high",
+    "brier",
+    "ece",
     "recall_at_1_fp",
     "iou_prob_50",
     "iou_prob_75",
@@ -66,6 +68,9 @@ def outputs(scorer):
         scorer.threshold_curve(),
         scorer.pr_curve(),
         scorer.froc_rows(),
+        scorer.reliability(),
+        scorer.by_component(0.5),
+        scorer.by_component(0.9),
         *(method(threshold) for threshold in at for method in (scorer.group, scorer.recall_class, scorer.image_rows)),
     )
 
@@ -135,7 +140,7 @@ def test_two_halves_merged_are_the_whole_bit_for_bit(cut):
 def test_the_order_of_images_changes_nothing_but_the_rows():
     images = list(draw_images(9))
     forward, backward = score(images), score(images[::-1])
-    assert outputs(forward)[:4] == outputs(backward)[:4]
+    assert outputs(forward)[:7] == outputs(backward)[:7]
     assert forward.group(0.3) == backward.group(0.3)
     assert forward.image_rows(0.3) == backward.image_rows(0.3)[::-1]
 
@@ -159,7 +164,10 @@ def test_every_number_is_finite_or_left_out(level, defects, number):
     expected -= set() if level else {"precision"}
     expected -= set() if level or any_defect else {"iou_pooled", "f1"}
     assert group.keys() == expected
-    summary = set(SUMMARY) if any_defect else {"images", "defect_images"}
+    summary = {"images", "defect_images"} | ({"brier", "ece"} if number else set())
+    summary = set(SUMMARY) if any_defect else summary
+    components = {"found_class", "found_size", "recall_size", "size_bounds_px"} if any_defect else set()
+    assert scorer.by_component(0.5).keys() == components
     assert scorer.summary().keys() == summary
     if any_clean:
         assert group["clean_false_alarm"] == (level > 0)

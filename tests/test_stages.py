@@ -68,7 +68,7 @@ def test_the_report_never_makes_training_stale() -> None:
 
 
 def test_plots_name_columns_that_exist() -> None:
-    from steelcli.evaluate import FROC_COLUMNS, PR_COLUMNS
+    from steelcli.evaluate import FROC_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
     from steelcli.threshold import CURVE_COLUMNS
     from steelcli.train import COLUMNS
 
@@ -77,6 +77,7 @@ def test_plots_name_columns_that_exist() -> None:
         "metrics/pr_curve.csv": PR_COLUMNS,
         "metrics/threshold_curve.csv": CURVE_COLUMNS,
         "metrics/froc.csv": FROC_COLUMNS,
+        "metrics/reliability.csv": RELIABILITY_COLUMNS,
     }
     for plot in DVC["plots"]:
         ((_, spec),) = plot.items()

@@ -1,4 +1,4 @@
-"""Section ``report``: how results are shown."""
+"""Section ``report``: how results are shown and compared."""
 
 from __future__ import annotations
 
@@ -14,3 +14,7 @@ class ReportParams(Section):
     """Heading of reports/report.html."""
     decimals: Annotated[int, Field(ge=1, le=8)]
     """Digits after the point in the tables."""
+    bootstrap_resamples: Annotated[int, Field(ge=100, le=1_000_000)]
+    """Times that `compare` draws the images anew."""
+    bootstrap_seed: Annotated[int, Field(ge=0)]
+    """Seed of those draws; the same seed gives the same interval."""

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+HITS = (0.5, 0.75, 0.9)
+"""The IoU from which on an image counts for ``iou_50, _75, _90``."""
+
 
 def dice(tp: Ints, fp: Ints, fn: Ints, *, empty: float) -> Floats:
     """Return 2 tp / (2 tp + fp + fn), float64, for count arrays that broadcast; ``empty`` where all three are 0."""
@@ -30,6 +33,25 @@ def pooled(tp: int, fp: int, fn: int) -> dict[str, float]:
         **share("recall", tp, tp + fn),
         **share("f1", 2 * tp, 2 * tp + fp + fn),
     }
+
+
+def overlap(tp: Ints, fp: Ints, fn: Ints) -> dict[str, float]:
+    """Return all numbers of the images' counts, int64 [N] each, without those that have nothing to divide by.
+
+    ``iou, dice, iou_defect, dice_defect, iou_pooled, precision, recall, f1, iou_50, iou_75`` and ``iou_90``.
+    """
+    dices, ious, defect = dice(tp, fp, fn, empty=1.0), iou(tp, fp, fn, empty=1.0), tp + fn > 0
+    group = {
+        **mean("iou", ious.tolist()),
+        **mean("dice", dices.tolist()),
+        **mean("iou_defect", ious[defect].tolist()),
+        **mean("dice_defect", dices[defect].tolist()),
+        **pooled(int(tp.sum()), int(fp.sum()), int(fn.sum())),
+    }
+    for hit in HITS:
+        hits = int(np.count_nonzero(ious[defect] >= hit))
+        group |= share(f"iou_{100 * hit:.0f}", hits, int(np.count_nonzero(defect)))
+    return group
 
 
 def share(key: str, part: int, whole: int) -> dict[str, float]:

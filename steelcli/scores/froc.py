@@ -65,7 +65,7 @@ def _count_found(levels: NDArray[np.uint8], truth: NDArray[np.bool_], min_overla
 
     A component that needs n pixels is found up to the n-th highest level among its pixels.
     """
-    box = _bounding_box(truth)
+    box = bounding_box(truth)
     if box is None:
         return np.zeros(99, np.int64), 0
     number, labels = cv2.connectedComponents(_mask(truth[box]), connectivity=8)
@@ -88,7 +88,7 @@ def _at_least(by_level: Ints) -> Ints:
 def _count_false(levels: NDArray[np.uint8], truth: NDArray[np.bool_], min_overlap: float, min_area_px: int) -> Ints:
     """Return the false predicted components at each threshold, int64 [99]."""
     false = np.zeros(99, np.int64)
-    box = _bounding_box(levels)
+    box = bounding_box(levels)
     if box is None:
         return false
     for level, areas, hits in iter_components(levels[box], truth[box]):
@@ -101,7 +101,7 @@ def _mask(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(mask).view(np.uint8)
 
 
-def _bounding_box(mask: NDArray[np.generic]) -> tuple[slice, slice] | None:
+def bounding_box(mask: NDArray[np.generic]) -> tuple[slice, slice] | None:
     """Return the rows and columns that hold all non-zero pixels of [H, W], or None for none."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:

@@ -70,6 +70,11 @@ def lower_edges(keys: NDArray[np.int64]) -> NDArray[np.float32]:
 GRID: NDArray[np.float32] = (np.arange(1, 1024) / 1024).astype(np.float32)
 """The thresholds k / 1024, k = 1 ... 1023, at which the histogram counts exactly: float32 [1023], rising."""
 _GRID_STARTS = pixel_keys(GRID)
+CHUNK = 2**18
+"""Pixels counted at a time: temporaries stay in the processor's cache and memory does not grow with the image."""
+_TOP_LEVEL = np.float32(65535)
+_LEVELS: NDArray[np.float32] = np.arange(65536, dtype=np.float32) / _TOP_LEVEL
+_LEVEL_KEYS = pixel_keys(_LEVELS)
 
 
 class PixelHistogram:
@@ -89,20 +94,48 @@ class PixelHistogram:
     def of_image(cls, probs: NDArray[np.float32], truth: NDArray[np.bool_]) -> PixelHistogram:
         """Count one image: ``probs`` float32 [H, W] in [0, 1], ``truth`` bool [H, W]."""
         histogram = cls()
-        flat = np.ascontiguousarray(probs).reshape(-1)  # [H * W]
-        keys = pixel_keys(flat)
-        histogram.pos = np.bincount(keys[truth.reshape(-1)], minlength=BINS)
+        flat, defect = np.ascontiguousarray(probs).reshape(-1), truth.reshape(-1)  # [H * W] each
+        by_level = np.zeros(2 * _LEVELS.size, np.int64)  # clean and defect pixels of level 0, of level 1, ...
+        for start in range(0, flat.size, CHUNK):
+            part, inside = flat[start : start + CHUNK], defect[start : start + CHUNK]
+            levels = np.rint(part * _TOP_LEVEL).astype(np.uint16)
+            if (levels.astype(np.float32) / _TOP_LEVEL == part).all():  # a 16-bit map: ten times as fast
+                by_level += np.bincount((levels.astype(np.intp) << 1) | inside, minlength=by_level.size)
+            else:
+                histogram.merge(cls._of_pixels(part, inside))
+        if not by_level.any():
+            return histogram
+        levelled = cls._of_levels(by_level[1::2], by_level[::2])
+        levelled.merge(histogram)
+        return levelled
+
+    @classmethod
+    def _of_pixels(cls, probs: NDArray[np.float32], truth: NDArray[np.bool_]) -> PixelHistogram:
+        """Count any probabilities, float32 [N], with their truth, bool [N]."""
+        histogram = cls()
+        keys = pixel_keys(probs)
+        histogram.pos = np.bincount(keys[truth], minlength=BINS)
         histogram.neg = np.bincount(keys, minlength=BINS) - histogram.pos
         level = histogram.level
-        level[keys] = flat
-        level[keys[level[keys] != flat]] = MIXED
+        level[keys] = probs
+        level[keys[level[keys] != probs]] = MIXED
+        return histogram
+
+    @classmethod
+    def _of_levels(cls, pos: NDArray[np.int64], neg: NDArray[np.int64]) -> PixelHistogram:
+        """Take the defect and clean pixels of each 16-bit level, int64 [65536] each."""
+        histogram = cls()
+        histogram.pos[_LEVEL_KEYS], histogram.neg[_LEVEL_KEYS] = pos, neg
+        histogram.level[_LEVEL_KEYS] = np.where(pos + neg > 0, _LEVELS, EMPTY)
         return histogram
 
     def merge(self, other: PixelHistogram) -> None:
         """Add the pixels of ``other``; the order of merging leaves no trace."""
+        seen = np.flatnonzero(other.level != EMPTY)
+        if not seen.size:
+            return
         self.pos += other.pos
         self.neg += other.neg
-        seen = np.flatnonzero(other.level != EMPTY)
         mine, theirs = self.level[seen], other.level[seen]
         self.level[seen] = np.where((mine == EMPTY) | (mine == theirs), theirs, MIXED)
 

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.scores import curves, formulas
+from steelcli.scores import calibration, curves, formulas
+from steelcli.scores.components import ComponentScores
 from steelcli.scores.counts import Counts, apply_threshold, count, has_component
 from steelcli.scores.froc import Froc, image_froc
 from steelcli.scores.histogram import PixelHistogram
 
 PROB_THRESHOLDS = (0.5, 0.75, 0.9)
 """The probability thresholds of ``iou_prob_50, _75, _90``; always counted."""
-HITS = (0.5, 0.75, 0.9)
-"""The IoU from which on an image counts for ``iou_50, _75, _90``."""
 
 ImageRow = dict[str, str | int | float]
 """One row of ``metrics/*_images.csv``: ``image, defect_pixels, tp, fp, fn, iou, dice``."""
@@ -72,6 +71,7 @@ class SplitScorer:
         self._histogram = PixelHistogram()
         self._grid = curves.GridScores()
         self._froc = Froc() if froc else None
+        self._components = ComponentScores(self.class_titles, keys, min_overlap) if froc else None
         self._defect_pixels: dict[str, int] = {}
         self._class_pixels = np.zeros(len(self.class_titles), np.int64)
 
@@ -102,8 +102,9 @@ class SplitScorer:
         histogram = PixelHistogram.of_image(probs, truth)
         self._grid.add(*histogram.grid_counts(), defect_pixels)
         self._histogram.merge(histogram)
-        if self._froc:
+        if self._froc and self._components:
             self._froc.add(image_froc(probs, truth, self.min_overlap, self.min_area_px))
+            self._components.add(probs, truth, class_masks)
 
     def _check(self, image: str, probs: NDArray[np.float32], class_masks: NDArray[np.bool_]) -> None:
         if image in self._defect_pixels:
@@ -134,6 +135,8 @@ class SplitScorer:
         self._grid.merge(other._grid)
         if self._froc and other._froc:
             self._froc.merge(other._froc)
+        if self._components and other._components:
+            self._components.merge(other._components)
 
     def _settings(self) -> tuple[object, ...]:
         return self.class_titles, tuple(self._exact), self.min_overlap, self.min_area_px, self._froc is not None
@@ -145,31 +148,21 @@ class SplitScorer:
         ``clean_false_alarm``.
         """
         tp, fp, fn = self._counts(threshold)
-        dice, iou = formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)
-        defect = tp + fn > 0
-        defect_images = int(np.count_nonzero(defect))
-        group = {
-            **formulas.mean("iou", iou.tolist()),
-            **formulas.mean("dice", dice.tolist()),
-            **formulas.mean("iou_defect", iou[defect].tolist()),
-            **formulas.mean("dice_defect", dice[defect].tolist()),
-            **formulas.pooled(int(tp.sum()), int(fp.sum()), int(fn.sum())),
-        }
-        for hit in HITS:
-            hits = int(np.count_nonzero(iou[defect] >= hit))
-            group |= formulas.share(f"iou_{100 * hit:.0f}", hits, defect_images)
+        clean_images = len(tp) - int(np.count_nonzero(tp + fn))
         false_alarms = self._at(threshold).false_alarms
-        return group | formulas.share("clean_false_alarm", false_alarms, len(tp) - defect_images)
+        return formulas.overlap(tp, fp, fn) | formulas.share("clean_false_alarm", false_alarms, clean_images)
 
     def summary(self) -> dict[str, float]:
-        """Return ``images, defect_images, auprc, auprc_low, auprc_high, recall_at_1_fp, iou_prob_50, _75, _90``.
+        """Return the numbers of the split that belong to no threshold in force.
 
+        ``images, defect_images, auprc, auprc_low, auprc_high, brier, ece, recall_at_1_fp, iou_prob_50, _75, _90``.
         What has nothing to divide by is left out; so is ``recall_at_1_fp`` where components were not counted.
         """
         defects = sum(pixels > 0 for pixels in self._defect_pixels.values())
         summary: dict[str, float] = {"images": len(self._defect_pixels), "defect_images": defects}
         if precision := curves.average_precision(self._histogram):
             summary |= {"auprc": precision.value, "auprc_low": precision.low, "auprc_high": precision.high}
+        summary |= calibration.calibration(self._histogram)
         recall = self._froc.recall_at(1.0) if self._froc else None
         if recall is not None:
             summary["recall_at_1_fp"] = recall
@@ -186,6 +179,13 @@ class SplitScorer:
         for title, part, whole in zip(self.class_titles, hits, self._class_pixels.tolist(), strict=True):
             recalls |= formulas.share(title, part, whole)
         return recalls
+
+    def by_component(self, threshold: float) -> dict[str, dict[str, float]]:
+        """Return the groups of `ComponentScores.groups` at an exact threshold, none where components were not counted.
+
+        ``found_class``, ``found_size``, ``recall_size`` and ``size_bounds_px``.
+        """
+        return self._components.groups(np.float32(threshold)) if self._components else {}
 
     def image_rows(self, threshold: float) -> list[ImageRow]:
         """Return ``image, defect_pixels, tp, fp, fn, iou, dice`` by image at an exact threshold, in update order."""
@@ -212,6 +212,10 @@ class SplitScorer:
     def pr_curve(self) -> list[curves.Row]:
         """Return the rows of `curves.pr_curve`."""
         return curves.pr_curve(self._histogram)
+
+    def reliability(self) -> list[curves.Row]:
+        """Return the rows of `calibration.reliability`."""
+        return calibration.reliability(self._histogram)
 
     def froc_rows(self) -> list[dict[str, float]]:
         """Return the rows of `Froc.rows`, none where components were not counted."""

@@ -1,0 +1,55 @@
+"""What each metric means, in the words of the tables."""
+
+from __future__ import annotations
+
+DATA_MEANINGS = {
+    "images_found": "images in the raw data",
+    "duplicates_dropped": "left out: same picture in another split",
+    "duplicates_within_a_split": "kept: same picture again in its split",
+}
+TRAINING_MEANINGS = {
+    "epochs": "epochs trained",
+    "best_epoch": "epoch of the checkpoint that is tested",
+    "best_dice": "best validation Dice, mean over images, at its best threshold",
+    "best_iou": "best validation IoU, mean over images, at its best threshold",
+    "train_loss": "training loss in the best epoch",
+    "val_loss": "validation loss in the best epoch",
+    "parameters": "weights of the network",
+    "seconds_per_epoch": "seconds, training and validation, median",
+    "train_images_per_second": "images per second in training, median",
+}
+OBJECTIVE_MEANINGS = {
+    "dice": "mean Dice over images",
+    "dice_defect": "mean Dice over images with a defect",
+    "f1": "Dice of all pixels together",
+}
+TEST_MEANINGS = {
+    "images": "images in the test split",
+    "defect_images": "of them with a defect",
+    "threshold": "probability from which a pixel counts as defect; learned on validation images",
+    "auprc": "average precision over all pixels",
+    "brier": "mean squared difference of probability and truth over all pixels; 0 is perfect",
+    "ece": "mean distance of probability and share of defect pixels, 15 equal bins; 0 is perfect",
+    "recall_at_1_fp": "highest share of defects found with at most 1 false component per image",
+    "iou_prob_50": "mean IoU over images with a defect at probability 0.50",
+    "iou_prob_75": "the same at probability 0.75",
+    "iou_prob_90": "the same at probability 0.90",
+}
+GROUP_MEANINGS = {
+    "iou": "mean IoU over images; empty in both is 1",
+    "dice": "mean Dice over images; empty in both is 1",
+    "iou_defect": "mean IoU over images with a defect",
+    "dice_defect": "mean Dice over images with a defect",
+    "iou_pooled": "IoU of all pixels together",
+    "precision": "share of predicted pixels that are defect",
+    "recall": "share of defect pixels that are predicted",
+    "f1": "Dice of all pixels together",
+    "iou_50": "share of defect images, IoU at least 0.50",
+    "iou_75": "share of defect images, IoU at least 0.75",
+    "iou_90": "share of defect images, IoU at least 0.90",
+    "clean_false_alarm": "share of clean images with a detection",
+}
+SPEED_MEANINGS = {
+    "ms_per_image": "milliseconds for the network alone",
+    "ms_per_image_end_to_end": "milliseconds from the image file to the mask at native size",
+}

@@ -1,0 +1,186 @@
+"""The bootstrap by brute force, its coverage and p-values by simulation, and the cases without a number."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from steelcli.scores import bootstrap, formulas
+from steelcli.scores.bootstrap import METRICS, ImageCounts, compare_counts, draw_sums, quotients, summarise
+
+
+def draw_counts(rng, images, skill=0.7, clean=0.4, size=400):
+    """Two models of equal skill on the same images; some clean, some predicted empty."""
+    truth = rng.integers(1, size, images) * (rng.random(images) >= clean)
+    models = []
+    for _ in range(2):
+        tp = rng.binomial(truth, np.clip(rng.normal(skill, 0.2, images), 0, 1))
+        fp = rng.poisson(size / 8, images) * (rng.random(images) < 0.6)
+        models.append(ImageCounts(tp, fp.astype(np.int64), truth - tp))
+    return models
+
+
+def by_metric(rows):
+    return {row.metric: row for row in rows}
+
+
+def test_values_are_those_of_the_group_and_the_difference_is_theirs():
+    a, b = draw_counts(np.random.default_rng(0), 30)
+    rows = compare_counts(a, b, 200, 1)
+    assert tuple(row.metric for row in rows) == METRICS == tuple(formulas.overlap(*a))
+    for row in rows:
+        assert (row.a, row.b) == (formulas.overlap(*a)[row.metric], formulas.overlap(*b)[row.metric])
+        assert row.difference == row.b - row.a
+        assert row.low <= row.high
+        assert 0 < row.p_value <= 1
+
+
+def test_quotients_add_up_to_the_metrics():
+    for counts in draw_counts(np.random.default_rng(1), 40):
+        above, below = quotients(counts)
+        assert (above == np.rint(above)).all()
+        assert dict(zip(METRICS, above.sum(0) / below.sum(0), strict=True)) == pytest.approx(formulas.overlap(*counts))
+
+
+def test_the_interval_is_that_of_a_plain_loop():
+    a, b = draw_counts(np.random.default_rng(2), 12, clean=0.3)
+    resamples, seed = 300, 5
+    rows, random = by_metric(compare_counts(a, b, resamples, seed)), np.random.default_rng(seed)
+    drawn = {metric: [] for metric in METRICS}
+    for _ in range(resamples):
+        chosen = random.integers(12, size=12)
+        one, other = (formulas.overlap(*(column[chosen] for column in counts)) for counts in (a, b))
+        for metric in METRICS:
+            if metric in one and metric in other:
+                drawn[metric].append(other[metric] - one[metric])
+    for metric, values in drawn.items():
+        low, high = np.percentile(values, [2.5, 97.5])
+        assert (rows[metric].low, rows[metric].high) == pytest.approx((low, high), abs=1e-9)
+        below, above = sum(x <= 1e-11 for x in values), sum(x >= -1e-11 for x in values)
+        assert rows[metric].p_value == pytest.approx(min(1, 2 * (1 + min(below, above)) / (1 + len(values))))
+
+
+def test_a_model_against_itself_differs_by_nothing():
+    a, _ = draw_counts(np.random.default_rng(3), 25)
+    for row in compare_counts(a, a, 500, 42):
+        assert row[3:] == (0, 0, 0, 1)
+
+
+def test_swapping_the_models_mirrors_everything():
+    a, b = draw_counts(np.random.default_rng(4), 25)
+    for row, mirrored in zip(compare_counts(a, b, 999, 7), compare_counts(b, a, 999, 7), strict=True):
+        assert (row.difference, row.p_value) == (-mirrored.difference, mirrored.p_value)
+        assert (row.low, row.high) == pytest.approx((-mirrored.high, -mirrored.low), abs=1e-12)
+
+
+def test_the_seed_alone_decides():
+    a, b = draw_counts(np.random.default_rng(5), 25)
+    assert compare_counts(a, b, 300, 1) == compare_counts(a, b, 300, 1)
+    assert compare_counts(a, b, 300, 1) != compare_counts(a, b, 300, 2)
+
+
+def test_the_size_of_a_chunk_changes_nothing():
+    columns = np.random.default_rng(6).integers(0, 1000, (17, 3)).astype(np.float64)
+    whole = draw_sums(columns, 50, 9)
+    for cells in (1, 40, 17 * 50):
+        np.testing.assert_array_equal(draw_sums(columns, 50, 9, cells), whole)
+
+
+def test_memory_does_not_grow_with_images_times_draws():
+    columns = np.ones((10_000, 44))
+    tracemalloc.start()
+    sums = draw_sums(columns, 300, 0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60 * 2**20
+    assert (sums == 10_000).all()
+
+
+def counts_of(*columns):
+    return ImageCounts(*(np.array(column, np.int64) for column in columns))
+
+
+def test_a_clear_difference_is_seen():
+    rng = np.random.default_rng(7)
+    truth = rng.integers(100, 200, 60)
+    a, b = (counts_of(tp := rng.binomial(truth, skill), np.full(60, 5), truth - tp) for skill in (0.6, 0.8))
+    for row in compare_counts(a, b, 2000, 0)[:8]:
+        assert 0 < row.low < row.difference < row.high
+        assert row.p_value == pytest.approx(2 / 2001)
+
+
+def test_numbers_without_a_denominator_are_left_out():
+    clean = counts_of([0, 0, 0], [0, 0, 5], [0, 0, 0])
+    silent = counts_of([0, 0, 0], [0, 0, 0], [0, 0, 0])
+    rows = by_metric(compare_counts(clean, silent, 100, 0))
+    assert rows["dice"].difference == pytest.approx(1 / 3)
+    for metric in ("iou_defect", "recall", "iou_50"):
+        assert rows[metric][1:] == (None,) * 6
+    assert rows["precision"].a == 0
+    assert rows["precision"][2:] == (None,) * 5
+
+
+@pytest.mark.parametrize(("tp", "fp", "fn"), [(0, 0, 0), (0, 8, 0), (8, 0, 0), (0, 0, 8), (3, 2, 3)])
+@pytest.mark.parametrize("images", [1, 2])
+def test_every_number_is_finite_or_none(tp, fp, fn, images):
+    a = counts_of(*([value] * images for value in (tp, fp, fn)))
+    for row in compare_counts(a, a, 100, 0):
+        assert all(value is None or math.isfinite(value) for value in row[1:])
+        if images == 1:
+            assert row[4:] == (None,) * 3  # one image says nothing about others
+
+
+def test_draws_without_a_defect_image_are_left_out():
+    a = counts_of([5, 8, 0, 0, 0, 0], [0] * 6, [5, 2, 0, 0, 0, 0])
+    b = counts_of([6, 9, 0, 0, 0, 0], [0] * 6, [4, 1, 0, 0, 0, 0])
+    row = by_metric(compare_counts(a, b, 500, 0))["recall"]
+    assert (row.low, row.high) == pytest.approx((0.1, 0.1))
+
+
+def test_p_values_by_hand():
+    assert summarise(np.array([1.0, 2, 3, np.nan]))[2] == 2 / 4
+    assert summarise(np.array([-1.0, 2, 3, 4]))[2] == 4 / 5
+    assert summarise(np.array([0.0, 0, 0]))[2] == 1
+    assert summarise(np.array([np.nan])) == (None, None, None)
+
+
+def simulate(images, repeats, resamples=400):
+    """Return, per metric, how often the interval held the expected difference, 0, and how often p was at most 0.05."""
+    rng = np.random.default_rng(8)
+    held, small = np.zeros(len(METRICS)), np.zeros(len(METRICS))
+    for repeat in range(repeats):
+        rows = compare_counts(*draw_counts(rng, images), resamples, repeat)
+        held += [row.low <= 0 <= row.high for row in rows]
+        small += [row.p_value <= 0.05 for row in rows]
+    return held / repeats, small / repeats
+
+
+def test_coverage_and_p_values_under_the_null():
+    """Two models of equal skill: 95 % of the intervals hold 0, 5 % of the p-values are at most 0.05; 3.5 sigma wide."""
+    held, small = simulate(images=100, repeats=300)
+    assert ((held > 0.90) & (held < 0.99)).all(), held
+    assert ((small > 0.01) & (small < 0.10)).all(), small
+
+
+@pytest.mark.slow
+def test_coverage_by_number_of_images():
+    for images, least in ((30, 0.90), (100, 0.925), (400, 0.925)):
+        held, small = simulate(images, 2000)
+        print(images, dict(zip(METRICS, held.round(3).tolist(), strict=True)), small.round(3).tolist())
+        assert (held > least).all()
+        assert (held < 0.97).all()
+
+
+@pytest.mark.slow
+def test_ten_thousand_images_in_bounded_time_and_memory():
+    a, b = draw_counts(np.random.default_rng(9), 10_000)
+    tracemalloc.start()
+    rows = compare_counts(a, b, 10_000, 0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100 * 2**20
+    assert all(row.low < row.high for row in rows)
+    assert bootstrap.CELLS * 8 < 100 * 2**20
