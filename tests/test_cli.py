@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -83,6 +84,28 @@ def test_nothing_half_written_is_left(walked_dir: Path) -> None:
     assert not [path for path in walked_dir.rglob("*") if path.name.endswith((".partial", ".old"))]
 
 
+def test_our_own_maps_are_judged_as_another_model(walked_dir: Path, tmp_path: Path) -> None:
+    work_dir = tmp_path / "walk"
+    shutil.copytree(walked_dir, work_dir)
+    done = steelcli(work_dir, "evaluate", "--predictions", "predictions/test", "--name", "twin")
+    assert done.returncode == 0, done.stderr
+    assert "Test split at threshold 0.5" in done.stdout
+    own, twin = (read_json(work_dir / "metrics" / f"{name}.json") for name in ("test", "twin"))
+    assert twin["fixed"] == own["fixed"]
+    assert {key: own[key] for key in twin if key.startswith("auprc")} == {
+        key: value for key, value in twin.items() if key.startswith("auprc")
+    }
+    assert "optimal" not in twin
+    assert "Other models" not in steelcli(walked_dir, "report").stdout
+    assert "twin" in steelcli(work_dir, "report").stdout
+    assert "Other models" in (work_dir / "reports" / "report.html").read_text(encoding="utf-8")
+    assert_one_sentence(
+        steelcli(work_dir, "evaluate", "--predictions", "predictions/test/overlays", "--name", "twin"),
+        "have no prediction",
+        "predictions/test/overlays",
+    )
+
+
 def assert_one_sentence(done: CompletedProcess[str], *words: str) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ")
@@ -97,7 +120,7 @@ def test_missing_inputs_say_which_command_makes_them(tmp_path: Path) -> None:
     assert_one_sentence(steelcli(tmp_path, "train"), "data/prepared", "steelcli prepare")
     assert_one_sentence(steelcli(tmp_path, "tune-threshold"), "data/prepared")
     assert_one_sentence(steelcli(tmp_path, "evaluate"), "metrics/threshold.json", "tune-threshold")
-    assert_one_sentence(steelcli(tmp_path, "report"), "metrics", "dvc repro")
+    assert_one_sentence(steelcli(tmp_path, "report"), "args.json", "dvc repro")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml"]
 
 
@@ -113,6 +136,10 @@ def test_no_params_file(tmp_path: Path) -> None:
 def test_wrong_usage_is_exit_code_two(tmp_path: Path) -> None:
     assert steelcli(tmp_path, "train", "--lr", "1").returncode == 2
     assert steelcli(tmp_path, "nonsense").returncode == 2
+    for arguments in (("--predictions", "a"), ("--name", "a"), ("--val-predictions", "a")):
+        done = steelcli(tmp_path, "evaluate", *arguments)
+        assert done.returncode == 2
+        assert "--name" in done.stderr
 
 
 def test_synthesize_writes_a_project_once(tmp_path: Path) -> None:

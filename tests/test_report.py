@@ -18,6 +18,7 @@ from make_params import report_params
 from steelcli import tables
 from steelcli.errors import RunError
 from steelcli.files import write_csv, write_json
+from steelcli.fingerprint import fingerprint
 from steelcli.params.report import ReportParams
 from steelcli.report import report
 from steelcli.tables import Report, Table
@@ -105,6 +106,7 @@ SETTINGS = {
     "model": {"architecture": "unetplusplus", "encoder_name": "resnet34", "encoder_weights": None},
     "train": {"lr": 0.0001, "epochs": 100, "batch_size": 8, "patience": 7, "monitor": "dice", "seed": 42},
     "run": {
+        "store": "ab" * 32,
         "image_width": 1024,
         "image_height": 256,
         "precision": "bf16",
@@ -113,6 +115,9 @@ SETTINGS = {
     },
     "versions": {"python": "3.11.9", "torch": "2.8.0"},
 }
+
+
+OTHER = {"images": 3, "auprc": 0.4321, "fixed": GROUP | {"dice": 0.3456}, "data_fingerprint": fingerprint(["ab" * 32])}
 
 
 class Run:
@@ -393,6 +398,27 @@ def test_absent_metrics_are_dashes(run: Run) -> None:
     assert by_title(made, "Recall by size").rows == ()
     assert by_title(made, "Share of defects").rows == ()
     assert made.path.read_text(encoding="utf-8").count("no value") == 2
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_other_models_stand_beside_the_run(run: Run) -> None:
+    assert "Other models" not in {table.title for table in run.report().tables}
+    write_json(run.metrics_dir / "yolo.v8.json", OTHER)
+    write_json(run.metrics_dir / "<b>old.json", OTHER | {"data_fingerprint": 7})
+    made = run.report()
+    rows = by_title(made, "Other models").rows
+    assert [row[:4] for row in rows] == [
+        ("this run", "0.5713", "0.7845", "0.8765"),
+        ("this run", "0.5000", "0.7845", "0.8765"),
+        ("yolo.v8", "0.5000", "0.4321", "–"),
+    ]
+    assert rows[2][4] == "0.3456"
+    page = made.path.read_text(encoding="utf-8")
+    assert 'id="comparison"' in page
+    assert "judged on other data: &lt;b&gt;old; evaluate" in page
+    (run.metrics_dir / "broken.json").write_text("{", encoding="utf-8")
+    with pytest.raises(RunError, match=r"broken\.json"):
+        run.report()
 
 
 @pytest.mark.usefixtures("no_charts")

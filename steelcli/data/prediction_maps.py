@@ -166,6 +166,7 @@ def _read_npy(path: Path) -> NDArray[Any]:
         reason = " ".join(str(error).split())
         raise DataError(f"cannot read the npy file ({reason})", path, "write it again with numpy.save") from error
     if not isinstance(values, np.ndarray):
+        values.close()
         raise DataError("the file holds several arrays", path, "save one array a file with numpy.save")
     if values.dtype.kind not in "bf":
         raise DataError(f"the prediction is of type {values.dtype}", path, "save floats from 0 to 1, or bool")
