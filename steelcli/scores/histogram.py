@@ -95,17 +95,22 @@ class PixelHistogram:
         """Count one image: ``probs`` float32 [H, W] in [0, 1], ``truth`` bool [H, W]."""
         histogram = cls()
         flat, defect = np.ascontiguousarray(probs).reshape(-1), truth.reshape(-1)  # [H * W] each
-        by_level = np.zeros(2 * _LEVELS.size, np.int64)  # clean and defect pixels of level 0, of level 1, ...
+        pos, both = np.zeros((2, _LEVELS.size), np.int64)
+        scaled, back = np.empty((2, min(CHUNK, flat.size)), np.float32)
+        levels = np.empty(scaled.size, np.intp)
         for start in range(0, flat.size, CHUNK):
             part, inside = flat[start : start + CHUNK], defect[start : start + CHUNK]
-            levels = np.rint(part * _TOP_LEVEL).astype(np.uint16)
-            if (levels.astype(np.float32) / _TOP_LEVEL == part).all():  # a 16-bit map: ten times as fast
-                by_level += np.bincount((levels.astype(np.intp) << 1) | inside, minlength=by_level.size)
+            used = slice(part.size)
+            np.rint(np.multiply(part, _TOP_LEVEL, out=scaled[used]), out=scaled[used])
+            if np.array_equal(np.divide(scaled[used], _TOP_LEVEL, out=back[used]), part):  # 16 bits: far less work
+                levels[used] = scaled[used]
+                both += np.bincount(levels[used], minlength=both.size)
+                pos += np.bincount(levels[np.flatnonzero(inside)], minlength=pos.size)
             else:
                 histogram.merge(cls._of_pixels(part, inside))
-        if not by_level.any():
+        if not both.any():
             return histogram
-        levelled = cls._of_levels(by_level[1::2], by_level[::2])
+        levelled = cls._of_levels(pos, both - pos)
         levelled.merge(histogram)
         return levelled
 
