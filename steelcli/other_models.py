@@ -59,9 +59,10 @@ def build_others(
 
 def build_foreign(metrics: Mapping[str, Any]) -> list[Table]:
     """Return ``metrics/NAME.json`` as tables, without what needs a learned threshold where there is none."""
-    pairs, whole, by_class, _ = build_test({key: value for key, value in metrics.items() if key != "data_fingerprint"})
+    shown = {key: value for key, value in metrics.items() if key != "data_fingerprint"}
+    pairs, whole, by_class, by_size, _ = build_test(shown)
     if "optimal" in metrics:
-        return [pairs, whole, by_class]
+        return [pairs, whole, by_class, by_size]
     columns = tuple(name for name in pairs.columns if name != ABSENT)
     rows = tuple((metric, fixed, meaning) for metric, fixed, _, meaning in pairs.rows)
     known = tuple(row for row in whole.rows if row[0] != "threshold")
