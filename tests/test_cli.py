@@ -153,7 +153,7 @@ def test_missing_inputs_say_which_command_makes_them(tmp_path: Path) -> None:
     assert_one_sentence(steelcli(tmp_path, "train"), "data/prepared", "steelcli prepare")
     assert_one_sentence(steelcli(tmp_path, "tune-threshold"), "data/prepared")
     assert_one_sentence(steelcli(tmp_path, "evaluate"), "metrics/threshold.json", "tune-threshold")
-    assert_one_sentence(steelcli(tmp_path, "report"), "metrics", "dvc repro")
+    assert_one_sentence(steelcli(tmp_path, "report"), "models/args.json", "dvc repro")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml"]
 
 

@@ -371,7 +371,7 @@ def test_broken_pngs_are_refused(judge: Judge, tmp_path: Path) -> None:
 def test_several_formats_are_refused(judge: Judge, tmp_path: Path) -> None:
     folder = make.write_pngs(tmp_path / "preds", judge.maps)
     make.write_npys(folder, dict(list(judge.masks.items())[:1]))
-    refused(judge, folder, f"({1} .npy, {len(judge.maps)} .png)", str(folder))
+    refused(judge, folder, f"(1 .npy, {len(judge.maps)} .png)", str(folder))
 
 
 def test_places_without_predictions_are_refused(judge: Judge, tmp_path: Path) -> None:
@@ -448,6 +448,16 @@ def test_masks_beside_probabilities_of_the_other_split_are_refused(judge: Judge,
     val = make.write_pngs(tmp_path / "val", make.make_levels(judge.store, "val"))
     with pytest.raises(DataError, match="the test predictions are masks"):
         judge(test, val)
+
+
+def test_a_picture_in_two_splits_is_refused_for_other_models_too(judge: Judge, tmp_path: Path) -> None:
+    shutil.copytree(judge.store_dir, tmp_path / "prepared")
+    index_path = tmp_path / "prepared" / "index.json"
+    index = json.loads(index_path.read_text(encoding="utf-8"))
+    index["records"][0]["content"] = index["records"][-1]["content"]
+    write_json(index_path, index)
+    judge.store_dir = tmp_path / "prepared"
+    refused(judge, make.write_npys(tmp_path / "preds", judge.masks), "the same picture", index["records"][0]["image"])
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".a", "a b", "ä", "test", "Threshold", "data", "train"])
