@@ -329,6 +329,8 @@ def test_faint_sixteen_bit_maps_stay_probabilities(judge: Judge, tmp_path: Path)
         judge.maps[image] = np.minimum(judge.maps[image], 1)
     assert judge(make.write_pngs(tmp_path / "preds", judge.maps)) == judge.expected(judge.maps)
     assert judge.maps[first].max() > 1
+    faint = {image: levels >> 12 for image, levels in judge.maps.items()}
+    assert judge(make.write_pngs(tmp_path / "preds", faint)) == judge.expected(faint)
 
 
 def test_class_numbers_are_not_taken_for_probabilities(judge: Judge, tmp_path: Path) -> None:
@@ -400,7 +402,7 @@ COCO_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "nan score": (lambda c: c["annotations"][0].update(score=float("nan")), "the score is nan"),
     "polygon": (lambda c: c["annotations"][0].update(segmentation=[[1, 2, 3, 4]]), "no run lengths"),
     "no size": (lambda c: c["annotations"][0]["segmentation"].pop("size"), "no run lengths"),
-    "two sizes": (lambda c: c["annotations"][0]["segmentation"].update(size=[8, 8]), "pixels"),
+    "two sizes": (lambda c: c["annotations"][0]["segmentation"].update(size=[1600, 256]), "for one image"),
     "no counts": (lambda c: c["annotations"][0]["segmentation"].pop("counts"), "counts"),
     "image twice": (lambda c: c["images"].append(c["images"][0]), "twice"),
     "no file name": (lambda c: c["images"][0].pop("file_name"), "no file_name"),
