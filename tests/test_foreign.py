@@ -329,6 +329,8 @@ def test_faint_sixteen_bit_maps_stay_probabilities(judge: Judge, tmp_path: Path)
         judge.maps[image] = np.minimum(judge.maps[image], 1)
     assert judge(make.write_pngs(tmp_path / "preds", judge.maps)) == judge.expected(judge.maps)
     assert judge.maps[first].max() > 1
+    faint = {image: levels >> 12 for image, levels in judge.maps.items()}
+    assert judge(make.write_pngs(tmp_path / "preds", faint)) == judge.expected(faint)
 
 
 def test_class_numbers_are_not_taken_for_probabilities(judge: Judge, tmp_path: Path) -> None:
@@ -371,7 +373,7 @@ def test_broken_pngs_are_refused(judge: Judge, tmp_path: Path) -> None:
 def test_several_formats_are_refused(judge: Judge, tmp_path: Path) -> None:
     folder = make.write_pngs(tmp_path / "preds", judge.maps)
     make.write_npys(folder, dict(list(judge.masks.items())[:1]))
-    refused(judge, folder, f"({1} .npy, {len(judge.maps)} .png)", str(folder))
+    refused(judge, folder, f"(1 .npy, {len(judge.maps)} .png)", str(folder))
 
 
 def test_places_without_predictions_are_refused(judge: Judge, tmp_path: Path) -> None:
@@ -400,7 +402,7 @@ COCO_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "nan score": (lambda c: c["annotations"][0].update(score=float("nan")), "the score is nan"),
     "polygon": (lambda c: c["annotations"][0].update(segmentation=[[1, 2, 3, 4]]), "no run lengths"),
     "no size": (lambda c: c["annotations"][0]["segmentation"].pop("size"), "no run lengths"),
-    "two sizes": (lambda c: c["annotations"][0]["segmentation"].update(size=[8, 8]), "pixels"),
+    "two sizes": (lambda c: c["annotations"][0]["segmentation"].update(size=[1600, 256]), "for one image"),
     "no counts": (lambda c: c["annotations"][0]["segmentation"].pop("counts"), "counts"),
     "image twice": (lambda c: c["images"].append(c["images"][0]), "twice"),
     "no file name": (lambda c: c["images"][0].pop("file_name"), "no file_name"),
@@ -448,6 +450,16 @@ def test_masks_beside_probabilities_of_the_other_split_are_refused(judge: Judge,
     val = make.write_pngs(tmp_path / "val", make.make_levels(judge.store, "val"))
     with pytest.raises(DataError, match="the test predictions are masks"):
         judge(test, val)
+
+
+def test_a_picture_in_two_splits_is_refused_for_other_models_too(judge: Judge, tmp_path: Path) -> None:
+    shutil.copytree(judge.store_dir, tmp_path / "prepared")
+    index_path = tmp_path / "prepared" / "index.json"
+    index = json.loads(index_path.read_text(encoding="utf-8"))
+    index["records"][0]["content"] = index["records"][-1]["content"]
+    write_json(index_path, index)
+    judge.store_dir = tmp_path / "prepared"
+    refused(judge, make.write_npys(tmp_path / "preds", judge.masks), "the same picture", index["records"][0]["image"])
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".a", "a b", "ä", "test", "Threshold", "data", "train"])
