@@ -167,11 +167,11 @@ def test_coverage_and_p_values_under_the_null():
 
 @pytest.mark.slow
 def test_coverage_by_number_of_images():
-    for images, least in ((30, 0.90), (100, 0.925), (400, 0.925)):
+    for images, least in ((30, 0.90), (100, 0.92), (400, 0.93)):
         held, small = simulate(images, 2000)
         print(images, dict(zip(METRICS, held.round(3).tolist(), strict=True)), small.round(3).tolist())
         assert (held > least).all()
-        assert (held < 0.97).all()
+        assert (held < 0.99).all()  # with few hits at IoU 0.90 the draws are coarse and the interval is wide
 
 
 @pytest.mark.slow

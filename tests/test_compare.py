@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,32 @@ def test_an_experiment_of_this_commit_goes_before_one_of_another(repository: Pat
     with pytest.raises(RunError, match=rf"several experiments.*twice.*{git('rev-parse', 'old')[:10]}"):
         compare("twice", "new", PARAMS)
     assert repository.is_dir()
+
+
+def test_real_experiments_compare_by_name(work_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DVC stage that copies one of the two tables, run as two experiments."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    stage = {
+        "cmd": "cp tables/${which}.csv metrics/test_images.csv",
+        "deps": ["tables"],
+        "params": ["which"],
+        "outs": [{"metrics/test_images.csv": {"cache": False}}],
+    }
+    (work_dir / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"evaluate": stage}}), encoding="utf-8")
+    (work_dir / "params.yaml").write_text("which: none\n", encoding="utf-8")
+    (work_dir / "tables").mkdir()
+    for name in ("one", "other"):
+        (work_dir / "metrics" / f"{name}_images.csv").replace(work_dir / "tables" / f"{name}.csv")
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["git", "add", "-A"]):
+        subprocess.run(command, check=True, capture_output=True)
+    git("commit", "-qm", "start")
+    for name, which in (("first", "one"), ("second", "other")):
+        subprocess.run(["dvc", "exp", "run", "-n", name, "-S", f"which={which}"], check=True, capture_output=True)
+    by_name = values("first", "second")
+    write(work_dir, "one", ONE)
+    write(work_dir, "other", OTHER)
+    assert by_name == values("one", "other")
 
 
 def test_a_file_goes_before_a_revision_and_says_so(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

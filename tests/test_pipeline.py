@@ -79,6 +79,17 @@ def test_two_experiments_differ_by_their_learning_rate(clone: Clone) -> None:
     assert "index.html" in clone("dvc", "plots", "diff", "hi", "lo")
 
 
+def test_two_experiments_compare_by_name(clone: Clone) -> None:
+    commits = [
+        clone("git", "for-each-ref", "--format=%(objectname:short=10)", f"refs/exps/*/*/{name}").strip()
+        for name in ("hi", "lo")
+    ]
+    output = clone("steelcli", "compare", "hi", "lo")
+    for name, commit in zip(("hi", "lo"), commits, strict=True):
+        assert f"{name} (metrics/test_images.csv at {commit})" in output
+    assert "images, " in output
+
+
 def test_the_second_run_left_its_results(clone: Clone) -> None:
     settings = json.loads((clone.clone_dir / "models" / "args.json").read_text(encoding="utf-8"))
     assert settings["train"]["lr"] == 1e-4

@@ -17,9 +17,9 @@ EDGES: NDArray[np.float32] = (np.arange(CALIBRATION_BINS + 1) / CALIBRATION_BINS
 def calibration(histogram: PixelHistogram) -> dict[str, float]:
     """Return ``brier`` and ``ece`` over all pixels, or nothing without pixels.
 
-    Brier 1950: the mean of (p - y)². Naeini et al. 2015, equation 3: the sum over bins of
-    (pixels / all pixels) · |mean probability - share of defect pixels|. Both are exact where each bin of the histogram
-    holds one probability, as those of a 16-bit map do.
+    Brier 1950: the mean of (p - y)². Naeini et al. 2015, in the form of Guo et al. 2017, equation 3: the sum over bins
+    of (pixels / all pixels) · |mean probability - share of defect pixels|. Both are exact where each bin of the
+    histogram holds one probability, as those of a 16-bit map do.
     """
     probs, pos, neg = _by_probability(histogram)
     pixels = int(pos.sum() + neg.sum())
