@@ -28,7 +28,7 @@ def tune(
         records=[SimpleNamespace(image=str(index)) for index in range(len(images))],
         class_masks=lambda position: np.array([[images[position][1]]], bool),
     )
-    trained = SimpleNamespace(store=store, iter_levels=lambda _split, _batch_size: enumerate(levels))
+    trained = SimpleNamespace(store=store, fingerprint=7, iter_levels=lambda _split, _batch_size: enumerate(levels))
     monkeypatch.setattr("steelcli.threshold.load_trained", lambda *_: trained)
     params = parse_section({"objective": objective}, "threshold", ThresholdParams)
     found = tune_threshold(params, metrics_path=folder / "threshold.json", curve_path=folder / "curve.csv")
