@@ -144,11 +144,11 @@ def test_merging_histograms_leaves_no_trace_of_the_order(first, second, third):
     head.merge(tail)
     for other in (forward, backward, head):
         for name in ("pos", "neg", "level"):
-            np.testing.assert_array_equal(getattr(once, name), getattr(other, name))
+            np.testing.assert_array_equal(getattr(once.bins(), name), getattr(other.bins(), name))
 
 
 def test_a_bin_knows_whether_it_holds_one_probability():
     near = np.nextafter(np.float32(0.3), ONE)
     histogram = PixelHistogram.of_image(np.array([[0.3, 0.3, 0.7, 0.3, near]], np.float32), np.zeros((1, 5), bool))
     keys = pixel_keys(np.array([0.3, 0.7, 0.9], np.float32))
-    assert histogram.level[keys].tolist() == [MIXED, np.float32(0.7), EMPTY]
+    assert histogram.bins().level[keys].tolist() == [MIXED, np.float32(0.7), EMPTY]

@@ -194,5 +194,5 @@ def test_nothing_warns_or_overflows_for_a_billion_pixels():
         for _ in range(32):
             histogram.merge(histogram)
         found = average_precision(histogram)
-    assert histogram.pos.sum() == 2 * 2**32
+    assert histogram.bins().pos.sum() == 2 * 2**32
     assert found == pytest.approx((0.5, 0.5, 0.5))

@@ -51,12 +51,13 @@ def _by_probability(histogram: PixelHistogram) -> tuple[NDArray[np.float64], NDA
 
     A bin of several probabilities is taken at its middle, at most 2^-17 from any of them.
     """
-    bins = np.flatnonzero(histogram.pos + histogram.neg)
-    probs = histogram.level[bins].astype(np.float64)
-    mixed = np.flatnonzero(histogram.level[bins] == MIXED)  # never the last bin, which holds 1 alone
+    counted = histogram.bins()
+    bins = np.flatnonzero(counted.pos + counted.neg)
+    probs = counted.level[bins].astype(np.float64)
+    mixed = np.flatnonzero(counted.level[bins] == MIXED)  # never the last bin, which holds 1 alone
     low, high = lower_edges(bins[mixed]).astype(np.float64), lower_edges(bins[mixed] + 1).astype(np.float64)
     probs[mixed] = (low + high) / 2
-    return probs, histogram.pos[bins], histogram.neg[bins]
+    return probs, counted.pos[bins], counted.neg[bins]
 
 
 def _by_bin(

@@ -45,19 +45,21 @@ def average_precision(histogram: PixelHistogram) -> AveragePrecision | None:
     The lower bounds add up to P - (FP + N) * sum 1 / (T + i), T = TP + FP + N; by convexity
     sum 1 / (T + i) <= log((T + P + 1/2) / (T + 1/2)), the midpoint rule.
     """
-    bins = np.flatnonzero(histogram.pos + histogram.neg)[::-1]
-    pos, neg = histogram.pos[bins], histogram.neg[bins]
+    counted = histogram.bins()
+    bins = np.flatnonzero(counted.pos + counted.neg)[::-1]
+    pos, neg = counted.pos[bins], counted.neg[bins]
     tp, fp = np.cumsum(pos), np.cumsum(neg)  # including the bin itself
     if not pos.any():
         return None
     with_pos = np.flatnonzero(pos)
     bins, pos, neg, tp, fp = (values[with_pos] for values in (bins, pos, neg, tp, fp))
     tie = pos * (tp / (tp + fp))
-    worst = pos - fp * np.log1p(pos / (tp - pos + fp + 0.5))
-    best = pos * (tp / (tp + fp - neg))
-    mixed = histogram.level[bins] == MIXED
-    low, high = np.where(mixed, np.minimum(worst, tie), tie), np.where(mixed, best, tie)
-    total = int(tp[-1])
+    low, high = tie.copy(), tie.copy()
+    mixed = np.flatnonzero(counted.level[bins] == MIXED)
+    pos, neg, tp, fp = (values[mixed] for values in (pos, neg, tp, fp))
+    low[mixed] = np.minimum(pos - fp * np.log1p(pos / (tp - pos + fp + 0.5)), tie[mixed])
+    high[mixed] = pos * (tp / (tp + fp - neg))
+    total = int(counted.pos.sum())
     return AveragePrecision(*(min(float(part.sum()) / total, 1.0) for part in (tie, low, high)))
 
 
@@ -67,8 +69,9 @@ def pr_curve(histogram: PixelHistogram) -> list[Row]:
     Each row is exact for ``probability >= threshold``. At most PR_POINTS rows, about even in recall, from the highest
     bin to the lowest.
     """
-    bins = np.flatnonzero(histogram.pos + histogram.neg)[::-1]
-    tp, fp = np.cumsum(histogram.pos[bins]), np.cumsum(histogram.neg[bins])
+    counted = histogram.bins()
+    bins = np.flatnonzero(counted.pos + counted.neg)[::-1]
+    tp, fp = np.cumsum(counted.pos[bins]), np.cumsum(counted.neg[bins])
     if not tp.size or not tp[-1]:
         return []
     steps = np.linspace(0, tp[-1], PR_POINTS - 1)
@@ -123,7 +126,7 @@ def threshold_curve(histogram: PixelHistogram, scores: GridScores) -> list[Row]:
 
     The columns are ``threshold, dice, dice_defect, f1, iou, iou_defect, precision, recall``.
     """
-    defect_pixels = int(histogram.pos.sum())
+    defect_pixels = int(histogram.bins().pos.sum())
     means = scores.means()
     rows = []
     for index, (tp, fp) in enumerate(zip(*histogram.grid_counts(), strict=True)):

@@ -7,11 +7,13 @@ probabilities of a saturated network, 1e-9 or 1 - 1e-7, do not fall into one bin
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 EMPTY, MIXED = np.float32(-2), np.float32(-1)
-"""What `PixelHistogram.level` holds for a bin without pixels and for one with several probabilities."""
+"""What `Bins.level` holds for a bin without pixels and for one with several probabilities."""
 
 _SHIFT = 13
 """Mantissa bits of float32 dropped: 23 - 13 = 10 stay."""
@@ -75,27 +77,41 @@ CHUNK = 2**18
 _TOP_LEVEL = np.float32(65535)
 _LEVELS: NDArray[np.float32] = np.arange(65536, dtype=np.float32) / _TOP_LEVEL
 _LEVEL_KEYS = pixel_keys(_LEVELS)
+_GRID_LEVELS: NDArray[np.int64] = np.searchsorted(_LEVELS, GRID)
 
 
-class PixelHistogram:
-    """Pixel counts by probability, mergeable.
+class Bins(NamedTuple):
+    """Pixel counts by bin.
 
     Attributes:
         pos, neg: int64 [BINS], defect and clean pixels.
         level: float32 [BINS], the only probability seen in the bin, or EMPTY, or MIXED.
     """
 
+    pos: NDArray[np.int64]
+    neg: NDArray[np.int64]
+    level: NDArray[np.float32]
+
+    def plus(self, other: Bins) -> Bins:
+        """Return the sum."""
+        mine, theirs = self.level, other.level
+        level = np.where((mine == EMPTY) | (mine == theirs), theirs, np.where(theirs == EMPTY, mine, MIXED))
+        return Bins(self.pos + other.pos, self.neg + other.neg, level)
+
+
+class PixelHistogram:
+    """Pixel counts by probability, mergeable: the 16-bit levels in a small table, any other probability in bins."""
+
     def __init__(self) -> None:
-        self.pos = np.zeros(BINS, np.int64)
-        self.neg = np.zeros(BINS, np.int64)
-        self.level = np.full(BINS, EMPTY, np.float32)
+        self._levels = np.zeros((2, _LEVELS.size), np.int64)  # defect, clean
+        self._others: Bins | None = None
 
     @classmethod
     def of_image(cls, probs: NDArray[np.float32], truth: NDArray[np.bool_]) -> PixelHistogram:
         """Count one image: ``probs`` float32 [H, W] in [0, 1], ``truth`` bool [H, W]."""
         histogram = cls()
         flat, defect = np.ascontiguousarray(probs).reshape(-1), truth.reshape(-1)  # [H * W] each
-        pos, both = np.zeros((2, _LEVELS.size), np.int64)
+        pos, both = histogram._levels  # `both` becomes the clean pixels at the end
         scaled, back = np.empty((2, min(CHUNK, flat.size)), np.float32)
         levels = np.empty(scaled.size, np.intp)
         for start in range(0, flat.size, CHUNK):
@@ -107,50 +123,50 @@ class PixelHistogram:
                 both += np.bincount(levels[used], minlength=both.size)
                 pos += np.bincount(levels[np.flatnonzero(inside)], minlength=pos.size)
             else:
-                histogram.merge(cls._of_pixels(part, inside))
-        if not both.any():
-            return histogram
-        levelled = cls._of_levels(pos, both - pos)
-        levelled.merge(histogram)
-        return levelled
-
-    @classmethod
-    def _of_pixels(cls, probs: NDArray[np.float32], truth: NDArray[np.bool_]) -> PixelHistogram:
-        """Count any probabilities, float32 [N], with their truth, bool [N]."""
-        histogram = cls()
-        keys = pixel_keys(probs)
-        histogram.pos = np.bincount(keys[truth], minlength=BINS)
-        histogram.neg = np.bincount(keys, minlength=BINS) - histogram.pos
-        level = histogram.level
-        level[keys] = probs
-        level[keys[level[keys] != probs]] = MIXED
-        return histogram
-
-    @classmethod
-    def _of_levels(cls, pos: NDArray[np.int64], neg: NDArray[np.int64]) -> PixelHistogram:
-        """Take the defect and clean pixels of each 16-bit level, int64 [65536] each."""
-        histogram = cls()
-        histogram.pos[_LEVEL_KEYS], histogram.neg[_LEVEL_KEYS] = pos, neg
-        histogram.level[_LEVEL_KEYS] = np.where(pos + neg > 0, _LEVELS, EMPTY)
+                histogram._add_others(_count_bins(part, inside))
+        both -= pos
         return histogram
 
     def merge(self, other: PixelHistogram) -> None:
         """Add the pixels of ``other``; the order of merging leaves no trace."""
-        seen = np.flatnonzero(other.level != EMPTY)
-        if not seen.size:
-            return
-        self.pos += other.pos
-        self.neg += other.neg
-        mine, theirs = self.level[seen], other.level[seen]
-        self.level[seen] = np.where((mine == EMPTY) | (mine == theirs), theirs, MIXED)
+        self._levels += other._levels
+        if other._others:
+            self._add_others(other._others)
+
+    def _add_others(self, bins: Bins) -> None:
+        self._others = self._others.plus(bins) if self._others else bins
+
+    def bins(self) -> Bins:
+        """Return all pixels by bin."""
+        pos, neg, level = np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), np.full(BINS, EMPTY, np.float32)
+        pos[_LEVEL_KEYS], neg[_LEVEL_KEYS] = self._levels
+        level[_LEVEL_KEYS] = np.where(self._levels.any(axis=0), _LEVELS, EMPTY)
+        bins = Bins(pos, neg, level)
+        return bins.plus(self._others) if self._others else bins
 
     def grid_counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return tp and fp, int64 [1023] each, at every threshold of GRID."""
-        return _counts_from(self.pos), _counts_from(self.neg)
+        tp, fp = _counts_from(self._levels, _GRID_LEVELS)
+        if self._others:
+            tp, fp = (
+                tp + _counts_from(self._others.pos, _GRID_STARTS),
+                fp + _counts_from(self._others.neg, _GRID_STARTS),
+            )
+        return tp, fp
 
 
-def _counts_from(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum ``counts`` [BINS] from the first bin of each grid threshold to the end: int64 [1023]."""
-    between = np.add.reduceat(counts, _GRID_STARTS)
-    sums: NDArray[np.int64] = np.cumsum(between[::-1])[::-1]
+def _count_bins(probs: NDArray[np.float32], truth: NDArray[np.bool_]) -> Bins:
+    """Count any probabilities, float32 [N], with their truth, bool [N]."""
+    keys = pixel_keys(probs)
+    pos = np.bincount(keys[truth], minlength=BINS)
+    level = np.full(BINS, EMPTY, np.float32)
+    level[keys] = probs
+    level[keys[level[keys] != probs]] = MIXED
+    return Bins(pos, np.bincount(keys, minlength=BINS) - pos, level)
+
+
+def _counts_from(counts: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum ``counts`` [..., N] from each of the rising ``starts`` [1023] to the end: int64 [..., 1023]."""
+    between = np.add.reduceat(counts, starts, axis=-1)
+    sums: NDArray[np.int64] = np.cumsum(between[..., ::-1], axis=-1)[..., ::-1]
     return sums
