@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelcli import __version__
-from steelcli.errors import UserError
+from steelcli.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
     from steelcli.params.all import Params
@@ -36,6 +36,9 @@ def main() -> None:
         app()
     except UserError as error:
         sys.exit(f"Error: {error}")
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(stop.exit_code)
 
 
 @app.callback(invoke_without_command=True)
@@ -56,13 +59,19 @@ def prepare(params: ParamsPath = PARAMS) -> None:
 
 
 @app.command()
-def train(params: ParamsPath = PARAMS) -> None:
-    """Train the network; keep the best by Dice and by IoU."""
+def train(
+    params: ParamsPath = PARAMS,
+    restart: Annotated[bool, typer.Option("--restart", help="Forget an interrupted run and start afresh.")] = False,
+) -> None:
+    """Train the network, or go on with an interrupted run; keep the best by Dice and by IoU."""
+    from steelcli.distributed import is_first_process
     from steelcli.tables import show_training
     from steelcli.train import train
 
     loaded = _load(params)
-    show_training(train(loaded.model, loaded.train))
+    metrics = train(loaded.model, loaded.train, restart=restart)
+    if is_first_process():
+        show_training(metrics)
 
 
 @app.command()

@@ -34,3 +34,11 @@ class ModelError(UserError):
 
 class RunError(UserError):
     """The run itself: a loss that is not finite, a missing stage input, a full disk."""
+
+
+class Interrupted(Exception):  # noqa: N818  (no error: what the user asked for)
+    """The user asked to stop and all is saved; the command line exits with 128 + the signal's number."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number

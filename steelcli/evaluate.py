@@ -16,6 +16,7 @@ from steelcli.params.evaluate import EvaluateParams
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 from steelcli.timing import measure_speed
+from steelcli.trackers import Trackers
 from steelcli.trained import MODELS_DIR, STORE_DIR, load_trained
 
 THRESHOLD_PATH = Path("metrics/threshold.json")
@@ -69,7 +70,16 @@ def evaluate(
     write_csv(metrics_dir / "reliability.csv", scorer.reliability(), RELIABILITY_COLUMNS)
     write_csv(metrics_dir / "froc.csv", scorer.froc_rows(), FROC_COLUMNS)
     write_json(metrics_dir / "test.json", metrics)
+    _log_to_trackers(models_dir, metrics)
     return metrics
+
+
+def _log_to_trackers(models_dir: Path, metrics: dict[str, Any]) -> None:
+    """Add the test scores to the runs that the training began in its trackers."""
+    settings = read_json(models_dir / "args.json", "run `dvc repro train` or `steelcli train`")
+    trackers = Trackers(settings["train"]["trackers"], settings["run"].get("trackers", {}))
+    trackers.log({"test": metrics})
+    trackers.finish()
 
 
 def read_threshold(path: Path) -> tuple[float, Any]:

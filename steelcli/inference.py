@@ -69,7 +69,7 @@ def iter_logits(
     model: nn.Module, store: Store, positions: Sequence[int], batch_size: int, device: torch.device, precision: str
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """Yield the store positions of each batch and its logits, float32 [N, 1, H, W] on the device."""
-    loader = DataLoader(ValidationSet(store, positions), batch_size=batch_size)
+    loader = DataLoader(ValidationSet(store, positions), batch_size=batch_size, generator=torch.Generator())
     for images, members in loader:
         with autocast(precision, device):
             logits = model(images.to(device, non_blocking=True))

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.util
-import statistics
+import hashlib
+import json
+import os
+import shutil
+import signal
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list
 
-from steelcli.checkpoint import Checkpoint, save_checkpoint
-from steelcli.data.loader import build_train_loader
+from steelcli.data.loader import TrainLoader
 from steelcli.data.store import Store
-from steelcli.errors import ModelError, ParamsError, RunError
-from steelcli.files import staged_dir, write_csv, write_json
+from steelcli.distributed import is_first_process, world_size
+from steelcli.errors import Interrupted, ModelError, ParamsError, RunError
+from steelcli.files import read_json, staged_dir, write_json
+from steelcli.fingerprint import code_digest
 from steelcli.inference import eval_mode
+from steelcli.launch import launch
 from steelcli.model import SegmentationModel, build_model, count_parameters
 from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
 from steelcli.progress import say
+from steelcli.record import Record
+from steelcli.resume import StateDir
 from steelcli.runtime import (
     code_revision,
     describe_device,
@@ -31,34 +40,13 @@ from steelcli.runtime import (
     resolve_precision,
     seed_everything,
 )
-from steelcli.scores.curves import choose_threshold
-from steelcli.training import FIXED_THRESHOLD, EpochResult, Trainer
+from steelcli.signals import StopRequest, stop_on_signal
+from steelcli.trackers import Trackers, check_trackers
+from steelcli.training import Progress, Trainer, Watch
 
 STORE_DIR = Path("data/prepared")
 MODELS_DIR = Path("models")
 METRICS_PATH = Path("metrics/train.json")
-COLUMNS = (
-    "epoch",
-    "train_loss",
-    "val_loss",
-    "val_iou_fixed",
-    "val_dice_fixed",
-    "val_iou_opt",
-    "val_dice_opt",
-    "opt_threshold_f1",
-    "opt_threshold_dice",
-    "iou_50",
-    "iou_75",
-    "iou_90",
-    "auprc",
-    "recall_fp_image",
-    "learning_rate",
-    "epoch_time",
-    "val_dice_defect_opt",
-    "val_f1_opt",
-    "grad_norm",
-    "train_images_per_second",
-)
 
 
 def train(
@@ -67,149 +55,198 @@ def train(
     store_dir: Path = STORE_DIR,
     models_dir: Path = MODELS_DIR,
     metrics_path: Path = METRICS_PATH,
+    restart: bool = False,
 ) -> dict[str, Any]:
     """Train until ``epochs`` or early stopping; return ``metrics/train.json``.
 
     The checkpoints best by Dice and by IoU are kept: the mean over the validation images at the threshold best for it.
+    A run that was interrupted, by whatever means, goes on from its state in ``.steelcli/`` beside ``models_dir`` and
+    ends as if nothing had happened. Under torchrun every process calls this function and the first one writes.
+
+    Args:
+        restart: forget the state of an interrupted run.
 
     Raises:
         UserError: no store, an unknown encoder, a tracker that is not installed, a loss that is not finite.
+        Interrupted: SIGINT or SIGTERM; the state is saved.
     """
-    store = Store(store_dir)
-    device = pick_device()
-    precision = resolve_precision(params.precision, device)
-    _check_trackers(params.trackers)
-    seed_everything(params.seed, params.deterministic)
+    if params.processes > 1 and world_size() == 1:
+        launch(params.processes, train, model_params, params, store_dir, models_dir, metrics_path, restart)
+        return read_json(metrics_path, "run `dvc repro train` or `steelcli train`")
+    with stop_on_signal(heed_interrupt=world_size() == 1) as request:
+        run = _Run(model_params, params, Store(store_dir), models_dir, request)
+        with run.state_dir.claim() if is_first_process() else nullcontext():
+            return run.go(metrics_path, restart)
+
+
+class _Run(Watch):
+    """One training from its set-up to its results."""
+
+    def __init__(
+        self, model_params: ModelParams, params: TrainParams, store: Store, models_dir: Path, request: StopRequest
+    ) -> None:
+        self.params, self.models_dir, self.request = params, models_dir, request
+        self.accelerator, precision = _build_accelerator(params, store)
+        check_trackers(params.trackers)
+        seed_everything(params.seed, params.deterministic)
+        model = build_model(**model_params.model_dump(), channels_last=params.channels_last)
+        _try_forward(model, store)
+        loader = TrainLoader(
+            store,
+            params.augment,
+            params.batch_size,
+            params.balance,
+            params.seed,
+            params.workers,
+            self.accelerator.process_index,
+            self.accelerator.num_processes,
+        )
+        self.trainer = Trainer(self.accelerator, model, loader, store, params, precision, self)
+        device = describe_device(self.accelerator.device)
+        settings = _settings(model_params, params, store, model, precision, device)
+        self.state_dir = StateDir(models_dir.parent / ".steelcli" / "train", _key(settings, model_params))
+        self.record = Record(self.state_dir.models_dir, params, settings)
+        if is_first_process():
+            _announce(settings, len(store.positions("train")), len(store.positions("val")))
+
+    def go(self, metrics_path: Path, restart: bool) -> dict[str, Any]:
+        """Train to the end and move the results into place."""
+        self._take_up(restart)
+        self.trackers = self._start_trackers()
+        self.saved = time.monotonic()
+        try:
+            if not self.record.stopped_early:
+                self._train()
+        except torch.OutOfMemoryError as error:
+            raise RunError("out of GPU memory", "train.batch_size", self._memory_advice()) from error
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            self._save()
+            what = "a loading process was killed, as the kernel does when memory runs out; the state is saved"
+            raise RunError(what, "train.workers", "free memory or lower it, then run the same command") from error
+        metrics = self.record.summary()
+        if is_first_process():
+            with staged_dir(self.models_dir, outdates=[metrics_path]) as partial_dir:
+                shutil.copytree(self.state_dir.models_dir, partial_dir, dirs_exist_ok=True)
+            write_json(metrics_path, metrics)
+            paths = {f"best_{kind}": str(self.models_dir / name) for kind, name in self.record.best_paths().items()}
+            self.trackers.configure({"checkpoints": paths})
+            self.trackers.finish()
+            self.state_dir.remove()
+        self.accelerator.wait_for_everyone()
+        return metrics
+
+    def _train(self) -> None:
+        for result in self.trainer.iter_epochs(self.params.epochs):
+            if is_first_process():
+                row = self.record.take(result, self.trainer.judged)
+                self.trackers.log(row, result.epoch)
+            else:
+                self.record.note(result)
+            self._save()
+            if self.record.stopped_early:
+                if is_first_process():
+                    say(f"no better {self.params.monitor} in {self.params.patience} epochs: stopped early")
+                return
+
+    def wishes(self) -> list[int]:
+        """Return whether this process was asked to stop, and whether the first one finds it time to save."""
+        due = time.monotonic() - self.saved >= 60 * self.params.save_every_minutes
+        return [int(self.request.number > 0), int(due and is_first_process())]
+
+    def heed(self, wishes: list[int]) -> None:
+        """Save where any process wishes so; stop where any was asked to."""
+        stop, save = wishes
+        if stop or save:
+            self._save()
+        if stop:
+            progress = self.trainer.progress
+            where = f"epoch {progress.epoch} after step {progress.step} of {self.trainer.steps}"
+            number = self.request.number or signal.SIGTERM
+            raise Interrupted(number, f"Interrupted in {where}; the same command goes on from there.")
+
+    def _save(self) -> None:
+        state, progress = self.trainer.state(), self.trainer.progress
+        if is_first_process():
+            self.state_dir.save(state | {"record": self.record.state()}, progress.epoch, progress.step)
+            self.record.tidy()
+        self.saved = time.monotonic()
+
+    def _take_up(self, restart: bool) -> None:
+        """Restore the state of an interrupted run, if there is one; the first process reads it for all."""
+        found: list[dict[str, Any] | None] = [None]
+        if is_first_process():
+            if restart:
+                self.state_dir.clear()
+            found[0] = self.state_dir.load()
+        state = broadcast_object_list(found)[0]
+        if state is None:
+            if is_first_process():
+                self.record.tidy()
+            return
+        device = self.record.settings["run"]["device"]
+        self.trainer.restore(state)
+        self.record.restore(state["record"])
+        if is_first_process():
+            progress = self.trainer.progress
+            say(f"going on with an interrupted run: epoch {progress.epoch}, {progress.step} steps done")
+            if device != self.record.settings["run"]["device"]:
+                say("it began on another device, so the result is not bit for bit that of a run on one")
+                self.record.settings["run"]["device"] += f", then {device}"
+            self.record.tidy()
+
+    def _start_trackers(self) -> Trackers:
+        """Start the trackers on the first process: the same run of theirs where this one was interrupted."""
+        if not is_first_process():
+            return Trackers([], {})
+        settings = self.record.settings
+        run = settings["run"].setdefault("trackers", {})
+        if not run:
+            model, train = settings["model"], settings["train"]
+            name = f"{model['architecture']}-{model['encoder_name']}-lr{train['lr']:g}-seed{train['seed']}"
+            run |= {"key": self.state_dir.key, "name": os.environ.get("DVC_EXP_NAME", name)}
+        is_new = self.trainer.progress == Progress()
+        trackers = Trackers(self.params.trackers, run)
+        self.record.write_settings()
+        if is_new:
+            trackers.configure(settings)
+        return trackers
+
+    def _memory_advice(self) -> str:
+        batch, passes = self.params.batch_size, self.params.accumulate_steps
+        if batch == 1:
+            return "lower data.image_size or take a smaller model.encoder_name"
+        advice = f"lower it to {batch // 2} and raise train.accumulate_steps to {passes * 2}: the steps stay as large"
+        return advice if self.trainer.precision != "fp32" else f"{advice}; or set train.precision to auto"
+
+
+def _build_accelerator(params: TrainParams, store: Store) -> tuple[Accelerator, str]:
+    """Return Accelerate's set-up and the number format of the run."""
+    images = len(store.positions("train"))
+    if min(params.batch_size, images) < world_size():
+        what = f"{world_size()} processes cannot share batches of {min(params.batch_size, images)} images"
+        raise ParamsError(what, "train.batch_size", "raise it or lower train.processes")
     AcceleratorState._reset_state()  # a second run in one Python process may want another precision
+    PartialState()  # gives this process its device
+    precision = resolve_precision(params.precision, pick_device())
     accelerator = Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,
-        log_with=list(params.trackers) or None,
-        project_dir="trackers",
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
-    model = build_model(**model_params.model_dump(), channels_last=params.channels_last)
-    loader, sampler = build_train_loader(
-        store, params.augment, params.batch_size, params.balance, params.seed, params.workers
-    )
-    _try_forward(model, store)
-    trainer = Trainer(accelerator, model, loader, sampler, store, params, precision)
-    settings = _settings(model_params, params, store, model, precision, describe_device(accelerator.device))
-    _announce(settings, len(store.positions("train")), len(store.positions("val")))
-    accelerator.init_trackers("steelcli", config=_flatten(settings))
-    with staged_dir(models_dir, outdates=[metrics_path]) as partial_dir:
-        write_json(partial_dir / "args.json", settings)
-        record = _Record(partial_dir, params, settings)
-        try:
-            for result in trainer.iter_epochs(1, params.epochs):
-                row = record.take(result, accelerator.unwrap_model(trainer.model))
-                accelerator.log({key: value for key, value in row.items() if value is not None}, step=result.epoch)
-                if record.epochs_without_better >= params.patience:
-                    say(f"no better {params.monitor} in {params.patience} epochs: stopped early")
-                    break
-        except torch.OutOfMemoryError as error:
-            raise RunError("out of GPU memory", "train.batch_size", "lower it, or data.image_size") from error
-    accelerator.end_training()
-    metrics = record.summary()
-    write_json(metrics_path, metrics)
-    return metrics
+    return accelerator, precision
 
 
-class _Record:
-    """What a run leaves in its folder: a row per epoch, the best checkpoints, the periodic ones."""
-
-    def __init__(self, models_dir: Path, params: TrainParams, settings: dict[str, Any]) -> None:
-        self.models_dir, self.params, self.settings = models_dir, params, settings
-        self.rows: list[dict[str, Any]] = []
-        self.best: dict[str, tuple[float, int]] = {"dice": (-1.0, 0), "iou": (-1.0, 0)}
-
-    @property
-    def epochs_without_better(self) -> int:
-        return len(self.rows) - self.best[self.params.monitor][1]
-
-    def take(self, result: EpochResult, model: SegmentationModel) -> dict[str, Any]:
-        """Add one epoch: csv row, checkpoints, one line for the reader; return the row."""
-        row = _row(result)
-        self.rows.append(row)
-        marks = ""
-        for kind, column in (("dice", "val_dice_opt"), ("iou", "val_iou_opt")):
-            if row[column] > self.best[kind][0]:
-                self.best[kind] = (row[column], result.epoch)
-                self._save_best(kind, row[column], result.epoch, model)
-                marks += f" · best {kind}"
-        every = self.params.checkpoint_every_epochs
-        if every and result.epoch % every == 0:
-            name = f"checkpoint_epoch_{result.epoch}_seed{self.params.seed}.pth"
-            self._save(self.models_dir / name, None, result.epoch, model)
-        write_csv(self.models_dir / f"metrics_seed{self.params.seed}.csv", self.rows, COLUMNS)
-        say(_line(row, self.params.epochs) + marks)
-        return row
-
-    def summary(self) -> dict[str, Any]:
-        """Return the content of ``metrics/train.json``."""
-        best_row = self.rows[self.best[self.params.monitor][1] - 1]
-        return {
-            "epochs": len(self.rows),
-            "best_epoch": best_row["epoch"],
-            "best_dice": self.best["dice"][0],
-            "best_iou": self.best["iou"][0],
-            "train_loss": best_row["train_loss"],
-            "val_loss": best_row["val_loss"],
-            "parameters": self.settings["run"]["parameters"],
-            "seconds_per_epoch": statistics.median(row["epoch_time"] for row in self.rows),
-            "train_images_per_second": statistics.median(row["train_images_per_second"] for row in self.rows),
-        }
-
-    def _save_best(self, kind: str, score: float, epoch: int, model: SegmentationModel) -> None:
-        older = list(self.models_dir.glob(f"best_{kind}_*.pth"))
-        path = self.models_dir / f"best_{kind}_{score:.4f}_seed{self.params.seed}.pth"
-        self._save(path, score, epoch, model)
-        for old_path in older:
-            if old_path != path:
-                old_path.unlink()
-
-    def _save(self, path: Path, score: float | None, epoch: int, model: SegmentationModel) -> None:
-        run = self.settings["run"]
-        checkpoint = Checkpoint(
-            weights={key: value.detach().cpu() for key, value in model.state_dict().items()},
-            params={"model": self.settings["model"], "train": self.settings["train"]},
-            epoch=epoch,
-            score=score,
-            precision=run["precision"],
-            store=run["store"],
-            image_size=(run["image_width"], run["image_height"]),
-            versions=self.settings["versions"],
-            code=run["code"],
-        )
-        save_checkpoint(path, checkpoint)
-
-
-def _row(result: EpochResult) -> dict[str, Any]:
-    """Turn one epoch's counts into the csv columns."""
-    scorer = result.scorer
-    curve, fixed, summary = scorer.threshold_curve(), scorer.group(FIXED_THRESHOLD), scorer.summary()
-    dice, dice_defect = choose_threshold(curve, "dice"), choose_threshold(curve, "dice_defect")
-    f1 = choose_threshold(curve, "f1")
-    return {
-        "epoch": result.epoch,
-        "train_loss": result.train_loss,
-        "val_loss": result.val_loss,
-        "val_iou_fixed": fixed["iou"],
-        "val_dice_fixed": fixed["dice"],
-        "val_iou_opt": max(point["iou"] for point in curve),
-        "val_dice_opt": dice.score,
-        "opt_threshold_f1": f1.threshold,
-        "opt_threshold_dice": dice.threshold,
-        "iou_50": fixed.get("iou_50"),
-        "iou_75": fixed.get("iou_75"),
-        "iou_90": fixed.get("iou_90"),
-        "auprc": summary.get("auprc"),
-        "recall_fp_image": summary.get("recall_at_1_fp"),
-        "learning_rate": result.learning_rate,
-        "epoch_time": result.seconds,
-        "val_dice_defect_opt": dice_defect.score,
-        "val_f1_opt": f1.score,
-        "grad_norm": result.grad_norm,
-        "train_images_per_second": result.train_images / result.train_seconds,
-    }
+def _key(settings: Mapping[str, Any], model_params: ModelParams) -> str:
+    """Return the name of the run's state: parameters, data, code, versions and number of processes."""
+    run = settings["run"]
+    weights = Path(model_params.encoder_weights or "")
+    parts = [
+        json.dumps([settings["model"], settings["train"], settings["versions"]], sort_keys=True),
+        json.dumps([run["store"], run["precision"], world_size(), code_digest()]),
+        hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _settings(
@@ -244,15 +281,6 @@ def _announce(settings: Mapping[str, Any], train_images: int, val_images: int) -
     )
 
 
-def _line(row: Mapping[str, Any], epochs: int) -> str:
-    return (
-        f"epoch {row['epoch']}/{epochs} · loss {row['train_loss']:.4f} / val {row['val_loss']:.4f} · "
-        f"dice {row['val_dice_opt']:.4f} at {row['opt_threshold_dice']:.2f} (0.5: {row['val_dice_fixed']:.4f}) · "
-        f"iou {row['val_iou_opt']:.4f} · dice of defects {row['val_dice_defect_opt']:.4f} · "
-        f"auprc {row['auprc']:.4f} · lr {row['learning_rate']:.2e} · {row['epoch_time']:.1f} s"
-    )
-
-
 def _try_forward(model: SegmentationModel, store: Store) -> None:
     """Find out before training whether the network takes images of this size."""
     try:
@@ -262,20 +290,3 @@ def _try_forward(model: SegmentationModel, store: Store) -> None:
         reason = str(error).strip().splitlines()[0]
         what = f"the network takes no images of {store.image_size[0]}×{store.image_size[1]} ({reason})"
         raise ModelError(what, "data.image_size", "change it or model.encoder_name") from error
-
-
-def _check_trackers(trackers: tuple[str, ...]) -> None:
-    for name in trackers:
-        if importlib.util.find_spec(name) is None:
-            raise ParamsError(f"{name} is not installed", "train.trackers", f"run `pip install {name}` or remove it")
-
-
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings under dotted names, lists as text: what every tracker takes."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value if isinstance(value, (int, float, str, bool)) else str(value)
-    return flat

@@ -11,16 +11,16 @@ import torch
 from make_params import train_params
 
 from steelcli.data.augment import apply_augmentation, build_augmentation
-from steelcli.data.loader import EpochSampler, TrainSet, build_train_loader
+from steelcli.data.loader import EpochSampler, TrainLoader, TrainSet
 from steelcli.data.store import Store
 
 AUGMENT = train_params().augment
 
 
 def batches(store: Store, workers: int, epoch: int, seed: int = 42) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    loader, sampler = build_train_loader(store, AUGMENT, 4, True, seed, workers)
-    sampler.epoch = epoch
-    return [(images, masks) for images, masks in loader]
+    loader = TrainLoader(store, AUGMENT, 4, True, seed, workers)
+    loader.seek(epoch, 0)
+    return [(images, masks) for images, masks, _ in loader]
 
 
 def same(one: list[tuple[torch.Tensor, torch.Tensor]], other: list[tuple[torch.Tensor, torch.Tensor]]) -> bool:
@@ -47,14 +47,14 @@ def test_batches_are_full_and_have_the_promised_types(store_dir: Path) -> None:
 
 def test_a_split_smaller_than_a_batch_makes_one_batch(store_dir: Path) -> None:
     store = Store(store_dir)
-    loader, _ = build_train_loader(store, AUGMENT, 1000, True, 42, 0)
-    assert [len(images) for images, _ in loader] == [len(store.positions("train"))]
+    loader = TrainLoader(store, AUGMENT, 1000, True, 42, 0)
+    assert [len(images) for images, *_ in loader] == [len(store.positions("train"))]
 
 
 def test_a_sample_is_a_function_of_seed_epoch_and_index(store_dir: Path) -> None:
     store = Store(store_dir)
     position = store.positions("train")[0]
-    image, _ = TrainSet(store, AUGMENT, 1)[(3, 5, position)]
+    image, *_ = TrainSet(store, AUGMENT, 1)[(3, 5, position)]
     dataset = TrainSet(store, AUGMENT, 1)
     dataset[(1, 1, position)]
     np.random.seed(9)
@@ -67,7 +67,7 @@ def test_a_sample_is_a_function_of_seed_epoch_and_index(store_dir: Path) -> None
 def test_without_augmentation_the_store_comes_out_as_it_is(store_dir: Path) -> None:
     store = Store(store_dir)
     dataset = TrainSet(store, train_params(augment={"enabled": False}).augment, 1)
-    image, mask = dataset[(1, 0, 3)]
+    image, mask, _ = dataset[(1, 0, 3)]
     assert np.array_equal(image[0].numpy(), store.images[3])
     assert np.array_equal(mask[0].numpy(), store.masks[3])
 

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from closure import ROOT
+from clone import Clone
 
 TINY = (
     "data.limit=2",
@@ -23,46 +18,10 @@ TINY = (
 )
 
 
-class Clone:
-    """A git repository with the working tree's files, run with this environment's commands."""
-
-    def __init__(self, clone_dir: Path) -> None:
-        self.clone_dir = clone_dir
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for name in filter(None, listed.stdout.split("\0")):
-            if (ROOT / name).is_file():
-                target = clone_dir / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, target)
-        self.env = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(clone_dir),
-            "DVC_NO_ANALYTICS": "1",
-            "NO_ALBUMENTATIONS_UPDATE": "1",
-        }
-        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
-            self("git", "-c", "user.name=Test", "-c", "user.email=test@example.org", *command)
-
-    def __call__(self, *command: str) -> str:
-        done = subprocess.run(command, cwd=self.clone_dir, env=self.env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone = Clone(tmp_path_factory.mktemp("clone"))
-    stage_path = clone.clone_dir / "data" / "synthetic" / "dvc.yaml"
-    text = stage_path.read_text(encoding="utf-8")
-    assert "--images 400" in text
-    stage_path.write_text(text.replace("--images 400", "--images 40"), encoding="utf-8")
-    clone("git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "commit", "-qam", "Draw fewer images")
+    clone.draw_fewer_images()
     changes = [word for change in TINY for word in ("-S", change)]
     clone("dvc", "exp", "run", "-n", "hi", *changes)
     clone("dvc", "exp", "run", "-n", "lo", *changes, "-S", "train.lr=1e-4")

@@ -69,8 +69,8 @@ def test_the_report_never_makes_training_stale() -> None:
 
 def test_plots_name_columns_that_exist() -> None:
     from steelcli.evaluate import FROC_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
+    from steelcli.record import COLUMNS
     from steelcli.threshold import CURVE_COLUMNS
-    from steelcli.train import COLUMNS
 
     columns = {
         "models/metrics_seed${train.seed}.csv": COLUMNS,

@@ -12,16 +12,20 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from make_params import model_params, train_params
 
-from steelcli.data.loader import build_train_loader
+from steelcli.data.loader import TrainLoader
 from steelcli.data.store import Store
 from steelcli.errors import ModelError, ParamsError, RunError
 from steelcli.losses import bce_dice_loss
 from steelcli.model import build_model
+from steelcli.record import COLUMNS
 from steelcli.runtime import inference_precision, resolve_precision, seed_everything
-from steelcli.train import COLUMNS, train
-from steelcli.training import Trainer, build_optimizer, build_scheduler
+from steelcli.schedule import learning_rate
+from steelcli.train import train
+from steelcli.training import Trainer, build_optimizer
 
 CPU = torch.device("cpu")
 
@@ -30,11 +34,9 @@ def build_trainer(store: Store, **changes: Any) -> Trainer:
     params = train_params(**changes)
     seed_everything(params.seed, params.deterministic)
     model = build_model(**model_params().model_dump(), channels_last=params.channels_last)
-    loader, sampler = build_train_loader(
-        store, params.augment, params.batch_size, params.balance, params.seed, params.workers
-    )
+    loader = TrainLoader(store, params.augment, params.batch_size, params.balance, params.seed, params.workers)
     AcceleratorState._reset_state()
-    return Trainer(Accelerator(cpu=True), model, loader, sampler, store, params, "fp32")
+    return Trainer(Accelerator(cpu=True), model, loader, store, params, "fp32")
 
 
 def read_rows(run_dir: Path) -> list[dict[str, str]]:
@@ -70,24 +72,31 @@ def test_norms_and_biases_decay_by_parameter_alone() -> None:
     assert sum(len(group["params"]) for group in spared) == len(everywhere[0]["params"])
 
 
-def test_the_schedule_restarts() -> None:
-    params = train_params(lr=1.0, min_lr=0.0, restart_epochs=2, restart_mult=2)
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 7))
+@settings(deadline=None, max_examples=40)
+def test_the_schedule_is_that_of_torch(length: int, mult: int, steps: int) -> None:
+    params = train_params(lr=1.0, min_lr=0.1, restart_epochs=length, restart_mult=mult)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=params.lr)
-    scheduler = build_scheduler(optimizer, params)
-    seen = {}
-    for half_epoch in range(1, 13):
+    oracle = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, length, mult, eta_min=0.1)
+    for step in range(1, 12 * steps):
         optimizer.step()
-        scheduler.step(half_epoch / 2)
-        seen[half_epoch / 2] = optimizer.param_groups[0]["lr"]
-    assert seen[1.0] == pytest.approx(0.5)
-    assert seen[2.0] == pytest.approx(1.0)
-    assert seen[4.0] == pytest.approx(0.5)
-    assert seen[6.0] == pytest.approx(1.0)
+        oracle.step(step / steps)
+        assert learning_rate(params, step, steps) == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-9)
+
+
+def test_the_warm_up_comes_before_the_first_period() -> None:
+    params = train_params(lr=1.0, min_lr=0.0, restart_epochs=2, warmup_epochs=1.5)
+    rates = [learning_rate(params, step, 4) for step in range(20)]
+    assert rates[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
+    assert rates[6:14] == [
+        learning_rate(train_params(lr=1.0, min_lr=0.0, restart_epochs=2), step, 4) for step in range(8)
+    ]
+    assert rates[14] == 1.0
 
 
 def test_losses_are_pinned(store_dir: Path) -> None:
     trainer = build_trainer(Store(store_dir))
-    results = list(trainer.iter_epochs(1, 2))
+    results = list(trainer.iter_epochs(2))
     assert [result.train_loss for result in results] == pytest.approx(PINNED_TRAIN, abs=2e-3)
     assert [result.val_loss for result in results] == pytest.approx(PINNED_VAL, abs=5e-3)
     assert results[1].learning_rate < results[0].learning_rate == 0.001
@@ -101,7 +110,7 @@ def test_the_same_seed_gives_the_same_weights(store_dir: Path) -> None:
     states = []
     for seed in (1, 1, 2):
         trainer = build_trainer(Store(store_dir), seed=seed)
-        list(trainer.iter_epochs(1, 1))
+        list(trainer.iter_epochs(1))
         states.append(torch.cat([p.detach().reshape(-1) for p in trainer.model.parameters()]))
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
@@ -131,7 +140,7 @@ def test_gradients_are_clipped_to_the_norm(store_dir: Path, monkeypatch: pytest.
         step()
 
     monkeypatch.setattr(trainer.optimizer, "step", record)
-    result = next(iter(trainer.iter_epochs(1, 1)))
+    result = next(iter(trainer.iter_epochs(1)))
     assert result.grad_norm > 0.01
     assert norms
     assert all(norm.item() == pytest.approx(0.01, rel=1e-3) for norm in norms)
@@ -141,8 +150,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(store_dir: Path) -> None:
     trainer = build_trainer(Store(store_dir))
     with torch.no_grad():
         next(iter(trainer.model.parameters())).fill_(float("nan"))
-    with pytest.raises(RunError, match=r"the loss is nan: epoch 1, step 1; lower train\.lr"):
-        list(trainer.iter_epochs(1, 1))
+    with pytest.raises(RunError, match=r"the loss is nan: epoch 1, step 1, images .*jpg, .*; lower train\.lr"):
+        list(trainer.iter_epochs(1))
 
 
 def test_a_run_leaves_what_the_contract_names(run_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import albumentations as A
 import numpy as np
@@ -17,20 +18,23 @@ from steelcli.params.augment import AugmentParams
 Draw = tuple[int, int, int]
 """Epoch, index of the draw within the epoch, position in the store."""
 
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Images uint8 [N, C, H, W], masks uint8 [N, 1, H, W], store positions int64 [N]."""
 
-class TrainSet(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Augmented training samples: image uint8 [C, H, W] with C = 1 or 3, mask uint8 [1, H, W], 0 or 1."""
+
+class TrainSet(Dataset[Any]):
+    """Augmented samples: image uint8 [C, H, W] with C = 1 or 3, mask uint8 [1, H, W], 0 or 1, store position."""
 
     def __init__(self, store: Store, augment: AugmentParams, seed: int) -> None:
         self.store, self.seed = store, seed
         self.pipeline: A.Compose | None = build_augmentation(augment)
 
-    def __getitem__(self, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, draw: Draw) -> tuple[torch.Tensor, torch.Tensor, int]:
         epoch, index, position = draw
         image, mask = np.array(self.store.images[position]), np.array(self.store.masks[position])
         if self.pipeline is not None:
             image, mask = apply_augmentation(self.pipeline, image, mask, self.seed, epoch, index)
-        return to_channels_first(image), torch.from_numpy(np.ascontiguousarray(mask))[None]
+        return to_channels_first(image), torch.from_numpy(np.ascontiguousarray(mask))[None], position
 
 
 class EpochSampler(Sampler[Draw]):
@@ -64,6 +68,72 @@ class EpochSampler(Sampler[Draw]):
             yield self.epoch, index, int(self.positions[member])
 
 
+class ShareSampler(Sampler[list[Draw]]):
+    """This process's share of each batch of the epoch; the batches are the same for any number of processes.
+
+    Batches are full: what is left at the end of an epoch is dropped, unless the split is smaller than one batch.
+
+    Attributes:
+        first: batches to pass over, those that an interrupted epoch has done.
+    """
+
+    def __init__(self, sampler: EpochSampler, batch_size: int, process: int, processes: int) -> None:
+        self.sampler, self.size = sampler, min(batch_size, len(sampler))
+        self.process, self.processes, self.first = process, processes, 0
+
+    def __len__(self) -> int:
+        return len(self.sampler) // self.size
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        draws = list(self.sampler)
+        for batch in range(self.first, len(self)):
+            members = draws[batch * self.size : (batch + 1) * self.size]
+            start, end = (len(members) * share // self.processes for share in (self.process, self.process + 1))
+            yield members[start:end]
+
+
+class TrainLoader:
+    """Batches of the train split, an epoch at a time, from any of its batches on.
+
+    Args:
+        process, processes: which share of each batch to load.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        augment: AugmentParams,
+        batch_size: int,
+        balance: bool,
+        seed: int,
+        workers: int,
+        process: int = 0,
+        processes: int = 1,
+    ) -> None:
+        positions = store.positions("train")
+        self.sampler = EpochSampler(positions, [store.records[p].has_defect for p in positions], balance, seed)
+        self.shares = ShareSampler(self.sampler, batch_size, process, processes)
+        self._loader: DataLoader[Batch] = DataLoader(
+            TrainSet(store, augment, seed),
+            batch_sampler=self.shares,
+            num_workers=workers,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_one_thread if workers else None,
+            generator=torch.Generator(),  # else each epoch would draw from the random numbers of the training
+        )
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.shares)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self._loader)
+
+    def seek(self, epoch: int, first: int) -> None:
+        """Go to batch ``first`` (0-based) of an epoch; the next iteration starts there."""
+        self.sampler.epoch, self.shares.first = epoch, first
+
+
 class ValidationSet(Dataset[tuple[torch.Tensor, int]]):
     """Images as they are, with their position in the store: uint8 [C, H, W], int."""
 
@@ -76,28 +146,6 @@ class ValidationSet(Dataset[tuple[torch.Tensor, int]]):
     def __getitem__(self, member: int) -> tuple[torch.Tensor, int]:
         position = self.positions[member]
         return to_channels_first(np.array(self.store.images[position])), position
-
-
-def build_train_loader(
-    store: Store, augment: AugmentParams, batch_size: int, balance: bool, seed: int, workers: int
-) -> tuple[DataLoader[tuple[torch.Tensor, torch.Tensor]], EpochSampler]:
-    """Return the loader of the train split and its sampler, whose ``epoch`` the loop sets.
-
-    Batches are full: what is left at the end of an epoch is dropped, unless the split is smaller than one batch.
-    """
-    positions = store.positions("train")
-    sampler = EpochSampler(positions, [store.records[p].has_defect for p in positions], balance, seed)
-    loader = DataLoader(
-        TrainSet(store, augment, seed),
-        batch_size=min(batch_size, len(positions)),
-        sampler=sampler,
-        num_workers=workers,
-        persistent_workers=False,
-        drop_last=True,
-        pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_one_thread if workers else None,
-    )
-    return loader, sampler
 
 
 def _cycle(generator: np.random.Generator, group: NDArray[np.intp], draws: int) -> NDArray[np.intp]:

@@ -24,7 +24,13 @@ class TrainParams(Section):
     epochs: Count
     """Passes over the training split at most."""
     batch_size: Count
-    """Images per step."""
+    """Images per forward pass, over all processes together."""
+    accumulate_steps: Count
+    """Forward passes whose gradients are averaged into one step of the optimiser."""
+    processes: Count
+    """Processes that share each batch: one for each GPU, or on a CPU one for some of the cores."""
+    sync_batchnorm: bool
+    """Whether several processes normalise by the statistics of the whole batch, as one process does."""
     weight_decay: Weight
     """Decoupled weight decay of AdamW."""
     decay_norm_and_bias: bool
@@ -53,6 +59,12 @@ class TrainParams(Section):
     """Length of the first cosine period, epochs."""
     restart_mult: Count
     """Factor by which each next cosine period is longer."""
+    warmup_epochs: Weight
+    """Epochs, or a fraction of one, over which the learning rate rises to ``lr`` before the first cosine period."""
+    ema_decay: Annotated[Float, Field(ge=0, lt=1)]
+    """Decay per step of the moving average of the weights that is validated and saved; 0: the weights themselves."""
+    save_every_minutes: Positive
+    """Minutes between saves of the state within an epoch; it is saved after every epoch in any case."""
     checkpoint_every_epochs: Annotated[int, Field(ge=0)]
     """Epochs between checkpoints kept for good; 0 keeps none."""
     workers: Annotated[int, Field(ge=0, le=64)]

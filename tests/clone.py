@@ -1,0 +1,51 @@
+"""A git repository with the working tree's files, for tests that need DVC."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from closure import ROOT
+
+
+class Clone:
+    """A git repository with the working tree's files, run with this environment's commands."""
+
+    def __init__(self, clone_dir: Path) -> None:
+        self.clone_dir = clone_dir
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in filter(None, listed.stdout.split("\0")):
+            if (ROOT / name).is_file():
+                target = clone_dir / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, target)
+        self.env = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(clone_dir),
+            "DVC_NO_ANALYTICS": "1",
+            "NO_ALBUMENTATIONS_UPDATE": "1",
+        }
+        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
+            self("git", "-c", "user.name=Test", "-c", "user.email=test@example.org", *command)
+
+    def __call__(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=self.clone_dir, env=self.env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def draw_fewer_images(self) -> None:
+        """Let the embedded data be 40 images."""
+        stage_path = self.clone_dir / "data" / "synthetic" / "dvc.yaml"
+        text = stage_path.read_text(encoding="utf-8")
+        assert "--images 400" in text
+        stage_path.write_text(text.replace("--images 400", "--images 40"), encoding="utf-8")
+        self("git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "commit", "-qam", "Draw fewer images")
