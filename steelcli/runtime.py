@@ -82,7 +82,7 @@ def random_state() -> dict[str, Any]:
     version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state(legacy=True)
     return {
-        "python": [version, list(numbers), gauss],
+        "python": [version, torch.tensor(numbers), gauss],
         "numpy": [kind, torch.from_numpy(np.array(keys, np.int64)), *rest],
         "torch": torch.get_rng_state(),
         "cuda": [state.cpu() for state in torch.cuda.get_rng_state_all()] if torch.cuda.is_available() else [],
@@ -92,7 +92,7 @@ def random_state() -> dict[str, Any]:
 def restore_random_state(state: dict[str, Any]) -> None:
     """Take up the random numbers where `random_state` was called."""
     version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers), gauss))
+    random.setstate((version, tuple(numbers.tolist()), gauss))
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
     torch.set_rng_state(state["torch"])

@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 import torch
-from make_params import model_params, train_params
+from make_params import data_params, model_params, train_params
 
 import steelcli.train
 from steelcli.errors import Interrupted, RunError
 from steelcli.params.train import TrainParams
+from steelcli.prepare import prepare
 from steelcli.resume import KEPT, StateDir
 from steelcli.signals import StopRequest, stop_on_signal
 from steelcli.train import train
 
 TIMES = {"epoch_time", "train_images_per_second"}
+SMALL = model_params(encoder_name="tu-tf_mobilenetv3_small_minimal_100", decoder_channels=[16, 8, 8, 8, 4])
 PARAMS = train_params(epochs=2, save_every_minutes=1e-9, ema_decay=0.9, accumulate_steps=2, batch_size=2)
 
 
@@ -30,7 +32,7 @@ class Killed(BaseException):
 
 
 def run(out_dir: Path, store_dir: Path, params: TrainParams = PARAMS, **options: Any) -> dict[str, Any]:
-    return train(model_params(), params, store_dir, out_dir / "models", out_dir / "metrics" / "train.json", **options)
+    return train(SMALL, params, store_dir, out_dir / "models", out_dir / "metrics" / "train.json", **options)
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, count: int, after: bool = False) -> None:
@@ -67,6 +69,15 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 
 @pytest.fixture(scope="module")
+def store_dir(project_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight images to train on, four to validate, at 128×32."""
+    work_dir = tmp_path_factory.mktemp("small")
+    params = data_params(root=str(project_dir), image_size=[128, 32], limit=8)
+    prepare(params, work_dir / "prepared", work_dir / "data.json")
+    return work_dir / "prepared"
+
+
+@pytest.fixture(scope="module")
 def whole(store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing interrupts."""
     out_dir = tmp_path_factory.mktemp("whole")
@@ -78,7 +89,7 @@ def whole(store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("owner", "name", "count", "after"),
     [
-        ("Trainer", "_step", 3, False),  # within the first epoch
+        ("Trainer", "_step", 2, False),  # within the first epoch
         ("StateDir", "save", 5, True),
         ("Trainer", "_iter_scored", 2, False),  # at the second validation
         ("Record", "take", 2, True),  # the epoch's files are written, its state is not
@@ -168,7 +179,7 @@ def test_another_run_does_not_take_the_state(
     store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with monkeypatch.context() as patch:
-        kill_at(patch, steelcli.train.Trainer, "_step", 3)
+        kill_at(patch, steelcli.train.Trainer, "_step", 2)
         with pytest.raises(Killed):
             run(tmp_path, store_dir)
     capsys.readouterr()
@@ -183,7 +194,7 @@ def test_a_damaged_state_is_told_and_set_aside(
     whole: Path, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        kill_at(patch, steelcli.train.Trainer, "_step", 3)
+        kill_at(patch, steelcli.train.Trainer, "_step", 2)
         with pytest.raises(Killed):
             run(tmp_path, store_dir)
     (state_path,) = (tmp_path / ".steelcli" / "train").glob("*/state-*.pt")
@@ -202,7 +213,7 @@ def test_a_full_disk_leaves_the_older_state_whole(tmp_path: Path, monkeypatch: p
     with state_dir.claim():
         state_dir.save({"value": torch.ones(3)}, 1, 1)
 
-        def full(self: Path, raw: memoryview) -> int:
+        def full(*_: Any) -> int:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         with monkeypatch.context() as patch:
@@ -230,9 +241,9 @@ def test_the_furthest_state_counts_whatever_the_clock_says(tmp_path: Path) -> No
 
 def test_two_processes_cannot_train_the_same_run(tmp_path: Path) -> None:
     with StateDir(tmp_path, "key").claim():
+        second = StateDir(tmp_path, "key").claim()
         with pytest.raises(RunError, match="another process is training this very run"):
-            with StateDir(tmp_path, "key").claim():
-                pytest.fail("both hold it")
+            second.__enter__()
         with StateDir(tmp_path, "another").claim():
             pass
 
