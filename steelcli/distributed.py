@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -104,6 +103,22 @@ def _batch_norm(
     return result.to(values.dtype)
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, whose gradient is the sum of their gradients."""
+
+    @staticmethod
+    def forward(_ctx: Any, values: torch.Tensor) -> torch.Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
+
+
 def _sum(values: torch.Tensor) -> torch.Tensor:
-    total: torch.Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
+    total: torch.Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
     return total

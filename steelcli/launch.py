@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -23,6 +25,8 @@ def launch(processes: int, function: Callable[..., Any], *arguments: Any) -> Non
         RunError: a process raised an error or was killed; the others are ended with it.
         Interrupted: SIGINT or SIGTERM, passed on to the processes.
     """
+    for name in ("torch.distributed.elastic", "torch.distributed.launcher", "torch.multiprocessing.spawn"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the end is told below, in words
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // processes)))
     with tempfile.TemporaryDirectory() as folder:
         sentence_path = Path(folder) / "error"
@@ -33,6 +37,7 @@ def launch(processes: int, function: Callable[..., Any], *arguments: Any) -> Non
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",
             monitor_interval=1,
+            run_id=uuid4().hex,
             max_restarts=0,
         )
         try:

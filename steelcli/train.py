@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 
@@ -232,7 +232,6 @@ def _build_accelerator(params: TrainParams, store: Store) -> tuple[Accelerator, 
     precision = resolve_precision(params.precision, pick_device())
     accelerator = Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
     return accelerator, precision
 
