@@ -1,4 +1,4 @@
-"""The plug is pulled at random moments, under DVC too, and nothing is lost; `python -m pytest -m faults`, minutes long."""
+"""The plug is pulled at random moments, under DVC, and nothing is lost; `python -m pytest -m faults`, minutes long."""
 
 from __future__ import annotations
 
@@ -83,46 +83,44 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
     return results(clone.clone_dir), time.monotonic() - started
 
 
-def kill_at_random(clone: Clone, command: list[str], seconds: float) -> list[str]:
-    """Start the command and kill it with all its processes, again and again; return what each kill hit."""
-    generator = random.Random(0)
+def kill_until_done(clone: Clone, command: list[str], seconds: float, generator: random.Random) -> list[str]:
+    """Start the command and kill it with all its processes, until it ends; return the last line before each kill."""
     hits: list[str] = []
-    while len(hits) < KILLS:
-        log_path = clone.clone_dir.parent / f"{clone.clone_dir.name}.log"
+    log_path = clone.clone_dir.with_suffix(".log")
+    while True:
         with log_path.open("w", encoding="utf-8") as log:
             process = subprocess.Popen(
                 command, cwd=clone.clone_dir, env=clone.env, stdout=log, stderr=log, start_new_session=True
             )
             try:
-                process.wait(generator.uniform(0.05, 0.7) * seconds)
+                process.wait(generator.uniform(0.05, 0.5) * seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 lines = [line for line in log_path.read_text(encoding="utf-8").splitlines() if line.strip()]
                 hits.append(lines[-1][:70] if lines else "before the first line")
                 continue
-        text = log_path.read_text(encoding="utf-8")
-        assert process.returncode == 0, text
-        pytest.fail(f"the run ended after {len(hits)} kills; raise train.epochs\n{text}")
-    return hits
+        assert process.returncode == 0, log_path.read_text(encoding="utf-8")
+        return hits
 
 
 @pytest.mark.parametrize("kind", ["repro", "exp run"])
-def test_a_run_killed_again_and_again_ends_bit_identical(
+def test_runs_killed_again_and_again_end_bit_identical(
     kind: str, expected: tuple[dict[str, Any], float], tmp_path: Path
 ) -> None:
-    clone = new_clone(tmp_path)
     whole, seconds = expected
-    if kind == "repro":
-        set_params(clone)
-        command = ["dvc", "repro"]
-    else:
-        changes = [f"{name}={json.dumps(value)}" for name, value in CHANGES.items()]
-        command = ["dvc", "exp", "run", "-n", "killed", *(word for change in changes for word in ("-S", change))]
-    hits = kill_at_random(clone, command, seconds)
-    print(f"\ndvc {kind}, killed at:", *hits, sep="\n  ")
-    print(clone(*command)[-600:])
-    found = results(clone.clone_dir)
-    assert found.keys() == whole.keys()
-    assert [name for name in whole if found[name] != whole[name]] == []
-    assert not list((clone.clone_dir / ".steelcli" / "train").iterdir())
+    changes = [f"{name}={json.dumps(value)}" for name, value in CHANGES.items()]
+    experiment = ["dvc", "exp", "run", "-n", "killed", *(word for change in changes for word in ("-S", change))]
+    generator, kills = random.Random(0), 0
+    while kills < KILLS:
+        clone = new_clone(tmp_path / f"clone{kills}")
+        if kind == "repro":
+            set_params(clone)
+        command = ["dvc", "repro"] if kind == "repro" else experiment
+        hits = kill_until_done(clone, command, seconds, generator)
+        kills += len(hits)
+        print(f"\ndvc {kind}, killed after:", *hits, sep="\n  ")
+        found = results(clone.clone_dir)
+        assert found.keys() == whole.keys()
+        assert [name for name in whole if found[name] != whole[name]] == []
+        assert not list((clone.clone_dir / ".steelcli" / "train").iterdir())
