@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup demo test slow scale lint smoke clean
+.PHONY: setup demo test slow faults trackers scale lint smoke clean
 
 setup: .venv/installed
 
@@ -25,6 +25,13 @@ test: setup ## the whole default suite, a real two-stage smoke training included
 
 slow: setup ## what takes more than ten seconds a test
 	python -m pytest -m slow
+
+faults: setup ## kill whole pipelines at random moments, two dozen times; about ten minutes
+	python -m pytest -m faults -s
+
+trackers: setup ## install the experiment trackers and read back what they hold of a run
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[trackers]'
+	python -m pytest -m trackers
 
 scale: setup ## speed and memory over 10^8 pixels
 	python -m pytest -m scale -s

@@ -50,6 +50,8 @@ def evaluate(
         what = "the threshold was learned on other data or for another checkpoint"
         raise RunError(what, threshold_path, THRESHOLD_REMEDY)
     store = trained.store
+    settings = read_json(models_dir / "args.json", "run `dvc repro train` or `steelcli train`")
+    trackers = Trackers(settings["train"]["trackers"], settings["run"].get("trackers", {}))  # the training's runs
     with staged_dir(predictions_dir, outdates=[metrics_dir / "test.json"]) as partial_dir:
 
         def iter_images() -> Iterator[Scored]:
@@ -70,16 +72,9 @@ def evaluate(
     write_csv(metrics_dir / "reliability.csv", scorer.reliability(), RELIABILITY_COLUMNS)
     write_csv(metrics_dir / "froc.csv", scorer.froc_rows(), FROC_COLUMNS)
     write_json(metrics_dir / "test.json", metrics)
-    _log_to_trackers(models_dir, metrics)
-    return metrics
-
-
-def _log_to_trackers(models_dir: Path, metrics: dict[str, Any]) -> None:
-    """Add the test scores to the runs that the training began in its trackers."""
-    settings = read_json(models_dir / "args.json", "run `dvc repro train` or `steelcli train`")
-    trackers = Trackers(settings["train"]["trackers"], settings["run"].get("trackers", {}))
     trackers.log({"test": metrics})
     trackers.finish()
+    return metrics
 
 
 def read_threshold(path: Path) -> tuple[float, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from accelerate.tracking import DVCLiveTracker, GeneralTracker, MLflowTracker, TensorBoardTracker, WandBTracker
 
 from steelcli.errors import ParamsError, RunError
@@ -38,6 +39,8 @@ class Trackers:
 
     def __init__(self, names: Sequence[str], run: dict[str, str]) -> None:
         self._started: dict[str, GeneralTracker] = {}
+        if names:
+            PartialState()  # Accelerate's trackers ask it which process they are in
         for name in names:
             try:
                 tracker = _BUILDERS[name](run)
