@@ -129,7 +129,7 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     except OSError as error:
         raise RunError(f"a stage's input cannot be read ({error.strerror})", path, remedy) from error
     except (ValueError, RecursionError) as error:
-        raise RunError(f"a stage's input is no JSON ({quote(error, 120)})", path, remedy) from error
+        raise RunError(f"a stage's input cannot be read ({quote(error, 120)})", path, remedy) from error
     if not isinstance(values, dict):
         raise RunError("a stage's input is no JSON object", path, remedy)
     if not is_shallow(values, MOST_JSON_DEPTH):
