@@ -77,9 +77,9 @@ def read_threshold(path: Path) -> tuple[float, Any]:
     Raises:
         RunError: the file is missing or holds no number in (0, 1).
     """
-    values = read_metrics(path, THRESHOLD_REMEDY)
+    values = read_metrics(path, THRESHOLD_REMEDY, ("threshold",))
     value = values.get("threshold")
-    if value is None or isinstance(value, dict) or not 0 < value < 1:
+    if value is None or not 0 < value < 1:
         raise RunError("the file holds no threshold between 0 and 1", path, THRESHOLD_REMEDY)
     return float(value), values.get("run_fingerprint")
 

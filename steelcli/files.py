@@ -137,15 +137,16 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     return values
 
 
-def read_metrics(path: Path, remedy: str) -> dict[str, Any]:
-    """Return metrics that `write_json` wrote: finite numbers, or groups of them.
+def read_metrics(path: Path, remedy: str, numbers: Sequence[str] = ()) -> dict[str, Any]:
+    """Return metrics that `write_json` wrote: finite numbers, or groups of them, but numbers alone under ``numbers``.
 
     Raises:
         RunError: see `read_json`, or a value that is no number.
     """
     values = read_json(path, remedy)
     for name, value in values.items():
-        for key, number in value.items() if isinstance(value, dict) else [(name, value)]:
+        is_group = isinstance(value, dict) and name not in numbers
+        for key, number in value.items() if is_group else [(name, value)]:
             if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) < 1e300:
                 what = f"a stage's input holds {quote(number)} for {quote(key)}, which is no number"
                 raise RunError(what, path, remedy)

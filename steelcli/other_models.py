@@ -13,6 +13,7 @@ from steelcli.tables import ABSENT, DECIMALS, Table, build_test, format_number, 
 
 OWN_FILES = ("data.json", "train.json", "threshold.json", "test.json")
 THIS_RUN = "this run"
+NUMBERS = ("threshold", "data_fingerprint", "auprc_low", "auprc_high")
 WHOLE = ("auprc", "recall_at_1_fp")
 GROUPED = ("dice", "dice_defect", "iou_defect", "f1", "precision", "recall", "clean_false_alarm")
 
@@ -26,7 +27,7 @@ def read_others(metrics_dir: Path) -> dict[str, dict[str, Any]]:
     remedy = "run `steelcli evaluate --predictions` again or remove the file"
     paths = sorted(path for path in metrics_dir.glob("*.json") if path.name not in OWN_FILES and path.name[0] != ".")
     ours = [path for path in paths if "data_fingerprint" in read_json(path, remedy)]
-    return {path.stem: read_metrics(path, remedy) for path in ours}
+    return {path.stem: read_metrics(path, remedy, NUMBERS) for path in ours}
 
 
 def build_others(

@@ -66,9 +66,9 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     froc_names = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
     return Results(
         data=read_metrics(metrics_dir / "data.json", REMEDIES["data"]),
-        training=read_metrics(metrics_dir / "train.json", REMEDIES["train"]),
-        threshold=read_metrics(metrics_dir / "threshold.json", REMEDIES["threshold"]),
-        test=read_metrics(metrics_dir / "test.json", REMEDIES["test"]),
+        training=read_metrics(metrics_dir / "train.json", REMEDIES["train"], ("best_epoch",)),
+        threshold=read_metrics(metrics_dir / "threshold.json", REMEDIES["threshold"], ("threshold",)),
+        test=read_metrics(metrics_dir / "test.json", REMEDIES["test"], ("threshold", "auprc_low", "auprc_high")),
         settings=settings,
         image_names=[row["image"] for row in _read_rows(images_path, ("image",), "test")],
         images=_read_columns(images_path, IMAGE_COLUMNS, "test"),
