@@ -97,14 +97,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except FileNotFoundError as error:
         raise ModelError("checkpoint not found", path, "run `dvc repro train`") from error
     names = {field.name for field in fields(Checkpoint)}
-    if not isinstance(values, dict) or set(dict(values)) != names:
-        is_bare = isinstance(values, dict) and all(isinstance(value, torch.Tensor) for value in dict(values).values())
+    if not isinstance(values, dict) or set(values) != names:
+        is_bare = isinstance(values, dict) and all(isinstance(value, torch.Tensor) for value in values.values())
         kind = " but a bare state dict" if is_bare else ""
         raise ModelError(f"the file is no steelcli checkpoint{kind}", path, "train again or name another file")
     if type(values["format"]) is not int or values["format"] != FORMAT:
         what = f"the file is a steelcli checkpoint of format {quote(values['format'])}, not {FORMAT}"
         raise ModelError(what, path, "train again or use the version that wrote it")
-    header = {key: value for key, value in dict(values).items() if key != "weights"}
+    header = {key: value for key, value in values.items() if key != "weights"}
     if not is_shallow(header, 8, items=10_000):
         raise ModelError("the checkpoint's fields are nested too deeply or too long", path, _REMEDY)
     try:

@@ -116,7 +116,7 @@ def load_images(name: str, metrics_dir: Path) -> ScoredImages:
 
 
 def _parse(name: str, source: str, content: bytes) -> ScoredImages:
-    remedy = "run `dvc repro evaluate` again"
+    remedy = "run `dvc repro evaluate` or `steelcli evaluate` again"
     try:
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
         images = tuple(row["image"] for row in rows)

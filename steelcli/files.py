@@ -38,27 +38,26 @@ def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]
         RunError: the folder cannot be written, or something else stands in its place.
     """
     final_dir = _resolve(final_dir)
-    partial_dir = final_dir.with_name(f".{final_dir.name}.partial")
+    partial_dir, old_dir = (final_dir.with_name(f".{final_dir.name}.{state}") for state in ("partial", "old"))
     with _told(final_dir):
-        if final_dir.exists() and not final_dir.is_dir():
-            raise RunError("a file stands where a folder is to be written", final_dir, "move the file away")
+        for path in (final_dir, *(path.parent for path in outdates)):
+            if path.exists() and not path.is_dir():  # found out before the work, not after it
+                raise RunError("a file stands where a folder is to be written", path, "move the file away")
         _remove(partial_dir)
         partial_dir.mkdir(parents=True)
     try:
         with _told(final_dir):
             yield partial_dir
+            _remove(old_dir)
+            for path in outdates:
+                path.unlink(missing_ok=True)
+            if final_dir.exists():
+                final_dir.replace(old_dir)
+            partial_dir.replace(final_dir)
+            _remove(old_dir)
     except BaseException:
         _remove(partial_dir)
         raise
-    old_dir = final_dir.with_name(f".{final_dir.name}.old")
-    with _told(final_dir):
-        _remove(old_dir)
-        for path in outdates:
-            path.unlink(missing_ok=True)
-        if final_dir.exists():
-            final_dir.replace(old_dir)
-        partial_dir.replace(final_dir)
-        _remove(old_dir)
 
 
 @contextmanager
@@ -166,7 +165,7 @@ def is_shallow(value: Any, most: int, items: int = 1_000_000) -> bool:
                 items -= len(outer)
                 if items < 0:
                     return False
-                inner += outer.values() if isinstance(outer, dict) else outer
+                inner += dict.values(outer) if isinstance(outer, dict) else outer
         if not inner:
             return True
         level = inner

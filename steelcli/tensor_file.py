@@ -53,10 +53,11 @@ def load_values(path: Path, what: str, remedy: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on the pickle's version
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, KeyError … for a bad file
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelError(f"cannot load {what} (damaged or foreign: {quote(reason, 120)})", path, remedy) from error
+    return dict(dict.items(values)) if isinstance(values, dict) else values  # an OrderedDict may bring its own methods
 
 
 def take_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, torch.Tensor]:
@@ -70,7 +71,7 @@ def take_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, t
     copies: dict[tuple[object, ...], torch.Tensor] = {}
     left = path.stat().st_size
     tensors = {}
-    for name, tensor in dict.items(values):  # an OrderedDict from a file may have its own 'items'
+    for name, tensor in dict.items(values):
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
             found = f"{quote(type(tensor).__name__)} under {quote(name)}, not a tensor"
             raise ModelError(f"{what} holds {found}", path, remedy)
