@@ -147,7 +147,7 @@ def _timm_names() -> list[str]:
 
 
 def _load_encoder(network: nn.Module, path: Path) -> None:
-    what, remedy = "the encoder weights", "point model.encoder_weights at a state dict of this encoder"
+    what, remedy = "the file of encoder weights", "point model.encoder_weights at a state dict of this encoder"
     try:
         state = take_tensors(load_values(path, what, remedy), path, what, remedy)
     except FileNotFoundError as error:

@@ -41,11 +41,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """How a command ended: wall and processor seconds, and the most memory."""
 
     code: int
     stderr: str
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     peak_bytes: float = 0.0
 
 
@@ -130,7 +131,7 @@ def run_command(case: Case, work_dir: Path) -> Outcome:
     process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - started
     text = stderr_path.read_text(encoding="utf-8", errors="replace")
-    return Outcome(process.returncode, text, seconds, 1024.0 * usage.ru_maxrss)
+    return Outcome(process.returncode, text, seconds, usage.ru_utime + usage.ru_stime, 1024.0 * usage.ru_maxrss)
 
 
 def run_here(
