@@ -82,7 +82,12 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint under a temporary name and move it into place."""
     values = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
     with staged_file(path) as partial_path, partial_path.open("wb") as file:
-        torch.save(values, file)  # given a path instead of a file, torch does not say that the disk is full
+        try:
+            torch.save(values, file)  # given a path instead of a file, torch never says that the disk is full
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # its own complaint, on closing, covers the cause up
+                raise error.__context__ from error
+            raise
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

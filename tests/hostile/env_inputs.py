@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import zlib
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from env import Case, cut, mount_tiny, put, swap
 
 Spoil = Callable[[Path], None]
@@ -109,6 +111,13 @@ def on_tiny_disk(name: str, kibibytes: int) -> Spoil:
         (folder / name).symlink_to(folder / "disk" / "out")
 
     return spoil
+
+
+def read_only(folder: Path) -> None:
+    """Take away the right to write a folder, from whoever has no other."""
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    (folder / "reports").chmod(0o555)
 
 
 def repository(folder: Path) -> None:
@@ -360,6 +369,7 @@ CASES = [
         if command != "tune-threshold"
     ),
     Case("output: links in a circle", ("evaluate",), as_circle("predictions"), "predictions", ("remove them",)),
+    Case("output: read only", ("report",), read_only, "report.html", ("Permission denied", "mend the permissions")),
     Case(
         "full disk: the report",
         ("report",),
