@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup demo test slow faults trackers scale lint smoke clean
+.PHONY: setup demo test slow faults trackers scale hostile fuzz errors lint smoke clean
 
 setup: .venv/installed
 
@@ -35,6 +35,15 @@ trackers: setup ## install the experiment trackers and read back what they hold 
 
 scale: setup ## speed and memory over 10^8 pixels
 	python -m pytest -m scale -s
+
+hostile: setup ## every hostile case through the real command line, with its time and memory
+	python -m pytest -m hostile
+
+fuzz: setup ## tens of thousands of mutated files
+	python -m pytest -m fuzz
+
+errors: setup ## write docs/errors.md from the source
+	python tests/error_catalogue.py
 
 lint: setup ## format, lint, types
 	ruff format --check .

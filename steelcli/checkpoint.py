@@ -4,17 +4,50 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import ConfigDict, Field
 
-from steelcli.errors import ModelError
-from steelcli.files import staged_file
-from steelcli.model import SegmentationModel, build_model
-from steelcli.params.base import parse_section
+from steelcli.errors import ModelError, ParamsError, quote
+from steelcli.files import is_shallow, staged_file
+from steelcli.model import SegmentationModel, build_frame, build_model, find_misfit
+from steelcli.params.base import Section, parse_section
 from steelcli.params.model import ModelParams
+from steelcli.tensor_file import load_values, take_tensors
 
 FORMAT = 1
+_REMEDY = "train again or restore the file"
+Side = Annotated[int, Field(ge=1, le=65536)]
+
+
+class _TrainedWith(Section):
+    """What running a checkpoint takes from section ``train``; the other keys are kept as they are."""
+
+    model_config = ConfigDict(extra="allow")
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    deterministic: bool
+    channels_last: bool
+
+
+class _RunParams(Section):
+    model: ModelParams
+    train: _TrainedWith
+
+
+class _Header(Section):
+    """Everything in a checkpoint but the weights; see `Checkpoint`."""
+
+    params: _RunParams
+    epoch: Annotated[int, Field(ge=1)]
+    score: Annotated[float, Field(ge=0, le=1)] | None
+    precision: Literal["fp32", "bf16", "fp16"]
+    store: Annotated[str, Field(max_length=256)]
+    image_size: tuple[Side, Side]
+    versions: dict[str, str]
+    code: Annotated[str, Field(max_length=256)]
+    format: Literal[1]
 
 
 @dataclass(frozen=True)
@@ -48,49 +81,69 @@ class Checkpoint:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint under a temporary name and move it into place."""
     values = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
-    with staged_file(path) as partial_path:
-        torch.save(values, partial_path)
+    with staged_file(path) as partial_path, partial_path.open("wb") as file:
+        try:
+            torch.save(values, file)  # given a path instead of a file, torch never says that the disk is full
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # its own complaint, on closing, covers the cause up
+                raise error.__context__ from error
+            raise
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Load a checkpoint to the CPU with ``weights_only=True``.
 
     Raises:
-        ModelError: a missing, truncated or foreign file.
+        ModelError: a file that is missing, truncated or foreign, would run code, or has a field that is not as written
+            by `save_checkpoint`.
     """
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        values = load_values(path, "the checkpoint", _REMEDY)
     except FileNotFoundError as error:
         raise ModelError("checkpoint not found", path, "run `dvc repro train`") from error
-    except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, OSError … for a bad file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"cannot load the checkpoint ({reason})", path, "train again or restore the file") from error
     names = {field.name for field in fields(Checkpoint)}
-    if not isinstance(values, dict) or set(values) != names or values["format"] != FORMAT:
-        raise ModelError("the file is no steelcli checkpoint of this version", path, "train again")
-    return Checkpoint(**values)
+    if not isinstance(values, dict) or set(values) != names:
+        is_bare = isinstance(values, dict) and all(isinstance(value, torch.Tensor) for value in values.values())
+        kind = " but a bare state dict" if is_bare else ""
+        raise ModelError(f"the file is no steelcli checkpoint{kind}", path, "train again or name another file")
+    if type(values["format"]) is not int or values["format"] != FORMAT:
+        what = f"the file is a steelcli checkpoint of format {quote(values['format'])}, not {FORMAT}"
+        raise ModelError(what, path, "train again or use the version that wrote it")
+    header = {key: value for key, value in values.items() if key != "weights"}
+    if not is_shallow(header, 8, items=10_000):
+        raise ModelError("the checkpoint's fields are nested too deeply or too long", path, _REMEDY)
+    try:
+        parse_section(header, "checkpoint", _Header)
+    except ParamsError as error:
+        what = f"the checkpoint's field {error.where.removeprefix('checkpoint.')} is wrong: {error.what}"
+        raise ModelError(what, path, _REMEDY) from error
+    weights = take_tensors(values["weights"], path, "the checkpoint", _REMEDY)
+    return Checkpoint(**header, weights=weights)
 
 
 def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:
     """Build the checkpoint's network, with its weights, in evaluation mode on the CPU.
 
     Raises:
-        ModelError: weights that do not fit the architecture the checkpoint names.
+        ModelError: a network that cannot be built, or weights that do not fit it.
     """
     params = parse_section(checkpoint.params["model"], "model", ModelParams)
-    model = build_model(
-        params.architecture,
-        params.encoder_name,
-        None,
-        params.decoder_channels,
-        params.mean,
-        params.std,
-        bool(checkpoint.params["train"]["channels_last"]),
-    )
+
+    def build() -> SegmentationModel:
+        plain = params.model_copy(update={"encoder_weights": None})
+        return build_model(**plain.model_dump(), channels_last=bool(checkpoint.params["train"]["channels_last"]))
+
     try:
-        model.load_state_dict(checkpoint.weights)
-    except RuntimeError as error:
-        raise ModelError("the weights do not fit the architecture named beside them", path, "train again") from error
+        frame = build_frame(build)
+        if misfit := find_misfit(checkpoint.weights, frame.state_dict()):
+            what = f"the weights do not fit the architecture named beside them ({misfit})"
+            raise ModelError(what, path, "train again")
+        model = build()
+    except ModelError as error:
+        if error.where == str(path):
+            raise
+        raise ModelError(f"the checkpoint's network cannot be built ({error.what})", path, "train again") from error
+    model.load_state_dict(checkpoint.weights)
     return model.eval()
 
 

@@ -52,10 +52,11 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 @app.command()
 def prepare(params: ParamsPath = PARAMS) -> None:
     """Read raw images and annotations, split them, and write the prepared store."""
+    loaded = _load(params)
     from steelcli.prepare import prepare
     from steelcli.tables import show_data
 
-    show_data(prepare(_load(params).data))
+    show_data(prepare(loaded.data))
 
 
 @app.command()
@@ -64,11 +65,11 @@ def train(
     restart: Annotated[bool, typer.Option("--restart", help="Forget an interrupted run and start afresh.")] = False,
 ) -> None:
     """Train the network, or go on with an interrupted run; keep the best by Dice and by IoU."""
+    loaded = _load(params)
     from steelcli.distributed import is_first_process
     from steelcli.tables import show_training
     from steelcli.train import train
 
-    loaded = _load(params)
     metrics = train(loaded.model, loaded.train, restart=restart)
     if is_first_process():
         show_training(metrics)
@@ -77,10 +78,11 @@ def train(
 @app.command()
 def tune_threshold(params: ParamsPath = PARAMS) -> None:
     """Learn the probability threshold on the validation split."""
+    loaded = _load(params)
     from steelcli.tables import show_threshold
     from steelcli.threshold import tune_threshold
 
-    show_threshold(tune_threshold(_load(params).threshold))
+    show_threshold(tune_threshold(loaded.threshold))
 
 
 @app.command()
@@ -93,13 +95,14 @@ def evaluate(
     """Score the test split at the frozen threshold and at 0.5, of the trained model or of another's predictions."""
     if (predictions is None) != (name is None) or (val_predictions and not predictions):
         raise typer.BadParameter("--predictions and --name belong together, --val-predictions to both")
+    loaded = _load(params)
     if predictions and name:
-        _evaluate_foreign(_load(params), predictions, name, val_predictions)
+        _evaluate_foreign(loaded, predictions, name, val_predictions)
         return
     from steelcli.evaluate import evaluate
     from steelcli.tables import show_test
 
-    show_test(evaluate(_load(params).evaluate))
+    show_test(evaluate(loaded.evaluate))
 
 
 def _evaluate_foreign(params: Params, predictions: Path, name: str, val_predictions: Path | None) -> None:
@@ -114,10 +117,11 @@ def _evaluate_foreign(params: Params, predictions: Path, name: str, val_predicti
 @app.command()
 def report(params: ParamsPath = PARAMS) -> None:
     """Show every table in the terminal and write reports/report.html."""
+    loaded = _load(params)
     from steelcli.report import report
     from steelcli.tables import show_report
 
-    show_report(report(_load(params).report))
+    show_report(report(loaded.report))
 
 
 @app.command()
@@ -128,10 +132,10 @@ def compare(
     params: ParamsPath = PARAMS,
 ) -> None:
     """Compare two scored models on the same images: differences, bootstrap intervals, p-values."""
+    loaded = _load(params).report
     from steelcli.compare import compare
     from steelcli.comparison_table import show_comparison
 
-    loaded = _load(params).report
     show_comparison(compare(a, b, loaded, plot_path=plot), loaded.decimals)
 
 
@@ -149,6 +153,7 @@ def synthesize(
 
 
 def _load(path: Path) -> Params:
+    """Read the parameters before the heavy imports of a command, so that a slip in them is told at once."""
     from steelcli.params.all import load_params
 
     return load_params(path)

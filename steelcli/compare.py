@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from steelcli.errors import RunError
-from steelcli.files import staged_file
+from steelcli.errors import RunError, quote
+from steelcli.files import read_bytes, staged_file
 from steelcli.params.report import ReportParams
 from steelcli.progress import say
-from steelcli.revisions import find_revision, read_revision
+from steelcli.revisions import explain_no_git, find_revision, read_revision
 from steelcli.scores import formulas
 from steelcli.scores.bootstrap import Difference, ImageCounts, compare_counts
 
 METRICS_DIR = Path("metrics")
 COLUMNS = ("defect_pixels", "tp", "fp", "fn")
 PICTURES = (".png", ".svg")
+MOST_BYTES, MOST_PIXELS = 2**28, 2**40
+"""Of a table, and of a cell: what is larger was not counted in an image."""
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,21 @@ def load_images(name: str, metrics_dir: Path) -> ScoredImages:
         RunError: neither is there, or the table is damaged.
     """
     path, revision_path = metrics_dir / f"{name}_images.csv", metrics_dir / "test_images.csv"
-    if path.is_file():
+    try:
+        raw = read_bytes(path, MOST_BYTES)
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise RunError(f"cannot read the table ({error.strerror})", path, "mend or remove the file") from error
+    else:
         if find_revision(name):
             say(f"note: {name} is a file and a git revision; taking the file {path}")
-        return _parse(name, str(path), path.read_bytes())
+        return _parse(name, str(path), raw)
     commit = find_revision(name)
     if commit is None:
         what = f"neither {path} nor an experiment or git revision of this name exists"
-        raise RunError(what, name, "list experiments with `dvc exp list`, or run `steelcli evaluate`")
+        if no_git := explain_no_git():
+            what = f"{path} does not exist, and {no_git}"
+        raise RunError(what, quote(name), "list experiments with `dvc exp list`, or run `steelcli evaluate`")
     content = read_revision(commit, revision_path)
     if content is None:
         raise RunError(f"the revision holds no {revision_path}", name, "commit it, or name an experiment that ran")
@@ -105,7 +116,7 @@ def load_images(name: str, metrics_dir: Path) -> ScoredImages:
 
 
 def _parse(name: str, source: str, content: bytes) -> ScoredImages:
-    remedy = "run `dvc repro evaluate` again"
+    remedy = "run `dvc repro evaluate` or `steelcli evaluate` again"
     try:
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
         images = tuple(row["image"] for row in rows)
@@ -115,7 +126,7 @@ def _parse(name: str, source: str, content: bytes) -> ScoredImages:
     if not images:
         raise RunError("the table holds no image", source, remedy)
     defect_pixels, tp, fp, fn = table.T
-    wrong = np.flatnonzero((table < 0).any(axis=1) | (defect_pixels != tp + fn))
+    wrong = np.flatnonzero(((table < 0) | (table > MOST_PIXELS)).any(axis=1) | (defect_pixels != tp + fn))
     if wrong.size:
         raise RunError(f"defect_pixels is not tp + fn for {images[wrong[0]]}", source, remedy)
     return ScoredImages(name, source, images, ImageCounts(tp, fp, fn))

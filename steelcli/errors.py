@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+MOST = 1000
+"""Characters shown of each clause: a message stays readable whatever a file holds."""
+
+
+def quote(value: object, most: int = 60) -> str:
+    """Return a value found in a file as one bounded line: what cannot be printed is escaped, the middle left out."""
+    text = str(value)
+    if len(text) > most:
+        head = (most - 1) // 2
+        text = f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
 
 class UserError(Exception):
     """Base of all errors the command line shows as one sentence with exit code 1.
@@ -17,7 +31,8 @@ class UserError(Exception):
         super().__init__(what, self.where, remedy)
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.where}; {self.remedy}."
+        what, where, remedy = (quote(clause, MOST) for clause in (self.what, self.where, self.remedy))
+        return f"{what}: {where}; {remedy}."
 
 
 class ParamsError(UserError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from steelcli.errors import RunError
-from steelcli.files import read_json, staged_dir, write_csv, write_json
+from steelcli.files import read_json, read_metrics, staged_dir, write_csv, write_json
 from steelcli.inference import from_levels, save_levels
 from steelcli.overlay import draw_overlays
 from steelcli.params.evaluate import EvaluateParams
@@ -83,9 +82,9 @@ def read_threshold(path: Path) -> tuple[float, Any]:
     Raises:
         RunError: the file is missing or holds no number in (0, 1).
     """
-    values = read_json(path, THRESHOLD_REMEDY)
+    values = read_metrics(path, THRESHOLD_REMEDY, ("threshold",))
     value = values.get("threshold")
-    if not isinstance(value, (int, float)) or not math.isfinite(value) or not 0 < value < 1:
+    if value is None or not 0 < value < 1:
         raise RunError("the file holds no threshold between 0 and 1", path, THRESHOLD_REMEDY)
     return float(value), values.get("run_fingerprint")
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from steelcli.files import read_json
+from steelcli.files import read_json, read_metrics
 from steelcli.fingerprint import fingerprint
 from steelcli.tables import ABSENT, DECIMALS, Table, build_test, format_number, pick_group
 
 OWN_FILES = ("data.json", "train.json", "threshold.json", "test.json")
 THIS_RUN = "this run"
+NUMBERS = ("threshold", "data_fingerprint", "auprc_low", "auprc_high")
 WHOLE = ("auprc", "recall_at_1_fp")
 GROUPED = ("dice", "dice_defect", "iou_defect", "f1", "precision", "recall", "clean_false_alarm")
 
@@ -25,8 +26,8 @@ def read_others(metrics_dir: Path) -> dict[str, dict[str, Any]]:
     """
     remedy = "run `steelcli evaluate --predictions` again or remove the file"
     paths = sorted(path for path in metrics_dir.glob("*.json") if path.name not in OWN_FILES and path.name[0] != ".")
-    contents = {path.stem: read_json(path, remedy) for path in paths}
-    return {name: values for name, values in contents.items() if "data_fingerprint" in values}
+    ours = [path for path in paths if "data_fingerprint" in read_json(path, remedy)]
+    return {path.stem: read_metrics(path, remedy, NUMBERS) for path in ours}
 
 
 def build_others(

@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from steelcli.errors import RunError
+from steelcli.errors import RunError, quote
 
 _EXPERIMENT = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)")
 """A DVC experiment: the commit it started from, then its name."""
@@ -25,7 +25,7 @@ def find_revision(name: str) -> str | None:
         return commit.decode().strip()
     listed = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps") or b""
     found: dict[str, str] = {}
-    for line in listed.decode().splitlines():
+    for line in listed.decode(errors="replace").splitlines():
         commit_id, _, reference = line.partition(" ")
         match = _EXPERIMENT.fullmatch(reference)
         if match and match[3] == name:
@@ -42,10 +42,22 @@ def read_revision(commit: str, path: Path) -> bytes | None:
     return _git("show", f"{commit}:./{path.as_posix()}")
 
 
+def explain_no_git() -> str | None:
+    """Return why no revision can be looked up here at all, in words, or None where git has a commit to show."""
+    try:
+        done = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, check=False)
+    except OSError:
+        return "git is not installed, so no revision can be looked up"
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        return f"there is no git repository to look for a revision in ({quote(lines[0] if lines else 'git', 120)})"
+    return None if _git("rev-parse", "--verify", "--quiet", "HEAD") else "the git repository has no commit yet"
+
+
 def _git(*arguments: str) -> bytes | None:
     """Return what git prints, or None where it fails or is not there."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, check=False)
-    except FileNotFoundError:
+    except (OSError, ValueError):  # no git, or a name with a NUL, which is the name of nothing
         return None
     return done.stdout if done.returncode == 0 else None

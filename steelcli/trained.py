@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from steelcli.checkpoint import Checkpoint, find_best, load_checkpoint, restore_model
 from steelcli.data.source import Split
 from steelcli.data.store import Store
-from steelcli.errors import DataError, ModelError
+from steelcli.errors import DataError, ModelError, quote
 from steelcli.files import read_json
 from steelcli.fingerprint import fingerprint
 from steelcli.inference import iter_levels
@@ -25,6 +25,7 @@ from steelcli.runtime import inference_precision, pick_device, seed_everything
 
 STORE_DIR = Path("data/prepared")
 MODELS_DIR = Path("models")
+_REMEDY = "run `dvc repro train` or `steelcli train`"
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,13 @@ def load_trained(models_dir: Path, store_dir: Path) -> Trained:
             than the run's, or a picture in two splits.
     """
     store = open_store(store_dir)
-    settings: dict[str, Any] = read_json(models_dir / "args.json", "run `dvc repro train` or `steelcli train`")
-    path = find_best(models_dir, str(settings["train"]["monitor"]))
+    settings: dict[str, Any] = read_json(models_dir / "args.json", _REMEDY)
+    train = settings.get("train")
+    monitor = train.get("monitor") if isinstance(train, dict) else None
+    if monitor not in ("dice", "iou"):
+        what = f"the run's settings name {quote(monitor)} as train.monitor, neither dice nor iou"
+        raise ModelError(what, models_dir / "args.json", _REMEDY)
+    path = find_best(models_dir, monitor)
     checkpoint = load_checkpoint(path)
     if checkpoint.store != store.fingerprint:
         raise ModelError("the checkpoint was trained on other data than the store's", path, "run `dvc repro train`")

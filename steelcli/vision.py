@@ -12,16 +12,23 @@ from types import ModuleType
 
 import torch
 
+from steelcli.errors import RunError, quote
+
 _DECLARED: list[torch.library.Library] = []  # a library's schemas live as long as the object does
 
 
 def import_smp() -> ModuleType:
-    """Return the module segmentation_models_pytorch, mending torchvision's import first if it needs it."""
+    """Return the module segmentation_models_pytorch, mending torchvision's import first if it needs it.
+
+    Raises:
+        RunError: torchvision is missing or does not fit torch in a way that cannot be mended here.
+    """
     try:
         import torchvision  # noqa: F401  (smp imports it; here only to see whether it can)
-    except RuntimeError as error:
+    except (ImportError, OSError, RuntimeError) as error:
         if "torchvision::nms" not in str(error):
-            raise
+            what = f"torchvision cannot be imported beside torch {torch.__version__} ({quote(error, 120)})"
+            raise RunError(what, "torchvision", "install the torchvision that belongs to this torch") from error
         _declare_operators()
     import segmentation_models_pytorch
 

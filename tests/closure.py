@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def imported_modules(path: Path) -> set[Path]:
+@cache
+def imported_modules(path: Path) -> frozenset[Path]:
     """Return the files of the package that one file imports, `if TYPE_CHECKING` blocks included."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -21,7 +23,7 @@ def imported_modules(path: Path) -> set[Path]:
             file = ROOT / (name.replace(".", "/") + ".py")
             if name.startswith("steelcli.") and file.is_file():
                 found.add(file)
-    return found
+    return frozenset(found)
 
 
 def import_closure(module: str) -> set[str]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import resource
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from email.message import Message
 from pathlib import Path
+from urllib.error import HTTPError, URLError
 
 import numpy as np
 import pytest
@@ -14,9 +18,11 @@ from make_params import model_params, train_params
 
 from steelcli.checkpoint import find_best, load_checkpoint, restore_model, save_checkpoint
 from steelcli.data.store import Store
-from steelcli.errors import ModelError
+from steelcli.errors import ModelError, RunError
+from steelcli.hub import offline_where_unreachable
 from steelcli.inference import from_levels, iter_levels, load_levels, save_levels, to_levels
-from steelcli.model import build_model
+from steelcli.model import build_frame, build_model, find_misfit
+from steelcli.tensor_file import load_values, take_tensors
 from steelcli.trained import load_trained
 
 
@@ -53,6 +59,71 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot load the checkpoint"):
         load_checkpoint(path)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(best_path: Path, tmp_path: Path) -> None:
+    """The limit of a file's size fails as a full disk does, in the middle of torch's writing."""
+    checkpoint = load_checkpoint(best_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(RunError, match=r"cannot write \(File too large\)") as caught:
+            save_checkpoint(tmp_path / "copy.pth", checkpoint)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "copy.pth" in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_do_not_lie_in_the_file_they_came_from(best_path: Path, tmp_path: Path) -> None:
+    shutil.copy(best_path, tmp_path / "copy.pth")
+    checkpoint = load_checkpoint(tmp_path / "copy.pth")
+    (tmp_path / "copy.pth").write_bytes(b"")  # a map of the file would end the process here
+    assert all(torch.isfinite(tensor.float()).all() for tensor in checkpoint.weights.values())
+
+
+def test_tied_weights_stay_tied(tmp_path: Path) -> None:
+    tensor = torch.arange(1000.0)
+    torch.save({"one": tensor, "other": tensor, "part": tensor[:10]}, tmp_path / "tied.pth")
+    arguments = (tmp_path / "tied.pth", "the file", "write it again")
+    taken = take_tensors(load_values(*arguments), *arguments)
+    assert taken["one"] is taken["other"]
+    assert torch.equal(taken["one"], tensor)
+    assert torch.equal(taken["part"], tensor[:10])
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "mit_b0", "tu-tf_mobilenetv3_small_minimal_100"])
+def test_a_frame_has_the_shapes_of_the_network(encoder: str) -> None:
+    arguments = model_params(encoder_name=encoder).model_dump()
+    weights = build_model(**arguments, channels_last=False).state_dict()
+    frame = build_frame(lambda: build_model(**arguments, channels_last=False)).state_dict()
+    assert not find_misfit(weights, frame)
+    name, tensor = next(iter(weights.items()))
+    assert "1 missing and 0 unknown" in find_misfit(
+        {key: value for key, value in weights.items() if key != name}, frame
+    )
+    assert "0 missing and 1 unknown, unknown is new" in find_misfit(weights | {"new": tensor}, frame)
+    assert f"{name} is" in find_misfit(weights | {name: tensor[:1]}, frame)
+    assert "of float64, not" in find_misfit(weights | {name: tensor.double()}, frame)
+
+
+def test_the_hub_is_left_alone_where_it_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+    def refuse(code: int) -> Callable[..., None]:
+        def answer(*_: object, **__: object) -> None:
+            raise HTTPError("https://hub", code, "no", Message(), None) if code else URLError("no route")
+
+        return answer
+
+    for code, is_reachable in ((404, True), (0, False)):
+        monkeypatch.setattr("urllib.request.urlopen", refuse(code))
+        with offline_where_unreachable() as found:
+            assert found is is_reachable
+            assert constants.HF_HUB_OFFLINE is not is_reachable
+        assert not constants.HF_HUB_OFFLINE
 
 
 def test_bad_files_are_named(best_path: Path, tmp_path: Path) -> None:

@@ -159,7 +159,17 @@ def test_a_name_that_is_nothing_is_refused(name: str) -> None:
 def test_without_git_only_files_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert values("one", "other")["recall"]
-    with pytest.raises(RunError, match="neither"):
+    with pytest.raises(RunError, match="git is not installed"):
+        compare("one", "new", PARAMS)
+
+
+@pytest.mark.usefixtures("work_dir")
+def test_outside_a_repository_the_sentence_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(RunError, match="there is no git repository"):
+        compare("one", "new", PARAMS)
+    git("init", "-q")
+    with pytest.raises(RunError, match="the git repository has no commit yet"):
         compare("one", "new", PARAMS)
 
 

@@ -430,26 +430,27 @@ def test_unknown_metrics_are_shown_without_a_meaning(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "stage"),
     [
-        "metrics/data.json",
-        "metrics/train.json",
-        "metrics/threshold.json",
-        "metrics/test.json",
-        "metrics/test_images.csv",
-        "metrics/threshold_curve.csv",
-        "metrics/pr_curve.csv",
-        "metrics/froc.csv",
-        "metrics/reliability.csv",
-        "models/args.json",
-        "models/metrics_seed42.csv",
+        ("metrics/data.json", "prepare"),
+        ("metrics/train.json", "train"),
+        ("metrics/threshold.json", "tune-threshold"),
+        ("metrics/test.json", "evaluate"),
+        ("metrics/test_images.csv", "evaluate"),
+        ("metrics/threshold_curve.csv", "tune-threshold"),
+        ("metrics/pr_curve.csv", "evaluate"),
+        ("metrics/froc.csv", "evaluate"),
+        ("metrics/reliability.csv", "evaluate"),
+        ("models/args.json", "train"),
+        ("models/metrics_seed42.csv", "train"),
     ],
 )
-def test_missing_file_is_named_with_its_remedy(run: Run, tmp_path: Path, name: str) -> None:
+def test_missing_file_is_named_with_its_remedy(run: Run, tmp_path: Path, name: str, stage: str) -> None:
     (tmp_path / name).unlink()
     with pytest.raises(RunError) as caught:
         run.report()
-    assert str(caught.value) == f"a stage's input is missing: {tmp_path / name}; run `dvc repro`."
+    remedy = f"run `dvc repro {stage}` or `steelcli {stage}`"
+    assert str(caught.value) == f"a stage's input is missing: {tmp_path / name}; {remedy}."
     assert not run.reports_dir.exists()
 
 
@@ -460,6 +461,12 @@ def test_missing_file_is_named_with_its_remedy(run: Run, tmp_path: Path, name: s
         ("metrics/pr_curve.csv", "threshold,precision,recall\n0.5,high,1\n", "no number where one belongs"),
         ("metrics/pr_curve.csv", "threshold,precision,recall\n0.5,1,\xff\n", "cannot be read"),
         ("metrics/test.json", "{", "cannot be read"),
+        ("metrics/test.json", '{"auprc": NaN}', "NaN is no number"),
+        ("metrics/test.json", '{"auprc": [1]}', "auprc, which is no number"),
+        ("metrics/test.json", '{"auprc": 1e999}', "1e999 is too large"),
+        ("metrics/train.json", '{"best_epoch": "one"}', "best_epoch, which is no number"),
+        ("metrics/pr_curve.csv", "threshold,precision,recall\n0.5,inf,1\n", "inf under precision"),
+        ("models/args.json", '{"train": {"seed": "../7"}}', "no train.seed"),
         ("models/args.json", "{}", "no train.seed"),
     ],
 )

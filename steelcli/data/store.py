@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -27,9 +28,11 @@ from numpy.typing import NDArray
 from steelcli.data.images import Color
 from steelcli.data.letterbox import Letterbox, fit
 from steelcli.data.source import SPLITS, Split, channel_bits
-from steelcli.errors import DataError
+from steelcli.errors import DataError, quote
 
 VERSION = 1
+MOST_SIDE, MOST_RATIO = 2**20, 1100
+"""Pixels of an image's side, and the most bytes that zlib packs into one (1032, and a few for short streams)."""
 _REMEDY = "run `dvc repro prepare` or `steelcli prepare`"
 
 
@@ -76,16 +79,21 @@ class Store:
             index = json.loads(path.read_text(encoding="utf-8"))
             version = index["version"]
             if version == VERSION:
-                self.class_titles: tuple[str, ...] = tuple(index["class_titles"])
-                self.fingerprint: str = index["fingerprint"]
-                self.image_size: tuple[int, int] = (index["image_size"][0], index["image_size"][1])
-                self.records = tuple(_record(row) for row in index["records"])
-        except FileNotFoundError as error:
+                self.class_titles: tuple[str, ...] = _texts(index["class_titles"])
+                self.fingerprint: str = _text(index["fingerprint"])
+                width, height = (_whole(side, 1, MOST_SIDE) for side in index["image_size"])
+                self.image_size: tuple[int, int] = (width, height)
+                self.records = tuple(_record(row, len(self.class_titles)) for row in index["records"])
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise DataError("no prepared store", store_dir, _REMEDY) from error
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise DataError("the prepared store's index cannot be read", path, _REMEDY) from error
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            reason = quote(f"{type(error).__name__}: {error}", 120)
+            raise DataError(f"the prepared store's index cannot be read ({reason})", path, _REMEDY) from error
         if version != VERSION:
-            raise DataError(f"the prepared store is of version {version}, not {VERSION}", path, _REMEDY)
+            raise DataError(f"the prepared store is of version {quote(version)}, not {VERSION}", path, _REMEDY)
+        for split in SPLITS:
+            if not self.positions(split):
+                raise DataError(f"the prepared store holds no image of the {split} split", path, _REMEDY)
 
     @property
     def color(self) -> Color:
@@ -99,12 +107,12 @@ class Store:
     @cached_property
     def images(self) -> NDArray[np.uint8]:
         """Memory-mapped uint8 [N, H, W] or [N, H, W, 3]."""
-        return _open_array(self.store_dir / "images.npy", len(self.records))
+        return self._open_array("images.npy", ((), (3,)))
 
     @cached_property
     def masks(self) -> NDArray[np.uint8]:
         """Memory-mapped uint8 [N, H, W], 0 or 1."""
-        return _open_array(self.store_dir / "masks.npy", len(self.records))
+        return self._open_array("masks.npy", ((),))
 
     def letterbox(self, position: int) -> Letterbox:
         """Return where the image lies in the model's canvas."""
@@ -113,30 +121,51 @@ class Store:
 
     def class_masks(self, position: int) -> NDArray[np.bool_]:
         """Return the native truth by class, bool [C, height, width]."""
-        record = self.records[position]
+        record, path = self.records[position], self.store_dir / "truth.bin"
+        dtype = _bits_dtype(len(self.class_titles))
+        size = record.height * record.width * dtype.itemsize
+        inflater = zlib.decompressobj()
         try:
-            raw = zlib.decompress(self._slice("truth.bin", record.truth))
-            bits = np.frombuffer(raw, _bits_dtype(len(self.class_titles))).reshape(record.height, record.width)
-        except (zlib.error, ValueError) as error:
-            raise DataError("the prepared store is damaged", self.store_dir / "truth.bin", _REMEDY) from error
+            raw = inflater.decompress(self._slice("truth.bin", record.truth), size + 1)
+        except zlib.error as error:
+            raise DataError("the prepared store is damaged", path, _REMEDY) from error
+        if len(raw) != size or not inflater.eof:
+            what = f"the prepared store is damaged: the truth of {record.image} is not of its image's size"
+            raise DataError(what, path, _REMEDY)
+        bits = np.frombuffer(raw, dtype).reshape(record.height, record.width)
         return np.stack([(bits >> channel) & 1 for channel in range(len(self.class_titles))]).astype(bool)
 
     def original(self, position: int) -> bytes:
         """Return the bytes of the raw file of a test image."""
         return self._slice("originals.bin", self.records[position].original)
 
+    def _open_array(self, name: str, tails: Sequence[tuple[int, ...]]) -> NDArray[np.uint8]:
+        """Map uint8 [N, H, W, *tail] with one of the tails."""
+        path, (width, height) = self.store_dir / name, self.image_size
+        try:
+            array: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
+        except Exception as error:  # numpy parses the head as Python: SyntaxError, TokenError, ValueError, OSError …
+            reason = quote(f"{type(error).__name__}: {error}", 120)
+            raise DataError(f"the prepared store cannot be read ({reason})", path, _REMEDY) from error
+        if len(array) != len(self.records):
+            what = f"the prepared store holds {len(array)} images, its index {len(self.records)}"
+            raise DataError(what, path, _REMEDY)
+        if array.dtype != np.uint8 or array.shape[1:] not in [(height, width, *tail) for tail in tails]:
+            what = f"the prepared store holds {array.dtype} {list(array.shape)}, not uint8 of {width}×{height}"
+            raise DataError(what, path, _REMEDY)
+        return array
+
     def _slice(self, name: str, place: tuple[int, int]) -> bytes:
         offset, length = place
         path = self.store_dir / name
         try:
             with path.open("rb") as file:
+                if offset + length > path.stat().st_size:
+                    raise DataError("the prepared store is truncated", path, _REMEDY)
                 file.seek(offset)
-                raw = file.read(length)
+                return file.read(length)
         except OSError as error:
-            raise DataError("the prepared store cannot be read", path, _REMEDY) from error
-        if len(raw) < length:
-            raise DataError("the prepared store is truncated", path, _REMEDY)
-        return raw
+            raise DataError(f"the prepared store cannot be read ({error.strerror})", path, _REMEDY) from error
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the memory maps behind: the receiving process opens its own."""
@@ -151,7 +180,9 @@ class StoreWriter:
         width, height = image_size
         channels = (3,) if color == "rgb" else ()
         for name, shape in (("images", (count, height, width, *channels)), ("masks", (count, height, width))):
-            np.lib.format.open_memmap(store_dir / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape).flush()
+            path = store_dir / f"{name}.npy"
+            np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
+            _reserve(path)
         self._blobs: dict[str, BinaryIO] = {
             name: (store_dir / name).open("wb") for name in ("truth.bin", "originals.bin")
         }
@@ -194,23 +225,54 @@ def pack_truth(class_masks: NDArray[np.bool_]) -> bytes:
     return zlib.compress(channel_bits(class_masks).astype(_bits_dtype(len(class_masks))).tobytes(), 6)
 
 
+def _reserve(path: Path) -> None:
+    """Have the file's blocks allocated: on a full disk a write to a memory map would kill the process, not raise."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
 def _bits_dtype(classes: int) -> np.dtype[Any]:
     """Return the smallest little-endian unsigned type that has a bit for each class (at most 64)."""
     return next(np.dtype(f"<u{size}") for size in (1, 2, 4, 8) if classes <= 8 * size)
 
 
-def _record(row: dict[str, Any]) -> Record:
-    lists = {key: tuple(row[key]) for key in ("class_pixels", "truth", "original")}
-    if row["split"] not in SPLITS:
-        raise ValueError(f"unknown split {row['split']!r}")
-    return Record(**{**row, **lists})
+def _record(row: dict[str, Any], classes: int) -> Record:
+    """Check one row of the index: a stranger's could name files outside the output or sizes that fill the memory."""
+    image, split = _text(row["image"]), row["split"]
+    parts = PurePosixPath(image)
+    if parts.is_absolute() or ".." in parts.parts or not parts.name or "\0" in image:
+        raise ValueError(f"{image!r} is no name of an image")
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}")
+    height, width = (_whole(row[key], 1, MOST_SIDE) for key in ("height", "width"))
+    truth, original = (_pair(row[key]) for key in ("truth", "original"))
+    if height * width * _bits_dtype(classes).itemsize > MOST_RATIO * truth[1]:
+        raise ValueError(f"{image!r} is larger than its truth")
+    pixels = tuple(_whole(count, 0, height * width) for count in row["class_pixels"])
+    if len(pixels) != classes:
+        raise ValueError(f"{image!r} has {len(pixels)} classes, not {classes}")
+    return Record(image, split, _text(row["content"]), height, width, pixels, truth, original)
 
 
-def _open_array(path: Path, count: int) -> NDArray[np.uint8]:
-    try:
-        array: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError("the prepared store cannot be read", path, _REMEDY) from error
-    if len(array) != count:
-        raise DataError(f"the prepared store holds {len(array)} images, its index {count}", path, _REMEDY)
-    return array
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not 1 <= len(values) <= 64:
+        raise TypeError("there are not 1 to 64 class titles")
+    return tuple(_text(value) for value in values)
+
+
+def _whole(value: Any, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{value!r} is no whole number from {least} to {most}")
+    return value
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    offset, length = (_whole(value, 0, 2**62) for value in values)
+    return offset, length

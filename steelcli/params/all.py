@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from steelcli.params.base import load_section
+from steelcli.params.base import pick_section, read_params
 from steelcli.params.data import DataParams
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.params.model import ModelParams
@@ -34,11 +34,12 @@ def load_params(path: Path) -> Params:
     Raises:
         ParamsError: anything missing, unknown, of a wrong type or out of range, by its dotted name.
     """
+    raw = read_params(path)
     return Params(
-        data=load_section(path, "data", DataParams),
-        model=load_section(path, "model", ModelParams),
-        train=load_section(path, "train", TrainParams),
-        threshold=load_section(path, "threshold", ThresholdParams),
-        evaluate=load_section(path, "evaluate", EvaluateParams),
-        report=load_section(path, "report", ReportParams),
+        data=pick_section(raw, path, "data", DataParams),
+        model=pick_section(raw, path, "model", ModelParams),
+        train=pick_section(raw, path, "train", TrainParams),
+        threshold=pick_section(raw, path, "threshold", ThresholdParams),
+        evaluate=pick_section(raw, path, "evaluate", EvaluateParams),
+        report=pick_section(raw, path, "report", ReportParams),
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from steelcli.errors import ParamsError
+from steelcli.errors import ParamsError, quote
+from steelcli.params.document import read_document
 
 SECTIONS = ("data", "model", "train", "threshold", "evaluate", "report")
 
@@ -42,43 +43,36 @@ def read_params(path: Path) -> dict[str, Any]:
     """Return the raw mapping of ``params.yaml``.
 
     Raises:
-        ParamsError: the file is missing, no YAML, no mapping, or has an unknown section.
+        ParamsError: see `read_document`; no mapping, or an unknown section.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParamsError("parameter file not found", path, "run from the repository root or pass --params") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ParamsError(f"cannot read the parameters ({reason})", path, "mend the YAML") from error
+    raw = read_document(path)
     if not isinstance(raw, dict):
-        raise ParamsError(
-            "the parameters are no mapping of sections", path, f"write the sections {', '.join(SECTIONS)}"
-        )
+        what = "the parameter file is empty" if raw is None else "the parameters are no mapping of sections"
+        raise ParamsError(what, path, f"write the sections {', '.join(SECTIONS)}")
     for key in raw:
         if key not in SECTIONS:
-            raise ParamsError("unknown section", key, _advice(str(key), SECTIONS))
+            raise ParamsError("unknown section", quote(key), _advice(key, SECTIONS))
     return raw
 
 
-def load_section(path: Path, name: str, kind: type[S]) -> S:
-    """Return section ``name`` of the file ``path``, validated as ``kind``.
+def pick_section(raw: dict[str, Any], path: Path, name: str, kind: type[S]) -> S:
+    """Return section ``name`` of what `read_params` read from ``path``, validated as ``kind``.
 
     Raises:
         ParamsError: a missing section, an unknown or missing key, a wrong type or a value out of range.
     """
-    raw = read_params(path)
     if name not in raw:
         raise ParamsError("missing section", name, f"add it to {path}")
     return parse_section(raw[name], name, kind)
 
 
 def parse_section(raw: Any, name: str, kind: type[S]) -> S:
-    """Validate the raw mapping of section ``name``; see `load_section` for the errors."""
+    """Validate the raw mapping of section ``name``; see `pick_section` for the errors."""
     try:
         text = json.dumps(raw)
-    except (TypeError, ValueError) as error:
-        raise ParamsError(f"a value is neither text, number, list nor mapping ({error})", name, "quote it") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        what = f"a value is neither text, number, list nor mapping ({quote(error)})"
+        raise ParamsError(what, name, "put it into quotes") from error
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
@@ -86,16 +80,29 @@ def parse_section(raw: Any, name: str, kind: type[S]) -> S:
 
 
 def _explain(error: ValidationError, name: str, kind: type[Section]) -> ParamsError:
-    """Turn pydantic's first complaint into one sentence with the dotted key."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join([name, *(str(part) for part in first["loc"])])
+    """Turn one of pydantic's complaints into a sentence with the dotted key."""
+    complaints = error.errors(include_url=False)
+    first = next((one for one in complaints if one["type"] == "extra_forbidden"), complaints[0])  # a slip of the key
+    message, place, value = first["msg"].removeprefix("Value error, "), list(first["loc"]), first["input"]
+    if not place and isinstance(value, dict):  # a check of the whole section begins with the key it is about
+        place = [key for key in value if message.startswith(f"{key} ")]
+        value = value[place[0]] if place else value
+    where = ".".join([name, *(quote(part) for part in place)])
     if first["type"] == "extra_forbidden":
-        return ParamsError("unknown parameter", where, _advice(str(first["loc"][-1]), list(kind.model_fields)))
+        return ParamsError("unknown parameter", where, _advice(str(place[-1]), _known(kind, place[:-1])))
     if first["type"] == "missing":
         return ParamsError("missing parameter", where, "add it; params.yaml holds every parameter")
-    message = first["msg"].removeprefix("Value error, ")
-    shown = json.dumps(first["input"], default=str)
-    return ParamsError(f"bad value {shown if len(shown) < 60 else shown[:57] + '...'} ({message})", where, "correct it")
+    shown = quote(json.dumps(value, default=str))
+    return ParamsError(f"bad value {shown} ({quote(message, 200)})", where, "correct it")
+
+
+def _known(kind: type[BaseModel], place: Sequence[object]) -> list[str]:
+    """Return the parameters of the section, or of the section in it that ``place`` leads to."""
+    for part in place:
+        inner = kind.model_fields[str(part)].annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            kind = inner
+    return list(kind.model_fields)
 
 
 def _advice(key: str, known: tuple[str, ...] | list[str]) -> str:

@@ -14,7 +14,7 @@ class EvaluateParams(Section):
     """Share of its pixels from which on a true component is found and a predicted one is not false."""
     min_area_px: Annotated[int, Field(ge=0)]
     """Pixels at native resolution under which a predicted component is ignored in the component scores."""
-    batch_size: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1, le=4096)]
     """Images per forward pass."""
     overlays: Annotated[int, Field(ge=0)]
     """Overlay pictures drawn of the worst, of the median and of the best images, this many each."""

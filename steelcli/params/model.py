@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from steelcli.params.base import Float, Section
 
+
+def _plain(name: str) -> str:
+    """Let no name through that timm would take for an address to download a network from, such as hf_hub:…"""
+    if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,100}", name):
+        raise ValueError("not the name of an encoder, such as resnet34")
+    return name
+
+
+EncoderName = Annotated[str, AfterValidator(_plain)]
 Channel = Annotated[Float, Field(gt=0, lt=1)]
 
 
 class ModelParams(Section):
     architecture: Literal["unet", "unetplusplus"]
     """Decoder: U-Net or U-Net++."""
-    encoder_name: str
+    encoder_name: EncoderName
     """Any encoder of segmentation_models_pytorch, such as resnet34 or resnet50."""
     encoder_weights: str | None
     """imagenet downloads them, a path loads a state dict of the encoder, null starts from random weights."""
-    decoder_channels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=5, max_length=5)]
+    decoder_channels: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=5, max_length=5)]
     """Channels of the five decoder stages, deepest first."""
     mean: tuple[Channel, Channel, Channel]
     """Mean per colour channel, as a share of full scale, taken off the image."""

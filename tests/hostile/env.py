@@ -1,0 +1,168 @@
+"""What a hostile case is, how it is run through the command line, and what must hold afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+MOST_SECONDS, MOST_BYTES = 10.0, 1.5 * 2**30
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to be wrong.
+
+    Attributes:
+        name: of the test.
+        command: arguments of ``steelcli``.
+        spoil: makes a folder wrong in which every stage has run; it must write anew, never into a file (`put`).
+        where: the file or dotted key that the sentence names.
+        says: words of the cause and of the remedy.
+        env: variables of the environment; ``{dir}`` stands for the folder.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    spoil: Callable[[Path], None]
+    where: str
+    says: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: wall and processor seconds, and the most memory."""
+
+    code: int
+    stderr: str
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: float = 0.0
+
+
+def copy_of_links(source: Path, target: Path) -> None:
+    """Copy a folder without its bytes: each file is a hard link."""
+    shutil.copytree(source, target, copy_function=lambda old, new: Path(new).hardlink_to(old))
+
+
+def put(path: Path, content: bytes | str) -> None:
+    """Write a file anew: the folder's files are hard links to those of the fixture."""
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def cut(path: Path, share: float) -> None:
+    """Keep the first share of a file."""
+    raw = path.read_bytes()
+    put(path, raw[: int(len(raw) * share)])
+
+
+def swap(path: Path, old: str, new: str | bytes) -> None:
+    """Replace text that stands in a file once."""
+    raw = path.read_bytes()
+    assert raw.count(old.encode()) == 1, old
+    put(path, raw.replace(old.encode(), new if isinstance(new, bytes) else new.encode()))
+
+
+def mount_tiny(folder: Path, kibibytes: int) -> None:
+    """Make a folder a disk of its own that is soon full."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command")
+    if done.returncode:
+        pytest.skip("mounting a small disk needs more rights")
+
+
+def unmount(folder: Path) -> None:
+    """Take away the disks that cases mounted below a folder."""
+    lines = Path("/proc/mounts").read_text(encoding="utf-8").splitlines() if Path("/proc/mounts").exists() else []
+    for line in lines:
+        point = line.split()[1]
+        if point.startswith(f"{folder}/"):
+            subprocess.run(["umount", point], check=True)
+
+
+def fingerprint(folder: Path, whole: bool) -> dict[str, str]:
+    """Describe every file and link below a folder, large files by their content only where ``whole`` is asked for."""
+    seen = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            seen[name] = f"link to {path.readlink()}"
+        elif path.is_dir():
+            seen[name] = "folder"
+        elif path.is_file() and (whole or path.stat().st_size < 2**20):
+            seen[name] = hashlib.blake2b(path.read_bytes()).hexdigest()
+        else:
+            status = path.stat()
+            seen[name] = f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
+    return seen
+
+
+def run_command(case: Case, work_dir: Path) -> Outcome:
+    """Run the real command line in a process of its own; measure time and peak memory."""
+    inherited = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    environment = os.environ | {key: value.format(dir=work_dir, **inherited) for key, value in case.env.items()}
+    stderr_path = work_dir.with_name(f"{work_dir.name}.stderr")
+    started = time.monotonic()
+    with stderr_path.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "steelcli", *case.command],
+            cwd=work_dir,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.monotonic() - started
+    text = stderr_path.read_text(encoding="utf-8", errors="replace")
+    return Outcome(process.returncode, text, seconds, usage.ru_utime + usage.ru_stime, 1024.0 * usage.ru_maxrss)
+
+
+def run_here(
+    case: Case, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Outcome:
+    """Run the command line's `main` in this process: the same sentence, without the seconds of an import of torch."""
+    from huggingface_hub import constants
+
+    from steelcli.cli import main
+
+    monkeypatch.chdir(work_dir)
+    monkeypatch.setattr(sys, "argv", ["steelcli", *case.command])
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(work_dir / ".hub"))  # read at import, unlike HF_HOME below
+    for key, value in case.env.items():
+        monkeypatch.setenv(key, value.format(dir=work_dir, PYTHONPATH=""))
+    if "PYTHONPATH" in case.env:  # the case puts a module before the installed one
+        monkeypatch.setitem(sys.modules, "torchvision", None)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    told = stopped.value.code
+    stderr = capsys.readouterr().err
+    return Outcome(1, f"{stderr}{told}\n") if isinstance(told, str) else Outcome(int(told or 0), stderr)
+
+
+def assert_told(case: Case, outcome: Outcome) -> None:
+    """Assert one sentence on stderr that names the place, the cause and the remedy, and exit code 1."""
+    assert outcome.code == 1, outcome.stderr[-2000:]
+    assert re.fullmatch(r"Error: [^\n]+: [^\n]+; [^\n]+\.\n", outcome.stderr), outcome.stderr[-2000:]
+    assert "Traceback" not in outcome.stderr
+    assert all(character.isprintable() for character in outcome.stderr[:-1])
+    assert len(outcome.stderr) < 1500
+    for words in (case.where, *case.says):
+        assert words in outcome.stderr, (words, outcome.stderr)
