@@ -24,8 +24,8 @@ CHANGES = {
     "data.limit": 8,
     "data.image_size": [128, 32],
     "model.decoder_channels": [16, 8, 8, 8, 4],
-    "train.epochs": 30,
-    "train.patience": 30,
+    "train.epochs": 60,
+    "train.patience": 60,
     "train.batch_size": 2,
     "train.checkpoint_every_epochs": 7,
     "train.save_every_minutes": 0.00001,
@@ -93,7 +93,7 @@ def kill_until_done(clone: Clone, command: list[str], seconds: float, generator:
                 command, cwd=clone.clone_dir, env=clone.env, stdout=log, stderr=log, start_new_session=True
             )
             try:
-                process.wait(generator.uniform(0.05, 0.5) * seconds)
+                process.wait(generator.uniform(0.05, 0.3) * seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
