@@ -15,8 +15,9 @@ setup: .venv/installed
 	touch $@
 
 demo: setup ## train with two learning rates on synthetic steel, compare them, report
-	dvc exp run --force --name lr-1e-4 --set-param train.lr=0.0001
-	dvc exp run --force --name lr-1e-3 --set-param train.lr=0.001
+	@for name in lr-1e-4 lr-1e-3; do dvc exp remove --quiet $$name || true; done
+	dvc exp run --name lr-1e-4 --set-param train.lr=0.0001
+	dvc exp run --name lr-1e-3 --set-param train.lr=0.001
 	dvc metrics diff lr-1e-4 lr-1e-3
 	steelcli report
 
