@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import distributed_run
 import pytest
+import torch
+from walk import SMALL, steelcli, write_params
 
 from steelcli.errors import RunError
 from steelcli.launch import launch
@@ -59,3 +64,39 @@ def test_a_dead_process_ends_the_others_in_words(function: Any, reason: str, tmp
     with pytest.raises(RunError, match=reason):
         launch(2, function, tmp_path)
     assert time.monotonic() - started < 60
+
+
+def test_two_processes_stop_save_and_go_on(project_dir: Path, tmp_path: Path) -> None:
+    train = SMALL["train"] | {"processes": 2, "epochs": 12, "patience": 12, "checkpoint_every_epochs": 0}
+    changes = SMALL | {"data": {"root": str(project_dir), **SMALL["data"]}, "train": train}
+    for name in ("whole", "stopped"):
+        (tmp_path / name).mkdir()
+        write_params(tmp_path / name, changes)
+        assert steelcli(tmp_path / name, "prepare").returncode == 0
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    done = steelcli(whole, "train")
+    assert done.returncode == 0, done.stderr
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "steelcli", "train"],
+        cwd=stopped,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("epoch 2/"):
+            process.send_signal(signal.SIGTERM)
+            break
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, stderr
+    assert stderr.splitlines()[-1] == "Interrupted; the same command goes on from the last saved state."
+    done = steelcli(stopped, "train")
+    assert done.returncode == 0, done.stderr
+    assert "going on with an interrupted run" in done.stdout
+    weights = [
+        torch.load(next((folder / "models").glob("best_dice_*.pth")), weights_only=True)["weights"]
+        for folder in (whole, stopped)
+    ]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
