@@ -50,9 +50,15 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 def prepare(params: ParamsPath = PARAMS) -> None:
     """Read raw images and annotations, split them, and write the prepared store."""
     from steelcli.prepare import prepare
+    from steelcli.problem_table import show_problems
+    from steelcli.survey import ProblemsError
     from steelcli.tables import show_data
 
-    show_data(prepare(_load(params).data))
+    try:
+        show_data(prepare(_load(params).data))
+    except ProblemsError as error:
+        show_problems(error.problems)
+        raise
 
 
 @app.command()

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.data.bitmap import decode_bitmap, encode_bitmap, paste
+from steelcli.data.images import read_bytes
 from steelcli.errors import DataError
 
 AREA_SHAPES = ("bitmap", "polygon", "rectangle")
 """Shapes that cover pixels and are read."""
 LINE_SHAPES = ("line", "polyline", "point", "graph")
 """Shapes that cover no area."""
+MAX_JSON_BYTES = 2**25
+"""The most bytes of a JSON file that are read (32 MiB): nested lists take twenty times as much memory."""
 _REMEDY = "export the project from Supervisely again"
 _FAR = 1e9  # beyond any image, yet safe to round and to add
 
@@ -27,17 +30,26 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the mapping in a JSON file.
 
     Raises:
-        DataError: an unreadable file, broken JSON, or another value than a mapping.
+        DataError: an unreadable or gigantic file, broken JSON, a key that stands twice in one mapping, or another
+            value than a mapping.
     """
+    raw = read_bytes(path, MAX_JSON_BYTES)
     try:
-        value = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"cannot read the file ({error.strerror})", path, _REMEDY) from error
+        value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_build_mapping)
     except (ValueError, RecursionError) as error:
         raise DataError(f"broken JSON ({error})", path, _REMEDY) from error
     if not isinstance(value, dict):
         raise DataError("the JSON is no mapping", path, _REMEDY)
     return value
+
+
+def _build_mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} stands twice")
+    return mapping
 
 
 def take(mapping: dict[str, Any], key: str, kind: type[T], where: object) -> T:
@@ -94,6 +106,8 @@ def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], whe
         bitmap: dict[str, Any] = take(item, "bitmap", dict, where)
         origin = _corners(bitmap, "origin", where)
         box = decode_bitmap(take(bitmap, "data", str, where), where, target.shape)
+        if not box.any():
+            raise DataError("a bitmap has no pixel set", where, "delete the object or draw it again")
         paste(target, box, origin, where)
         return
     points: dict[str, Any] = take(item, "points", dict, where)
