@@ -62,6 +62,22 @@ def prepare(params: ParamsPath = PARAMS) -> None:
 
 
 @app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="Folder of raw data, read as data.root would be.")],
+    params: ParamsPath = PARAMS,
+) -> None:
+    """Read raw data as prepare does, write nothing, and say what is there, what is at fault and what looks odd."""
+    from steelcli.check import check
+    from steelcli.problem_table import show_check
+    from steelcli.survey import settle
+
+    strict = _load(params).data.model_copy(update={"root": str(path), "on_error": "fail"})
+    found = check(strict)
+    show_check(found, strict)
+    settle(found, strict, path)
+
+
+@app.command()
 def train(params: ParamsPath = PARAMS) -> None:
     """Train the network; keep the best by Dice and by IoU."""
     from steelcli.tables import show_training

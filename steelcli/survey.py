@@ -146,12 +146,12 @@ def settle(survey: Survey[Any], params: DataParams, problems_path: Path) -> None
     if rows and (params.on_error == "fail" or incurable):
         first = (incurable if params.on_error == "skip" else rows)[0]
         what = f"{len(rows)} problem{'s' * (len(rows) > 1)} in the data, the first in {first.file} ({first.what})"
-        remedy = first.remedy if len(rows) == 1 else "mend the files listed there"
+        remedy = first.remedy if len(rows) == 1 else "mend the files listed"
         way_out = "" if incurable else ", or leave the images out with data.on_error=skip"
     elif share > params.max_skipped_fraction:
         limit = f"data.max_skipped_fraction ({params.max_skipped_fraction:g})"
         what = f"{len(rows)} problems leave out {survey.left_out} of {survey.found} images, more than {limit}"
-        remedy, way_out = "mend the files listed there", ", or raise data.max_skipped_fraction"
+        remedy, way_out = "mend the files listed", ", or raise data.max_skipped_fraction"
     else:
         return
     raise ProblemsError(what, problems_path, remedy + way_out, rows)
