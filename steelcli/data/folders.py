@@ -19,11 +19,12 @@ def iter_folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
         DataError: a folder that cannot be listed, or one that is reached by two ways: its files would count twice.
     """
     seen: set[str] = set()
+    above = {str(folder) for folder in Path(os.path.realpath(root)).parents}
     for parent, children, names in os.walk(root, onerror=_refuse, followlinks=True):
         real = os.path.realpath(parent)
-        if real in seen:
+        if real in seen or real in above:
             children.clear()
-            if any(os.path.realpath(folder) == real for folder in Path(parent).parents):
+            if real in above or any(os.path.realpath(folder) == real for folder in Path(parent).parents):
                 continue
             raise DataError("a folder is reached by two ways", parent, "remove one of the links")
         seen.add(real)

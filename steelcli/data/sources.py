@@ -47,6 +47,8 @@ def _recognise(root: Path) -> str:
     names = [name for name, fit in fits.items() if fit]
     if len(names) > 1:
         raise DataError(f"the files fit several formats ({', '.join(names)})", root, "set data.format to one of them")
+    if not names and (root / "train.csv").is_file():
+        return "kaggle"  # whose reader says what is wrong with it
     if not names:
         looked = "meta.json with img/ and ann/, a csv with EncodedPixels, images/ with masks/"
         raise DataError(f"no known format, looked for {looked}", root, "point data.root at the data or set data.format")
