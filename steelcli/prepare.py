@@ -53,14 +53,17 @@ def prepare(params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path 
     source, samples, scanned = found.source, found.samples, found.results
     chosen, left_out = _choose(params, samples, scanned)
     _refuse_splits_without_defect(params, chosen, scanned)
-    with staged_dir(store_dir, outdates=[metrics_path, problems_path]) as partial_dir:
-        writer = StoreWriter(partial_dir, len(chosen), params.image_size, params.color)
+    records = []
+    with (
+        staged_dir(store_dir, outdates=[metrics_path, problems_path]) as partial_dir,
+        StoreWriter(partial_dir, len(chosen), params.image_size, params.color) as writer,
+    ):
         places = [
             (place, samples[position], split, scanned[position]) for place, (position, split) in enumerate(chosen)
         ]
         packed = over_cores(partial(_store, source, params, partial_dir), places, "writing")
-        records = [
-            Record(
+        for (position, split), (height, width, truth, original) in zip(chosen, packed, strict=True):
+            record = Record(
                 image=samples[position].image,
                 split=split,
                 content=scanned[position].content,
@@ -70,8 +73,7 @@ def prepare(params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path 
                 truth=writer.append("truth.bin", truth),
                 original=writer.append("originals.bin", original),
             )
-            for (position, split), (height, width, truth, original) in zip(chosen, packed, strict=True)
-        ]
+            records.append(record)
         writer.finish(source.class_titles, records)
     counts = {"images_found": found.found, "skipped": found.left_out} | left_out
     metrics = _describe(source.class_titles, records, counts)

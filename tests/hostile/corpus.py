@@ -74,8 +74,9 @@ def encoded(suffix: str, pixels: np.ndarray, *options: int) -> bytes:
 
 
 def put(path: Path, content: Any) -> None:
-    """Write bytes, text, or anything else as JSON; make the folders."""
+    """Write bytes, text, what a function returns, or anything else as JSON; make the folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    content = content() if callable(content) else content
     raw = content if isinstance(content, (bytes, str)) else json.dumps(content)
     path.write_bytes(raw if isinstance(raw, bytes) else raw.encode("utf-8"))
 
@@ -144,7 +145,7 @@ def write_masks(root: Path, images: int = 2) -> None:
         put(root / "masks" / f"good_{index}.png", encoded(".png", mask))
 
 
-def bad_image(raw: bytes, name: str = "bad.png") -> Build:
+def bad_image(raw: bytes | Callable[[], bytes], name: str = "bad.png") -> Build:
     """Return the builder of a project one of whose images has these bytes."""
 
     def build(root: Path) -> None:

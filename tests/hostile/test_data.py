@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import cases_annotations
@@ -28,7 +27,6 @@ from steelcli.errors import DataError
 from steelcli.prepare import prepare
 
 CASES: list[Case] = [*cases_images.CASES, *cases_annotations.CASES, *cases_kaggle.CASES, *cases_paths.CASES]
-Run = Callable[..., object]
 
 
 def test_the_cases_are_many_and_distinct() -> None:
@@ -46,9 +44,7 @@ def test_hostile_data_is_refused(
 
 @pytest.mark.hostile
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_hostile_data_is_refused_by_a_process_of_its_own(
-    case: Case, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_hostile_data_is_refused_by_a_process_of_its_own(case: Case, tmp_path: Path) -> None:
     before = set_up(case, tmp_path)
     outcome = run_apart(tmp_path, "prepare")
     print(f"{case.name}: {outcome.seconds:.2f} s, {outcome.peak_mib:.0f} MiB")
@@ -164,7 +160,7 @@ def test_a_file_that_changes_during_the_run_is_named(
     write_project(tmp_path / "raw", 12)
     victim = tmp_path / "raw" / "ds" / "img" / "good_05.png"
 
-    def spoil(*arguments: object) -> None:
+    def spoil(*_: object) -> None:
         if change == "vanishes":
             victim.unlink()
         else:
