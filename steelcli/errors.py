@@ -12,6 +12,8 @@ def visible(text: str, longest: int) -> str:
     """Return a text from outside fit for one line: unseen characters escaped, the middle of a long one left out."""
     if len(text) > longest:
         text = f"{text[: longest // 2 - 2]}[…]{text[-(longest - longest // 2 - 1) :]}"
+    if text.isprintable():
+        return text
     return "".join(_escape(char) if unicodedata.category(char) in _UNSEEN else char for char in text)
 
 

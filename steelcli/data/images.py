@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -157,7 +157,7 @@ def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> N
 
 def decode_unchanged(raw: bytes) -> NDArray[Any] | None:
     """Return an encoded image with its own type and channels, orientation ignored; None where OpenCV fails."""
-    with _quiet_opencv():
+    with _SILENCE:
         try:
             return cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error:
@@ -168,14 +168,35 @@ def _convert(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
 
 
-@contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV's own complaints off stderr: the error that follows names the file, they do not."""
-    # OpenCV 5 moved the two functions out of its top level; the level 0 is silence in both
-    log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
-    level = log.getLogLevel()
-    log.setLogLevel(0)
-    try:
-        yield
-    finally:
-        log.setLogLevel(level)
+class _Silence:
+    """Keeps OpenCV's, libpng's and libjpeg's complaints off stderr: the error that follows names the file, they do not.
+
+    The decoders write to file descriptor 2 past Python. Threads share it, so the last one out restores it.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        # OpenCV 5 moved the two functions out of its top level; the level 0 is silence in both
+        self._log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._level = self._log.getLogLevel()
+                self._log.setLogLevel(0)
+                self._stderr = os.dup(2)
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, 2)
+                os.close(nowhere)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                os.dup2(self._stderr, 2)
+                os.close(self._stderr)
+                self._log.setLogLevel(self._level)
+
+
+_SILENCE = _Silence()

@@ -27,7 +27,7 @@ _IMAGE_COLUMNS = ("imageid", "image_id", "image", "img", "fname", "filename")
 _PLACEHOLDERS = ("1 1", "1 409600")
 MAX_CSV_BYTES = 2**28
 """The most bytes of a csv that are read (256 MiB, fifteen times Severstal's)."""
-MAX_ROWS = 2_000_000
+MAX_ROWS = 500_000
 """The most rows of a csv that are read."""
 MAX_FIELD_CHARS = 2**24
 """The longest text of run lengths: a chequered Severstal mask has two million characters."""

@@ -18,8 +18,8 @@ AREA_SHAPES = ("bitmap", "polygon", "rectangle")
 """Shapes that cover pixels and are read."""
 LINE_SHAPES = ("line", "polyline", "point", "graph")
 """Shapes that cover no area."""
-MAX_JSON_BYTES = 2**25
-"""The most bytes of a JSON file that are read (32 MiB): nested lists take twenty times as much memory."""
+MAX_JSON_BYTES = 2**24
+"""The most bytes of a JSON file that are read (16 MiB): nested lists take twenty times as much memory."""
 _REMEDY = "export the project from Supervisely again"
 _FAR = 1e9  # beyond any image, yet safe to round and to add
 
