@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import unicodedata
-
-_UNSEEN = ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp")  # control, direction marks, halves of pairs, line ends
-_LONGEST, _LONGEST_PLACE = 600, 1200  # characters of a clause, of a path
+MOST = 1000
+"""Characters shown of each clause: a message stays readable whatever a file holds."""
 
 
-def visible(text: str, longest: int) -> str:
-    """Return a text from outside fit for one line: unseen characters escaped, the middle of a long one left out."""
-    if len(text) > longest:
-        text = f"{text[: longest // 2 - 2]}[…]{text[-(longest - longest // 2 - 1) :]}"
-    if text.isprintable():
-        return text
-    return "".join(_escape(char) if unicodedata.category(char) in _UNSEEN else char for char in text)
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+def quote(value: object, most: int = 60) -> str:
+    """Return a value found in a file as one bounded line: what cannot be printed is escaped, the middle left out."""
+    text = str(value)
+    if len(text) > most:
+        head = (most - 1) // 2
+        text = f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
 class UserError(Exception):
     """Base of all errors the command line shows as one sentence with exit code 1.
-
-    What the clauses quote from files and names is made safe to print here: see `visible`.
 
     Args:
         what: the clause that says what is wrong, without a full stop.
@@ -33,12 +27,12 @@ class UserError(Exception):
     """
 
     def __init__(self, what: str, where: object, remedy: str) -> None:
-        self.what, self.remedy = visible(what, _LONGEST), visible(remedy, _LONGEST)
-        self.where = visible(str(where), _LONGEST_PLACE)
-        super().__init__(self.what, self.where, self.remedy)
+        self.what, self.where, self.remedy = what, str(where), remedy
+        super().__init__(what, self.where, remedy)
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.where}; {self.remedy}."
+        what, where, remedy = (quote(clause, MOST) for clause in (self.what, self.where, self.remedy))
+        return f"{what}: {where}; {remedy}."
 
 
 class ParamsError(UserError):

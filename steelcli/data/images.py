@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 from steelcli.data.folders import iter_folders
 from steelcli.data.image_header import check_header
 from steelcli.data.problems import REFUSE, Problems
-from steelcli.errors import DataError, visible
+from steelcli.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp")
 """File name endings that count as images, lower case."""
 _FOREIGN_SUFFIXES = (".gif", ".avif", ".heic", ".jp2", ".jxl", ".mpo", ".nrrd", ".dcm", ".nii", ".npy", ".exr", ".svg")
+_UNPRINTABLE = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # all but letters, marks, digits, signs and blanks
 MAX_NAME_BYTES = 200
 """Longest file name of an image: outputs are named after it, with something before and behind it."""
 _REMEDY = "restore the original or remove it together with its annotation"
@@ -48,7 +50,7 @@ def iter_images(folder: Path, recursive: bool = False, problems: Problems = REFU
             continue
         elif not os.path.isfile(path):  # noqa: PTH113  Path.is_file raises where the rights or the name are at fault
             fault = DataError("no file, or a link to nowhere", path, "restore the original or remove it")
-        elif visible(path.name, len(path.name)) != path.name:
+        elif any(unicodedata.category(char) in _UNPRINTABLE for char in path.name):
             fault = DataError("the file name holds unprintable characters", path, "rename it")
         elif len(os.fsencode(path.name)) > MAX_NAME_BYTES:
             fault = DataError(f"the file name is longer than {MAX_NAME_BYTES} bytes", path, "shorten it")

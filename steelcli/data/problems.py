@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
-from steelcli.errors import DataError
+from steelcli.errors import MOST, DataError, quote
 
 COLUMNS = ("file", "what", "remedy")
 """Columns of ``metrics/data_problems.csv``."""
@@ -79,7 +79,7 @@ def list_problems(error: DataError, files: Iterable[object], image: str | None) 
         for name in known:
             if file.startswith(f"{name}, "):
                 file, what = name, f"{what} ({file.removeprefix(f'{name}, ')})"
-        rows.append(Problem(file, what, each.remedy, image))
+        rows.append(Problem(quote(file, MOST), quote(what, MOST), quote(each.remedy, MOST), image))
     return rows
 
 

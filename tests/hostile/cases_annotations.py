@@ -166,7 +166,7 @@ CASES = [
         object_with(classTitle="\x1b[31m\r\nError: all is well\u202e"),
         ("\\x1b[31m", *AGAIN),
     ),
-    Case("class of a megabyte", object_with(classTitle="x" * 2**20), ("[…]", *AGAIN)),
+    Case("class of a megabyte", object_with(classTitle="x" * 2**20), ("…", *AGAIN)),
     Case("shape is a number", object_with(geometryType=7), ("'geometryType' is int", *AGAIN)),
     Case("shape unknown", object_with(geometryType="cuboid_3d"), ("'cuboid_3d'", FILE, "convert it to a bitmap")),
     Case("shape cannot be told", bad_objects({"classTitle": "patch"}), ("neither a shape", *AGAIN)),

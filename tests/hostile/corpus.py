@@ -20,7 +20,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from walk import write_params
+import yaml
+from closure import ROOT
 
 from steelcli.data.bitmap import encode_bitmap
 from steelcli.data.rle import encode_rle
@@ -175,10 +176,18 @@ def bad_objects(*objects: Any) -> Build:
 def set_up(case: Case, work_dir: Path) -> dict[str, bytes]:
     """Write a case's data, parameters and the outputs of an earlier run; return the files of these outputs."""
     case.build(work_dir / "raw")
-    write_params(work_dir, {"data": {"root": "raw", "image_size": [128, 32], **case.params}})
+    put(work_dir / "params.yaml", params_text(json.dumps(case.params)))
     put(work_dir / "data" / "prepared" / "index.json", "from an earlier run")
     put(work_dir / "metrics" / "data.json", "from an earlier run")
     return outputs(work_dir)
+
+
+@functools.cache
+def params_text(changes: str) -> str:
+    """Return the committed parameters for the folder ``raw``, with changes of section ``data`` given as JSON."""
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["data"] |= {"root": "raw", "image_size": [128, 32], **json.loads(changes)}
+    return yaml.safe_dump(raw)
 
 
 def outputs(work_dir: Path) -> dict[str, bytes]:
@@ -218,10 +227,8 @@ def run_here(
 ) -> Outcome:
     """Run a command in this process."""
     from steelcli.cli import main
-    from steelcli.params import base
 
     with monkeypatch.context() as patch:
-        patch.setattr(base, "read_params", functools.cache(base.read_params))  # one reading serves all six sections
         patch.chdir(work_dir)
         patch.setattr(sys, "argv", ["steelcli", *arguments])
         with pytest.raises(SystemExit) as stop:
