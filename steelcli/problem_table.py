@@ -30,7 +30,8 @@ def show_check(found: Survey[Finding], params: DataParams) -> None:
         (title, format_number(images, 0), format_number(100 * share, DECIMALS))
         for title, images, share in count_classes(found)
     ]
-    note = f"{found.found} images found, {len(found.samples)} read, {len(found.problems)} problems."
+    count = len(found.problems)
+    note = f"{found.found} images found, {len(found.samples)} read, {count} problem{'s' * (count != 1)}."
     show_tables(
         [
             Table(f"Images in {Path(params.root)}", ("format", "size", "images"), tuple(rows), note),

@@ -21,6 +21,7 @@ from steelcli.data.supervisely_json import (
     LINE_SHAPES,
     component_objects,
     draw_object,
+    most_drawn,
     object_shape,
     read_json,
     take,
@@ -69,25 +70,35 @@ class SuperviselySource:
             what = f"annotated for an image of {stated[1]}x{stated[0]}, but the image has {width}x{height}"
             raise DataError(what, path, "restore the image that was annotated")
         masks = np.zeros((len(self.class_titles), height, width), np.bool_)
-        objects = enumerate(take_mappings(annotation, "objects", path))
-        try_each(lambda item: self._draw(item[1], masks, f"{path}, object {item[0]}"), objects, path)
+        pixels_left = most_drawn(height * width)
+
+        def draw(item: tuple[int, dict[str, Any]]) -> None:
+            nonlocal pixels_left
+            where = f"{path}, object {item[0]}"
+            if pixels_left < 0:
+                raise DataError("the objects before it cover the image too many times over", where, "remove the copies")
+            pixels_left -= self._draw(item[1], masks, where)
+
+        try_each(draw, enumerate(take_mappings(annotation, "objects", path)), path)
         return masks
 
-    def _draw(self, item: dict[str, Any], masks: NDArray[np.bool_], where: str) -> None:
+    def _draw(self, item: dict[str, Any], masks: NDArray[np.bool_], where: str) -> int:
+        """Draw one object; return the pixels gone through."""
         title = take(item, "classTitle", str, where)
         if title in self.ignored:
-            return
+            return 0
         if title not in self.shapes:
             raise DataError(f"class {title!r} is not in meta.json", where, "export the project from Supervisely again")
         shape = object_shape(item, self.shapes[title], where)
         if shape in AREA_SHAPES and title in self.class_titles:
-            draw_object(item, shape, masks[self.class_titles.index(title)], where)
-        elif shape not in LINE_SHAPES:
+            return draw_object(item, shape, masks[self.class_titles.index(title)], where)
+        if shape not in LINE_SHAPES:
             what = f"an object of class {title!r} has the shape {shape!r}, which is not read"
             raise DataError(what, where, "convert it to a bitmap or leave its class out of data.classes")
-        elif self.other_shapes == "refuse":
+        if self.other_shapes == "refuse":
             what = f"an object of class {title!r} is a {shape} and covers no area"
             raise DataError(what, where, "set data.other_shapes to skip or leave its class out of data.classes")
+        return 0
 
 
 def open_supervisely(root: Path, params: DataParams, problems: Problems = REFUSE) -> SuperviselySource:

@@ -92,8 +92,16 @@ def object_shape(item: dict[str, Any], class_shape: str, where: object) -> str:
     raise DataError("an object has neither a shape, a bitmap nor points", where, _REMEDY)
 
 
-def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], where: object) -> None:
-    """Add one object to the mask of its class, bool [H, W], in place.
+def most_drawn(pixels: int) -> int:
+    """Return how many pixels the boxes of all objects, and of all holes of one, may have in an image of ``pixels``.
+
+    32 times the image, or 2^28 where that is more: 655 times a Severstal image. More would take minutes.
+    """
+    return max(2**28, 32 * pixels)
+
+
+def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], where: object) -> int:
+    """Add one object to the mask of its class, bool [H, W], in place; return the pixels gone through for it.
 
     Args:
         item: the object as read from JSON.
@@ -109,7 +117,7 @@ def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], whe
         if not box.any():
             raise DataError("a bitmap has no pixel set", where, "delete the object or draw it again")
         paste(target, box, origin, where)
-        return
+        return box.size
     points: dict[str, Any] = take(item, "points", dict, where)
     exterior = _points(take(points, "exterior", list, where), target.shape, where)
     if shape == "rectangle":
@@ -117,21 +125,28 @@ def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], whe
             raise DataError(f"a rectangle has {len(exterior)} corners, not 2", where, _REMEDY)
         (left, top), (right, bottom) = exterior.min(axis=0), exterior.max(axis=0)
         target[top : bottom + 1, left : right + 1] = True
-        return
+        return int((bottom - top + 1) * (right - left + 1))
     holes = take(points, "interior", list, where) if points.get("interior") is not None else []
-    target |= _polygon([exterior, *(_points(hole, target.shape, where) for hole in holes)], target.shape, where)
+    return _draw_polygon(target, [exterior, *(_points(hole, target.shape, where) for hole in holes)], where)
 
 
-def _polygon(rings: list[NDArray[np.int32]], shape: tuple[int, ...], where: object) -> NDArray[np.bool_]:
-    """Return the mask of a polygon whose further rings are holes, bool [H, W]; a ring's own line belongs to it."""
-    canvas = np.zeros(shape, np.uint8)
+def _draw_polygon(target: NDArray[np.bool_], rings: list[NDArray[np.int32]], where: object) -> int:
+    """Draw a polygon whose further rings are holes; a ring's own line belongs to it. Return the pixels gone through."""
     for index, ring in enumerate(rings):
         if len(ring) < 3:
             name = "hole" if index else "polygon"
             raise DataError(f"a {name} has {len(ring)} points, fewer than 3", where, _REMEDY)
+    points = np.concatenate(rings)
+    corner, (right, bottom) = points.min(axis=0), points.max(axis=0)
+    left, top = (int(side) for side in corner)
+    canvas = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
+    if canvas.size * len(rings) > most_drawn(target.size):
+        raise DataError(f"a polygon has {len(rings) - 1} large holes", where, "draw it as a bitmap")
+    for index, ring in enumerate(rings):
         # one call a ring: given together, overlapping holes would cancel each other by the even-odd rule
-        cv2.fillPoly(canvas, [ring], 0 if index else 1)
-    return canvas.astype(np.bool_)
+        cv2.fillPoly(canvas, [ring - corner], 0 if index else 1)
+    target[top : bottom + 1, left : right + 1] |= canvas.astype(np.bool_)
+    return canvas.size * len(rings)
 
 
 def _corners(bitmap: dict[str, Any], key: str, where: object) -> tuple[int, int]:

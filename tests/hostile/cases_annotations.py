@@ -28,6 +28,8 @@ from corpus import (
     write_project,
 )
 
+from steelcli.data.bitmap import encode_bitmap
+
 FILE = "bad.png.json"
 AGAIN = (FILE, "export the project from Supervisely again")
 META_AGAIN = ("meta.json", "export the project from Supervisely again")
@@ -95,7 +97,38 @@ def classes(count: int) -> dict[str, Any]:
     return {"classes": [{"title": f"class {index}", "shape": "bitmap"} for index in range(count)]}
 
 
+FULL = encode_bitmap(np.ones((256, 1600), np.bool_))
+
+
+def crowded(item: dict[str, Any]) -> Build:
+    """Return the builder of a project with a large image and as many of one object as an annotation can hold."""
+
+    def build(root: Path) -> None:
+        write_project(root)
+        put(root / "ds" / "img" / "bad.png", encoded(".png", picture(99, 256, 1600)))
+        text = json.dumps(item)
+        objects = ",".join([text] * ((2**24 - 100) // (len(text) + 1)))
+        put(root / "ds" / "ann" / FILE, f'{{"size":{{"height":256,"width":1600}},"objects":[{objects}]}}')
+
+    return build
+
+
 CASES = [
+    Case(
+        "objects that each cover all", crowded(bitmap(0, 0, FULL)), ("cover the image too many times", FILE, "mend"), 21
+    ),
+    Case(
+        "polygon with 100,000 holes",
+        crowded(polygon([[0, 0], [1600, 0], [1600, 256], [0, 256]], [[[0, 0], [1600, 0], [9, 256]]] * 100_000)),
+        ("100000 large holes", FILE, "mend"),
+        5,
+    ),
+    Case(
+        "annotation of empty mappings",
+        bad_annotation(lambda: '{"size":{"height":40,"width":60},"objects":[' + "{}," * 5_000_000 + "{}]}"),
+        ("21 problems", FILE, "mend the files listed"),
+        21,
+    ),
     Case("annotation empty", bad_annotation(""), ("broken JSON", *AGAIN)),
     Case("annotation in Latin-1", bad_annotation('{"title": "Gefüge"}'.encode("latin-1")), ("broken JSON", *AGAIN)),
     Case("annotation in UTF-16", bad_annotation(SOUND.encode("utf-16")), ("broken JSON", *AGAIN)),
