@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any, TypeVar
@@ -119,7 +120,7 @@ def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], whe
         paste(target, box, origin, where)
         return box.size
     points: dict[str, Any] = take(item, "points", dict, where)
-    exterior = _points(take(points, "exterior", list, where), target.shape, where)
+    (exterior,) = _rings([take(points, "exterior", list, where)], target.shape, where)
     if shape == "rectangle":
         if len(exterior) != 2:
             raise DataError(f"a rectangle has {len(exterior)} corners, not 2", where, _REMEDY)
@@ -127,7 +128,9 @@ def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], whe
         target[top : bottom + 1, left : right + 1] = True
         return int((bottom - top + 1) * (right - left + 1))
     holes = take(points, "interior", list, where) if points.get("interior") is not None else []
-    return _draw_polygon(target, [exterior, *(_points(hole, target.shape, where) for hole in holes)], where)
+    if len(exterior) and np.ptp(exterior, axis=0).prod() * len(holes) > most_drawn(target.size):
+        raise DataError(f"a large polygon has {len(holes)} holes", where, "draw it as a bitmap")
+    return _draw_polygon(target, [exterior, *_rings(holes, target.shape, where)], where)
 
 
 def _draw_polygon(target: NDArray[np.bool_], rings: list[NDArray[np.int32]], where: object) -> int:
@@ -140,8 +143,6 @@ def _draw_polygon(target: NDArray[np.bool_], rings: list[NDArray[np.int32]], whe
     corner, (right, bottom) = points.min(axis=0), points.max(axis=0)
     left, top = (int(side) for side in corner)
     canvas = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
-    if canvas.size * len(rings) > most_drawn(target.size):
-        raise DataError(f"a polygon has {len(rings) - 1} large holes", where, "draw it as a bitmap")
     for index, ring in enumerate(rings):
         # one call a ring: given together, overlapping holes would cancel each other by the even-odd rule
         cv2.fillPoly(canvas, [ring - corner], 0 if index else 1)
@@ -155,19 +156,23 @@ def _corners(bitmap: dict[str, Any], key: str, where: object) -> tuple[int, int]
     return round(pair[0]), round(pair[1])
 
 
-def _points(value: Any, shape: tuple[int, ...], where: object) -> NDArray[np.int32]:
-    """Return a ring of points in whole pixels inside an image, int32 [N, 2] as x, y.
+def _rings(values: list[Any], shape: tuple[int, ...], where: object) -> list[NDArray[np.int32]]:
+    """Return rings of points in whole pixels inside an image, int32 [N, 2] each, as x, y.
 
     Supervisely's web tool measures from pixel edges, so the right and lower border of an image stand at its width
     and height: these come back to the last pixel, whereas anything further out is refused.
     """
-    if not isinstance(value, list):
-        raise DataError(f"points are {type(value).__name__}, not list", where, _REMEDY)
-    points = np.rint(np.array([_pair(item, where) for item in value], np.float64).reshape(-1, 2))
+    for value in values:
+        if not isinstance(value, list):
+            raise DataError(f"points are {type(value).__name__}, not list", where, _REMEDY)
+    pairs = [_pair(item, where) for value in values for item in value]
+    points = np.rint(np.array(pairs, np.float64).reshape(-1, 2))  # of all rings at once: there may be 100,000
     limits = np.array([shape[1], shape[0]])
     if (points < 0).any() or (points > limits).any():
         raise DataError(f"a point lies outside the {shape[1]}x{shape[0]} image", where, _REMEDY)
-    return np.asarray(np.minimum(points, limits - 1), np.int32)
+    points = np.asarray(np.minimum(points, limits - 1), np.int32)
+    ends = list(itertools.accumulate(map(len, values)))
+    return [points[end - len(value) : end] for value, end in zip(values, ends, strict=True)]
 
 
 def _pair(value: Any, where: object) -> tuple[float, float]:
