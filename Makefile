@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup demo test slow scale hostile lint smoke clean
+.PHONY: setup demo test slow scale hostile fuzz lint smoke clean
 
 setup: .venv/installed
 
@@ -29,8 +29,11 @@ slow: setup ## what takes more than ten seconds a test
 scale: setup ## speed and memory over 10^8 pixels
 	python -m pytest -m scale -s
 
-hostile: setup ## every hostile data set in a process of its own, and 100,000 mutated inputs
-	python -m pytest -m 'hostile or fuzz'
+hostile: setup ## every hostile case through the real command line, with its time and memory
+	python -m pytest -m hostile
+
+fuzz: setup ## tens of thousands of mutated files
+	python -m pytest -m fuzz
 
 lint: setup ## format, lint, types
 	ruff format --check .

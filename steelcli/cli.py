@@ -49,13 +49,14 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 @app.command()
 def prepare(params: ParamsPath = PARAMS) -> None:
     """Read raw images and annotations, split them, and write the prepared store."""
+    loaded = _load(params)
     from steelcli.prepare import prepare
     from steelcli.problem_table import show_problems
     from steelcli.survey import ProblemsError
     from steelcli.tables import show_data
 
     try:
-        show_data(prepare(_load(params).data))
+        show_data(prepare(loaded.data))
     except ProblemsError as error:
         show_problems(error.problems)
         raise
@@ -67,11 +68,11 @@ def check(
     params: ParamsPath = PARAMS,
 ) -> None:
     """Read raw data as prepare does, write nothing, and say what is there, what is at fault and what looks odd."""
+    strict = _load(params).data.model_copy(update={"root": str(path), "on_error": "fail"})
     from steelcli.check import check
     from steelcli.problem_table import show_check
     from steelcli.survey import settle
 
-    strict = _load(params).data.model_copy(update={"root": str(path), "on_error": "fail"})
     found = check(strict)
     show_check(found, strict)
     settle(found, strict, path)
