@@ -34,11 +34,10 @@ class Problem:
 
 
 class SeveralError(DataError):
-    """Several faults of one file; as a sentence the first of them."""
+    """Several faults of one file, all of which it carries; as a sentence the first of them."""
 
-    def __init__(self, errors: Sequence[DataError]) -> None:
-        first = errors[0]
-        super().__init__(f"{first.what} (the first of {len(errors)} problems)", first.where, first.remedy)
+    def __init__(self, what: str, where: object, remedy: str, errors: Sequence[DataError]) -> None:
+        super().__init__(what, where, remedy)
         self.errors = tuple(errors)
 
 
@@ -102,4 +101,5 @@ def try_each(work: Callable[[T], None], items: Iterable[T], where: object) -> No
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise SeveralError(errors)
+        first = errors[0]
+        raise SeveralError(f"{first.what} (the first of {len(errors)} problems)", first.where, first.remedy, errors)
