@@ -54,9 +54,31 @@ def prepare(params: ParamsPath = PARAMS) -> None:
     """Read raw images and annotations, split them, and write the prepared store."""
     loaded = _load(params)
     from steelcli.prepare import prepare
+    from steelcli.problem_table import show_problems
+    from steelcli.survey import ProblemsError
     from steelcli.tables import show_data
 
-    show_data(prepare(loaded.data))
+    try:
+        show_data(prepare(loaded.data))
+    except ProblemsError as error:
+        show_problems(error.problems)
+        raise
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="Folder of raw data, read as data.root would be.")],
+    params: ParamsPath = PARAMS,
+) -> None:
+    """Read raw data as prepare does, write nothing, and say what is there, what is at fault and what looks odd."""
+    strict = _load(params).data.model_copy(update={"root": str(path), "on_error": "fail"})
+    from steelcli.check import check
+    from steelcli.problem_table import show_check
+    from steelcli.survey import settle
+
+    found = check(strict)
+    show_check(found, strict)
+    settle(found, strict, path)
 
 
 @app.command()

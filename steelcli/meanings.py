@@ -4,6 +4,7 @@ from __future__ import annotations
 
 DATA_MEANINGS = {
     "images_found": "images in the raw data",
+    "skipped": "of them left out: listed in data_problems.csv",
     "duplicates_dropped": "left out: same picture in another split",
     "duplicates_within_a_split": "kept: same picture again in its split",
 }

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import multiprocessing
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import cv2
 import numpy as np
 
 from steelcli.data import letterbox
-from steelcli.data.images import Color, read_bytes, read_image_bytes
 from steelcli.data.source import SPLITS, RawSample, RawSource, Split
-from steelcli.data.sources import open_source
 from steelcli.data.split import Candidate, assign, pick
 from steelcli.data.store import Record, StoreWriter, pack_truth, write_pixels
 from steelcli.errors import DataError
 from steelcli.files import staged_dir, write_json
 from steelcli.params.data import DataParams
-from steelcli.progress import track
+from steelcli.survey import Look, over_cores, read_sample, settle, survey, write_problems
 
 STORE_DIR = Path("data/prepared")
 METRICS_PATH = Path("metrics/data.json")
-_FEW = 32  # below this many images starting worker processes costs more than it saves
-R = TypeVar("R")
+PROBLEMS_NAME = "data_problems.csv"
+"""File beside the metrics that lists every fault of the raw data."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +37,33 @@ class Scanned:
 def prepare(params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path = METRICS_PATH) -> dict[str, Any]:
     """Read all raw images twice, once to split them and once to store those taken; return ``metrics/data.json``.
 
+    Beside it ``data_problems.csv`` lists every fault, whether it ends the run or leaves images out.
+
     Raises:
-        DataError: anything unreadable, contradictory or missing in the raw data, or a split without a defect.
+        ProblemsError: anything unreadable, contradictory or missing in the raw data, unless it may be skipped.
+        DataError: the data set as a whole cannot be read, a split has no defect, or a file changed meanwhile.
     """
-    source = open_source(params)
-    if len(source.class_titles) > 64:
-        raise DataError(f"{len(source.class_titles)} classes, at most 64 fit", params.root, "choose with data.classes")
-    samples = source.samples
-    scanned = list(_over_cores(partial(_scan, source, params.color), samples, "reading"))
+    problems_path = metrics_path.with_name(PROBLEMS_NAME)
+    found = survey(params, scan)
+    try:
+        settle(found, params, problems_path)
+    except DataError:
+        write_problems(problems_path, found.problems)
+        raise
+    source, samples, scanned = found.source, found.samples, found.results
     chosen, left_out = _choose(params, samples, scanned)
     _refuse_splits_without_defect(params, chosen, scanned)
-    with staged_dir(store_dir, outdates=[metrics_path]) as partial_dir:
-        writer = StoreWriter(partial_dir, len(chosen), params.image_size, params.color)
-        places = [(place, samples[position], split) for place, (position, split) in enumerate(chosen)]
-        packed = _over_cores(partial(_store, source, params, partial_dir), places, "writing")
-        records = [
-            Record(
+    records = []
+    with (
+        staged_dir(store_dir, outdates=[metrics_path, problems_path]) as partial_dir,
+        StoreWriter(partial_dir, len(chosen), params.image_size, params.color) as writer,
+    ):
+        places = [
+            (place, samples[position], split, scanned[position]) for place, (position, split) in enumerate(chosen)
+        ]
+        packed = over_cores(partial(_store, source, params, partial_dir), places, "writing")
+        for (position, split), (height, width, truth, original) in zip(chosen, packed, strict=True):
+            record = Record(
                 image=samples[position].image,
                 split=split,
                 content=scanned[position].content,
@@ -69,40 +73,39 @@ def prepare(params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path 
                 truth=writer.append("truth.bin", truth),
                 original=writer.append("originals.bin", original),
             )
-            for (position, split), (height, width, truth, original) in zip(chosen, packed, strict=True)
-        ]
+            records.append(record)
         writer.finish(source.class_titles, records)
-    metrics = _describe(source.class_titles, records, left_out)
+    counts = {"images_found": found.found, "skipped": found.left_out} | left_out
+    metrics = _describe(source.class_titles, records, counts)
+    write_problems(problems_path, found.problems)
     write_json(metrics_path, metrics)
     return metrics
 
 
-def _scan(source: RawSource, color: Color, sample: RawSample) -> Scanned:
-    image = read_image_bytes(read_bytes(sample.image_path), color, sample.image_path)
-    masks = source.read_masks(sample, *image.shape[:2])
-    content = hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
-    return Scanned(content, tuple(int(np.count_nonzero(mask)) for mask in masks))
+def scan(look: Look) -> Scanned:
+    """Return what the split needs to know of an image."""
+    return Scanned(look.content, look.class_pixels)
 
 
 def _store(
-    source: RawSource, params: DataParams, store_dir: Path, item: tuple[int, RawSample, Split]
+    source: RawSource, params: DataParams, store_dir: Path, item: tuple[int, RawSample, Split, Scanned]
 ) -> tuple[int, int, bytes, bytes]:
     """Write one image's pixels; return its native size, packed truth and, for the test split, the raw file."""
-    place, sample, split = item
-    raw = read_bytes(sample.image_path)
-    image = read_image_bytes(raw, params.color, sample.image_path)
-    height, width = image.shape[:2]
-    masks = source.read_masks(sample, height, width)
+    place, sample, split, expected = item
+    look = read_sample(source, params, sample)
+    if scan(look) != expected:
+        raise DataError("the image or its annotation changed while it was read", sample.image_path, "run prepare again")
+    height, width = look.image.shape[:2]
     canvas_width, canvas_height = params.image_size
     box = letterbox.fit(height, width, canvas_height, canvas_width)
-    mask = letterbox.apply_to_mask(np.logical_or.reduce(masks, axis=0), box)
-    write_pixels(store_dir, place, letterbox.apply_to_image(image, box), mask)
-    return height, width, pack_truth(masks), raw if split == "test" else b""
+    mask = letterbox.apply_to_mask(np.logical_or.reduce(look.masks, axis=0), box)
+    write_pixels(store_dir, place, letterbox.apply_to_image(look.image, box), mask)
+    return height, width, pack_truth(look.masks), look.raw if split == "test" else b""
 
 
 def _choose(
     params: DataParams, samples: Sequence[RawSample], scanned: Sequence[Scanned]
-) -> tuple[list[tuple[int, Split]], Counter[str]]:
+) -> tuple[list[tuple[int, Split]], dict[str, int]]:
     """Split the samples and apply ``data.limit``; return (position, split) in store order and what was left out."""
     candidates = [
         Candidate(found.content, frozenset(int(c) for c in np.flatnonzero(found.class_pixels)), sample.split)
@@ -117,11 +120,10 @@ def _choose(
         kept = pick([candidates[position] for position in members], limit, params.split_seed)
         chosen += [(members[position], name) for position in kept]
     contents = Counter(found.content for found, split in zip(scanned, splits, strict=True) if split)
-    counts = Counter(
-        images_found=len(samples),
-        duplicates_dropped=splits.count(None),
-        duplicates_within_a_split=sum(contents.values()) - len(contents),
-    )
+    counts = {
+        "duplicates_dropped": splits.count(None),
+        "duplicates_within_a_split": sum(contents.values()) - len(contents),
+    }
     return chosen, counts
 
 
@@ -134,9 +136,9 @@ def _refuse_splits_without_defect(
             raise DataError(f"no image of the {name} split has a defect", params.root, remedy)
 
 
-def _describe(titles: Sequence[str], records: Sequence[Record], left_out: Counter[str]) -> dict[str, Any]:
+def _describe(titles: Sequence[str], records: Sequence[Record], counts: dict[str, int]) -> dict[str, Any]:
     """Count images and pixels per split and class: the content of ``metrics/data.json``."""
-    metrics: dict[str, Any] = dict(left_out)
+    metrics: dict[str, Any] = dict(counts)
     for name in SPLITS:
         members = [record for record in records if record.split == name]
         pixels = sum(record.height * record.width for record in members)
@@ -151,27 +153,3 @@ def _describe(titles: Sequence[str], records: Sequence[Record], left_out: Counte
             group[f"pixel_share_class.{title}"] = sum(record.class_pixels[channel] for record in members) / pixels
         metrics[name] = group
     return metrics
-
-
-def _over_cores(work: Callable[[Any], R], items: Sequence[Any], label: str) -> Iterator[R]:
-    """Apply ``work`` to the items on all cores, results in order, with a progress bar."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if cores == 1 or len(items) < _FEW:
-        yield from track(map(work, items), label, len(items))
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(cores, 16), context, _begin_worker, (work,)) as pool:
-        chunk = max(1, min(64, len(items) // (8 * cores)))
-        yield from track(pool.map(_work, items, chunksize=chunk), label, len(items))
-
-
-_WORK: list[Callable[[Any], Any]] = []  # set once in each worker: the source is sent to it once, not with every item
-
-
-def _begin_worker(work: Callable[[Any], Any]) -> None:
-    cv2.setNumThreads(1)
-    _WORK[:] = [work]
-
-
-def _work(item: Any) -> Any:
-    return _WORK[0](item)

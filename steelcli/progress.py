@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -13,12 +14,14 @@ T = TypeVar("T")
 
 def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
     """Yield the items; on a terminal show a bar with count and time left, removed at the end."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not Console(stderr=True).is_terminal:
         yield from items
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+    with (
+        os.fdopen(os.dup(2), "w", encoding="utf-8") as terminal,  # a way of our own: decoders shut 2 while they work
+        Progress(*columns, TimeRemainingColumn(), console=Console(file=terminal), transient=True) as progress,
+    ):
         yield from progress.track(items, total=total, description=label)
 
 

@@ -14,6 +14,8 @@ DOC = ROOT / "docs" / "errors.md"
 KINDS = {
     "ParamsError": "parameter",
     "DataError": "data",
+    "ProblemsError": "data",
+    "SeveralError": "data",
     "ModelError": "model",
     "RunError": "run",
     "UserError": "usage",

@@ -29,6 +29,9 @@ def data_params(**changes: Any) -> DataParams:
         "split_seed": 42,
         "duplicates": "drop",
         "limit": None,
+        "on_error": "fail",
+        "max_skipped_fraction": 0.1,
+        "max_image_pixels": 100_000_000,
     }
     return parse_section(raw | changes, "data", DataParams)
 

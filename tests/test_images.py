@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from steelcli.data.images import decode_pixels, iter_images, read_image, read_image_bytes
+from steelcli.data.images import decode_pixels, decode_unchanged, iter_images, read_image, read_image_bytes
 from steelcli.errors import DataError
 
 RGB = np.random.default_rng(1).integers(0, 256, (37, 53, 3)).astype(np.uint8)
@@ -111,6 +113,15 @@ def test_log_level_is_restored() -> None:
         decode_pixels(b"no image", "a")
     assert log.getLogLevel() == 2
     log.setLogLevel(before)
+
+
+def test_stderr_is_back_after_threads_decoded(capfd: pytest.CaptureFixture[str]) -> None:
+    raw = encoded(".png", GREY)
+    broken = raw[:900] + bytes([raw[900] ^ 1]) + raw[901:]  # libpng complains of it aloud
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(decode_unchanged, [broken] * 64)) == [None] * 64
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

@@ -98,7 +98,10 @@ def test_classes_can_be_chosen(tmp_path: Path) -> None:
         (f"{NEW}a.jpg,1,2 3\na.jpg,1,7 1\n", "named twice: .*a.jpg class 1"),
         ("fname,1,2,3,4\na.jpg,1 1,,,\na.jpg,,,,\n", "named twice: .*a.jpg class 1"),
         ("ImageId_ClassId,EncodedPixels\na.jpg,2 3\n", "names no image"),
-        (f"{NEW}a.jpg,1,2 3\ny.jpg,1,2 3\nx.jpg,2,\n", "2 images of the csv .* the first is x.jpg: .*train.csv"),
+        (
+            f"{NEW}a.jpg,1,2 3\ny.jpg,1,2 3\nx.jpg,2,\n",
+            "names an image that is not in .*train_images: .*train.csv, x.jpg",
+        ),
     ],
 )
 def test_refuses_the_csv(tmp_path: Path, csv: str, fault: str) -> None:

@@ -66,7 +66,7 @@ def test_the_same_raw_data_gives_the_same_bytes(project_dir: Path, store_dir: Pa
 def test_workers_give_the_same_bytes_as_one_process(
     project_dir: Path, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("steelcli.prepare._FEW", 1)
+    monkeypatch.setattr("steelcli.survey._FEW", 1)
     prepare(data_params(root=str(project_dir)), tmp_path / "prepared", tmp_path / "data.json")
     for path in store_dir.iterdir():
         assert (tmp_path / "prepared" / path.name).read_bytes() == path.read_bytes()
@@ -92,7 +92,7 @@ def test_an_unreadable_image_leaves_nothing_behind(project_dir: Path, tmp_path: 
     victim.write_bytes(victim.read_bytes()[:500])
     with pytest.raises(DataError, match=victim.name):
         prepare(data_params(root=str(broken_dir)), tmp_path / "out" / "prepared", tmp_path / "out" / "data.json")
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["data_problems.csv"]
 
 
 def test_a_split_without_a_defect_is_refused(project_dir: Path, tmp_path: Path) -> None:

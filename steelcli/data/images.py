@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import threading
+import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,50 +14,78 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.data.png import PNG_SIGNATURE, read_png_header
+from steelcli.data.folders import iter_folders
+from steelcli.data.image_header import check_header
+from steelcli.data.problems import REFUSE, Problems
 from steelcli.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp")
 """File name endings that count as images, lower case."""
 _FOREIGN_SUFFIXES = (".gif", ".avif", ".heic", ".jp2", ".jxl", ".mpo", ".nrrd", ".dcm", ".nii", ".npy", ".exr", ".svg")
-_JPEG_START, _JPEG_END, _JPEG_SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
+_UNPRINTABLE = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # all but letters, marks, digits, signs and blanks
+MAX_NAME_BYTES = 200
+"""Longest file name of an image: outputs are named after it, with something before and behind it."""
 _REMEDY = "restore the original or remove it together with its annotation"
 
 Color = Literal["grey", "rgb"]
 
 
-def iter_images(folder: Path, recursive: bool = False) -> Iterator[Path]:
+def iter_images(folder: Path, recursive: bool = False, problems: Problems = REFUSE) -> Iterator[Path]:
     """Yield the image files of a folder, sorted by their POSIX path; hidden files and other types are passed over.
 
-    Raises:
-        DataError: an image of a format that is not read: passing it over would drop it from the data unseen.
+    Links are followed, out of the folder too: DVC's own cache is linked that way.
+
+    Args:
+        folder: where to look.
+        recursive: whether to look into sub-folders.
+        problems: takes an image of a format that is not read, a name no output can have, and a link to nowhere:
+            passing over them would drop them from the data unseen.
     """
-    paths = folder.rglob("*") if recursive else folder.iterdir()
-    for path in sorted(paths, key=lambda path: path.as_posix()):
+    for path in sorted(_iter_files(folder, recursive), key=lambda path: path.as_posix()):
         suffix = path.suffix.lower()
-        if any(part.startswith(".") for part in path.relative_to(folder).parts) or not path.is_file():
-            continue
+        fault = None
         if suffix in _FOREIGN_SUFFIXES:
-            raise DataError(f"images of type {suffix} are not read", path, "convert it to PNG")
-        if suffix in IMAGE_SUFFIXES:
+            fault = DataError(f"images of type {suffix} are not read", path, "convert it to PNG")
+        elif suffix not in IMAGE_SUFFIXES:
+            continue
+        elif not os.path.isfile(path):  # noqa: PTH113  Path.is_file raises where the rights or the name are at fault
+            fault = DataError("no file, or a link to nowhere", path, "restore the original or remove it")
+        elif any(unicodedata.category(char) in _UNPRINTABLE for char in path.name):
+            fault = DataError("the file name holds unprintable characters", path, "rename it")
+        elif len(os.fsencode(path.name)) > MAX_NAME_BYTES:
+            fault = DataError(f"the file name is longer than {MAX_NAME_BYTES} bytes", path, "shorten it")
+        if fault is None:
             yield path
+        else:
+            problems.add(fault, path.as_posix())
 
 
-def read_image(path: Path, color: Color) -> NDArray[np.uint8]:
+def _iter_files(folder: Path, recursive: bool) -> Iterator[Path]:
+    for parent, children, names in iter_folders(folder):
+        yield from (parent / name for name in names if name[0] != ".")
+        children[:] = [child for child in children if child[0] != "."] if recursive else []
+
+
+def read_image(path: Path, color: Color, max_pixels: int | None = None) -> NDArray[np.uint8]:
     """Return one image file, uint8 [H, W] for grey or [H, W, 3] in the order R, G, B for rgb.
 
     The pixels are those stored in the file: an EXIF orientation is ignored, because annotations and their
     ``size`` refer to the stored grid. Grey is the luma of a colour image; an alpha channel is dropped.
 
+    Args:
+        path: the file; its content tells the format, not its name.
+        color: channels wanted.
+        max_pixels: the most pixels to decode; None for no limit.
+
     Raises:
-        DataError: a file that is missing, empty, cut off, undecodable or not 8 bits a channel.
+        DataError: a file that is missing, empty, cut off, undecodable or not 8 bits a channel; see `check_header`.
     """
-    return read_image_bytes(read_bytes(path), color, path)
+    return read_image_bytes(read_bytes(path, file_limit(max_pixels)), color, path, max_pixels)
 
 
-def read_image_bytes(raw: bytes, color: Color, where: object) -> NDArray[np.uint8]:
+def read_image_bytes(raw: bytes, color: Color, where: object, max_pixels: int | None = None) -> NDArray[np.uint8]:
     """Return one encoded image; see `read_image`. ``where`` is what the errors name."""
-    pixels = decode_pixels(raw, where)
+    pixels = decode_pixels(raw, where, max_pixels)
     grey = pixels.ndim == 2
     if color == "grey":
         if grey:
@@ -65,13 +96,23 @@ def read_image_bytes(raw: bytes, color: Color, where: object) -> NDArray[np.uint
     return _convert(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
-def read_bytes(path: Path) -> bytes:
+def file_limit(max_pixels: int | None) -> int | None:
+    """Return the most bytes that an image of ``max_pixels`` can have: four channels and a generous head."""
+    return None if max_pixels is None else 4 * max_pixels + 2**26
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
     """Return the bytes of a file.
 
+    Args:
+        path: the file.
+        limit: the most bytes to take into memory; None for no limit.
+
     Raises:
-        DataError: a file that cannot be read.
+        DataError: a file that cannot be read, that is no regular file, or that is larger than ``limit``.
     """
     try:
+        check_file(path, limit)
         return path.read_bytes()
     except OSError as error:
         raise DataError(
@@ -79,19 +120,30 @@ def read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def decode_pixels(raw: bytes, where: object) -> NDArray[np.uint8]:
+def check_file(path: Path, limit: int | None) -> None:
+    """Refuse what is better not opened.
+
+    Raises:
+        DataError: no regular file, because opening a pipe waits for ever, or one larger than ``limit`` bytes.
+        OSError: no such file.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError("no regular file", path, "replace it by the file it should be")
+    if limit is not None and status.st_size > limit:
+        what = f"the file has {status.st_size} bytes, more than the {limit} that are read"
+        raise DataError(what, path, "remove what does not belong into it")
+
+
+def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> NDArray[np.uint8]:
     """Return the stored pixels, uint8 [H, W], or [H, W, 3 or 4] in OpenCV's order B, G, R, A.
 
     Raises:
         DataError: see `read_image`.
     """
-    if not raw:
-        raise DataError("the image file is empty", where, _REMEDY)
-    # OpenCV fills the missing rows of a cut-off file with grey in some versions and refuses in others
-    if raw.startswith(PNG_SIGNATURE):
-        read_png_header(raw, where)
-    elif raw.startswith(_JPEG_START) and not _jpeg_ends(raw):
-        raise DataError("the JPEG is cut off", where, _REMEDY)
+    # the header comes first: OpenCV would decode a bomb, fill the missing rows of a cut-off file with grey in some
+    # versions, and take the first of several pictures
+    header = check_header(raw, where, max_pixels)
     pixels = decode_unchanged(raw)
     if pixels is None:
         raise DataError("not an image that can be decoded", where, _REMEDY)
@@ -100,12 +152,14 @@ def decode_pixels(raw: bytes, where: object) -> NDArray[np.uint8]:
         raise DataError(f"the image has {bits} bits a channel, 8 are read", where, "convert it to an 8-bit PNG")
     if pixels.ndim == 3 and pixels.shape[2] not in (3, 4):
         raise DataError(f"the image has {pixels.shape[2]} channels", where, "convert it to grey or RGB")
+    if pixels.shape[:2] != (header.height, header.width):
+        raise DataError("the header of the image states another size than its pixels have", where, _REMEDY)
     return pixels
 
 
 def decode_unchanged(raw: bytes) -> NDArray[Any] | None:
     """Return an encoded image with its own type and channels, orientation ignored; None where OpenCV fails."""
-    with _quiet_opencv():
+    with _SILENCE:
         try:
             return cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error:
@@ -116,31 +170,35 @@ def _convert(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
 
 
-def _jpeg_ends(raw: bytes) -> bool:
-    """Tell whether the end mark follows the first scan; a thumbnail in the head has an end mark of its own."""
-    offset = 2
-    while offset + 4 <= len(raw):
-        if raw[offset] != 0xFF:
-            return _JPEG_END in raw[offset:]  # stray bytes between segments: leave the verdict to the decoder
-        marker = raw[offset + 1]
-        if marker == 0xFF:  # a fill byte
-            offset += 1
-            continue
-        if marker == _JPEG_SCAN:
-            # inside a scan 0xFF is always followed by 0x00 or a restart mark, so the pair is unmistakable
-            return raw.find(_JPEG_END, offset + 2) >= 0
-        offset += 2 + int.from_bytes(raw[offset + 2 : offset + 4], "big")
-    return False
+class _Silence:
+    """Keeps OpenCV's, libpng's and libjpeg's complaints off stderr: the error that follows names the file, they do not.
+
+    The decoders write to file descriptor 2 past Python. Threads share it, so the last one out restores it.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        # OpenCV 5 moved the two functions out of its top level; the level 0 is silence in both
+        self._log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._level = self._log.getLogLevel()
+                self._log.setLogLevel(0)
+                self._stderr = os.dup(2)
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, 2)
+                os.close(nowhere)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                os.dup2(self._stderr, 2)
+                os.close(self._stderr)
+                self._log.setLogLevel(self._level)
 
 
-@contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV's own complaints off stderr: the error that follows names the file, they do not."""
-    # OpenCV 5 moved the two functions out of its top level; the level 0 is silence in both
-    log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
-    level = log.getLogLevel()
-    log.setLogLevel(0)
-    try:
-        yield
-    finally:
-        log.setLogLevel(level)
+_SILENCE = _Silence()

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.data.classes import choose_classes
-from steelcli.data.images import iter_images
+from steelcli.data.images import check_file, iter_images
+from steelcli.data.problems import REFUSE, Problems, try_each
 from steelcli.data.rle import decode_rle
 from steelcli.data.source import RawSample, name_samples
 from steelcli.errors import DataError
@@ -24,6 +25,12 @@ CLASS_TITLES = tuple(f"defect_{class_id}" for class_id in CLASS_IDS)
 IMAGE_FOLDERS = ("train_images", "images", ".")
 _IMAGE_COLUMNS = ("imageid", "image_id", "image", "img", "fname", "filename")
 _PLACEHOLDERS = ("1 1", "1 409600")
+MAX_CSV_BYTES = 2**28
+"""The most bytes of a csv that are read (256 MiB, fifteen times Severstal's)."""
+MAX_ROWS = 500_000
+"""The most rows of a csv that are read."""
+MAX_FIELD_CHARS = 2**24
+"""The longest text of run lengths: a chequered Severstal mask has two million characters."""
 _REMEDY = "restore the csv from Kaggle or mend the row"
 
 
@@ -42,32 +49,44 @@ class KaggleSource:
             DataError: run lengths that are broken or leave the image.
         """
         masks = np.zeros((len(self.class_titles), height, width), np.bool_)
-        for class_id, runs in sample.annotation:
+
+        def draw(item: tuple[int, str]) -> None:
+            class_id, runs = item
             title = CLASS_TITLES[CLASS_IDS.index(class_id)]
             mask = decode_rle(runs, height, width, f"{self.csv_path}, {sample.image_path.name} class {class_id}")
             if title in self.class_titles:
                 masks[self.class_titles.index(title)] = mask
+
+        try_each(draw, sample.annotation, self.csv_path)
         return masks
 
 
-def open_kaggle(root: Path, params: DataParams) -> KaggleSource:
+def open_kaggle(root: Path, params: DataParams, problems: Problems = REFUSE) -> KaggleSource:
     """Read the csv in ``root`` and pair it with the images; an image that the csv does not name is clean.
 
+    Args:
+        root: the folder of the csv.
+        params: the classes to read.
+        problems: takes rows that are broken, repeated or of an unknown class, and images that are not there.
+
     Raises:
-        DataError: no csv or several, a row that is broken, repeated or of an unknown class, rows for images that
-            are not there, or no images.
+        DataError: no csv or several, one that cannot be read, or no images.
         ParamsError: a class asked for other than ``defect_1`` to ``defect_4``.
     """
     titles = choose_classes(CLASS_TITLES, params.classes)
     csv_path = _choose_csv(root)
-    runs = read_runs(csv_path)
-    images = _list_images(root)
-    missing = sorted(set(runs).difference(path.name for path in images))
-    if missing:
-        what = f"{len(missing)} images of the csv are not in {images[0].parent}, the first is {missing[0]}"
-        raise DataError(what, csv_path, "add the images or remove their rows")
-    samples = (RawSample(path.name, path, tuple(sorted(runs.get(path.name, {}).items()))) for path in images)
-    return KaggleSource(titles, name_samples(samples), csv_path)
+    runs = read_runs(csv_path, problems)
+    folder, images = _list_images(root, problems)
+    refused = {Path(name).name for name in problems.images}
+    for name in sorted(set(runs).difference(path.name for path in images) - refused):
+        what = f"the csv names an image that is not in {folder}"
+        problems.add(DataError(what, f"{csv_path}, {name}", "add the image or remove its rows"), name, csv_path)
+    samples = (
+        RawSample(path.name, path, tuple(sorted(runs.get(path.name, {}).items())))
+        for path in images
+        if path.name not in refused
+    )
+    return KaggleSource(titles, name_samples(samples, problems), csv_path)
 
 
 def find_csvs(root: Path) -> list[Path]:
@@ -75,7 +94,7 @@ def find_csvs(root: Path) -> list[Path]:
     return [path for path in sorted(root.glob("*.csv")) if _fits(path)]
 
 
-def read_runs(path: Path) -> dict[str, dict[int, str]]:
+def read_runs(path: Path, problems: Problems = REFUSE) -> dict[str, dict[int, str]]:
     """Return the run lengths of a csv by image name and class id; an image named without a mask has no class.
 
     Layouts, in any order of columns and with further ones: ``ImageId, ClassId, EncodedPixels``;
@@ -83,52 +102,67 @@ def read_runs(path: Path) -> dict[str, dict[int, str]]:
     Placeholders of sample submissions are no masks: class 0 with ``1 1`` or ``1 409600``, and ``1 1`` where
     the file holds nothing else.
 
+    Args:
+        path: the csv.
+        problems: takes rows that are broken, repeated or of an unknown class; their images are not returned.
+
     Raises:
-        DataError: an unreadable csv, another layout, an unknown class, or an image and class named twice.
+        DataError: an unreadable or gigantic csv, or another layout.
     """
     columns = _header(path)
     layout = _layout(columns)
     if layout is None:
         shown = ", ".join(columns) or "none"
         raise DataError(f"columns do not fit ({shown})", path, "name them ImageId, ClassId and EncodedPixels")
-    rows = list(_iter_rows(path, layout))
+    for name in layout.values():
+        if columns.count(name) > 1:
+            raise DataError(f"two columns are called {name!r}", path, "keep one of them")
+    rows = list(_iter_rows(path, layout, problems))
     sample_submission = all(text in ("", "1 1") for _, _, text in rows)
     runs: dict[str, dict[int, str]] = defaultdict(dict)
     seen: set[tuple[str, str]] = set()
+    refused: set[str] = set()
     for image, class_text, text in rows:
-        where = f"{path}, {image} class {class_text}"
-        if not image:
-            raise DataError("a row names no image", path, _REMEDY)
-        if (image, class_text) in seen:
-            raise DataError("an image and class are named twice", where, "keep one of the rows")
+        fault = _find_fault(path, image, class_text, text, seen)
         seen.add((image, class_text))
         masks = runs[image]
-        if class_text in ("", "0") and (not text or (class_text == "0" and text in _PLACEHOLDERS)):
-            continue
-        if class_text not in map(str, CLASS_IDS):
-            raise DataError("unknown class", where, f"known are {', '.join(map(str, CLASS_IDS))}")
-        if text and not sample_submission:
+        if fault is not None:
+            problems.add(fault, image or None, path)
+            refused.add(image)
+        elif text and class_text != "0" and not sample_submission:
             masks[int(class_text)] = text
-    return dict(runs)
+    return {image: masks for image, masks in runs.items() if image not in refused}
 
 
-def _iter_rows(path: Path, layout: dict[str, str]) -> Generator[tuple[str, str, str], None, None]:
+def _find_fault(path: Path, image: str, class_text: str, text: str, seen: set[tuple[str, str]]) -> DataError | None:
+    """Return what is wrong with a row beyond its run lengths."""
+    where = f"{path}, {image} class {class_text}"
+    if not image:
+        return DataError("a row names no image", path, _REMEDY)
+    if (image, class_text) in seen:
+        return DataError("an image and class are named twice", where, "keep one of the rows")
+    placeholder = not text or (class_text == "0" and text in _PLACEHOLDERS)
+    if class_text not in map(str, CLASS_IDS) and not (class_text in ("", "0") and placeholder):
+        return DataError("unknown class", where, f"known are {', '.join(map(str, CLASS_IDS))}")
+    return None
+
+
+def _iter_rows(path: Path, layout: dict[str, str], problems: Problems) -> Generator[tuple[str, str, str], None, None]:
     """Yield image name, class id and run lengths of every row, each as text without blanks around it."""
-    header, *rows = _iter_csv(path)
-    places = {role: header.index(name) for role, name in layout.items()}
-    columns = {role: [row[place].strip() for row in rows] for role, place in places.items()}
-    if "both" in columns:
-        for both, text in zip(columns["both"], columns["pixels"], strict=True):
-            image, _, class_text = both.rpartition("_")
-            yield image, class_text, text
-    elif "pixels" in columns:
-        for image, class_text, text in zip(columns["image"], columns["class"], columns["pixels"], strict=True):
-            # pandas writes whole numbers as 1.0 once a column has gaps
-            yield image, class_text.removesuffix(".0"), text
-    else:
-        for class_id in map(str, CLASS_IDS):
-            for image, text in zip(columns["image"], columns[class_id], strict=True):
-                yield image, class_id, "" if text == "0 0" else text
+    with closing(_iter_csv(path, problems)) as rows:
+        header = next(rows)
+        places = {role: header.index(name) for role, name in layout.items()}
+        for row in rows:
+            cells = {role: row[place].strip() for role, place in places.items()}
+            if "both" in cells:
+                image, _, class_text = cells["both"].rpartition("_")
+                yield image, class_text, cells["pixels"]
+            elif "pixels" in cells:
+                # pandas writes whole numbers as 1.0 once a column has gaps
+                yield cells["image"], cells["class"].removesuffix(".0"), cells["pixels"]
+            else:
+                for class_id in map(str, CLASS_IDS):
+                    yield cells["image"], class_id, "" if cells[class_id] == "0 0" else cells[class_id]
 
 
 def _layout(columns: list[str]) -> dict[str, str] | None:
@@ -153,22 +187,26 @@ def _fits(path: Path) -> bool:
 
 
 def _header(path: Path) -> list[str]:
-    with closing(_iter_csv(path)) as rows:
+    with closing(_iter_csv(path, REFUSE)) as rows:
         return next(rows, [])
 
 
-def _iter_csv(path: Path) -> Generator[list[str], None, None]:
+def _iter_csv(path: Path, problems: Problems) -> Generator[list[str], None, None]:
     """Yield the rows of a csv, header first, blank lines left out; a byte order mark and any line ends are taken."""
-    limit = csv.field_size_limit(2**30)  # the runs of one large mask may exceed the default of 128 KiB
+    limit = csv.field_size_limit(MAX_FIELD_CHARS)  # the runs of one large mask may exceed the default of 128 KiB
     try:
+        check_file(path, MAX_CSV_BYTES)
         with path.open(encoding="utf-8-sig", newline="") as file:
             width = 0
             for number, row in enumerate(filter(None, csv.reader(file, strict=True)), 1):
                 width = width or len(row)
-                if len(row) != width:
+                if number > MAX_ROWS:
+                    raise DataError(f"the csv has more than {MAX_ROWS} rows", path, "split the data set")
+                if len(row) == width:
+                    yield row
+                else:
                     what = f"row {number} has {len(row)} fields, but the header has {width}"
-                    raise DataError(what, path, _REMEDY)
-                yield row
+                    problems.add(DataError(what, path, _REMEDY), None)
     except OSError as error:
         raise DataError(
             f"cannot read the csv ({error.strerror})", path, "check that it exists and its rights"
@@ -192,10 +230,10 @@ def _choose_csv(root: Path) -> Path:
     raise DataError("no csv with run lengths found", root, "add train.csv with ImageId, ClassId and EncodedPixels")
 
 
-def _list_images(root: Path) -> list[Path]:
-    """Return the images of the first folder that has any."""
+def _list_images(root: Path, problems: Problems) -> tuple[Path, list[Path]]:
+    """Return the first folder that has any images, and these."""
     for folder in IMAGE_FOLDERS:
-        images = list(iter_images(root / folder)) if (root / folder).is_dir() else []
+        images = list(iter_images(root / folder, problems=problems)) if (root / folder).is_dir() else []
         if images:
-            return images
+            return root / folder, images
     raise DataError("no images found", root, "put them into train_images, images or beside the csv")

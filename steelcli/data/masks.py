@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.data.classes import choose_classes
-from steelcli.data.images import decode_pixels, iter_images, read_bytes
+from steelcli.data.images import decode_pixels, file_limit, iter_images, read_bytes
+from steelcli.data.problems import REFUSE, Problems
 from steelcli.data.source import RawSample, name_samples
 from steelcli.errors import DataError
 from steelcli.params.data import DataParams
@@ -23,11 +26,13 @@ class MasksSource:
 
     Attributes:
         threshold: grey value from which on a pixel is defect; None refuses grey masks.
+        max_pixels: the most pixels of a mask that are decoded.
     """
 
     class_titles: tuple[str, ...]
     samples: tuple[RawSample, ...]
     threshold: int | None
+    max_pixels: int
 
     def read_masks(self, sample: RawSample, height: int, width: int) -> NDArray[np.bool_]:
         """Return the mask of one sample, bool [1, H, W].
@@ -36,51 +41,61 @@ class MasksSource:
             DataError: a mask that is broken, of another size than its image, coloured, or grey without a threshold.
         """
         path: Path = sample.annotation
-        mask = read_mask(path, self.threshold)
+        mask = read_mask(path, self.threshold, self.max_pixels)
         if mask.shape != (height, width):
             what = f"the mask has {mask.shape[1]}x{mask.shape[0]} pixels, but its image has {width}x{height}"
             raise DataError(what, path, "restore the mask of this image")
         return mask[None]
 
 
-def open_masks(root: Path, params: DataParams) -> MasksSource:
+def open_masks(root: Path, params: DataParams, problems: Problems = REFUSE) -> MasksSource:
     """Pair the files of ``images/`` and ``masks/``, sub-folders included, by path without suffix.
 
+    Args:
+        root: the folder of both.
+        params: classes, and how masks are read.
+        problems: takes a mask or image without its counterpart, and masks of one name.
+
     Raises:
-        DataError: a missing folder, no images, a mask or image without its counterpart, two masks of one name.
+        DataError: a missing folder, no images.
         ParamsError: a class asked for other than ``defect``.
     """
     titles = choose_classes((CLASS_TITLE,), params.classes)
     for name in ("images", "masks"):
         if not (root / name).is_dir():
             raise DataError("folder not found", root / name, "masks stand in images/ and masks/ under data.root")
-    masks: dict[str, Path] = {}
-    for path in iter_images(root / "masks", recursive=True):
-        if masks.setdefault(_key(path, root / "masks"), path) != path:
-            raise DataError("two masks share one name but for the extension", path, "remove one of them")
-    images = list(iter_images(root / "images", recursive=True))
+    images = list(iter_images(root / "images", recursive=True, problems=problems))
+    refused = {_key(Path(name), root / "images") for name in problems.images}
+    masks: dict[str, list[Path]] = defaultdict(list)
+    for path in iter_images(root / "masks", recursive=True, problems=problems):
+        masks[_key(path, root / "masks")].append(path)
     if not images:
         raise DataError("no images found", root / "images", "put the images there")
+    for key, paths in sorted(masks.items()):
+        if len(paths) > 1:
+            what = "two masks share one name but for the extension"
+            problems.add(DataError(what, paths[-1], "remove one of them"), key)
+            refused.add(key)
     samples = []
     for path in images:
-        key = _key(path, root / "images")
-        if key not in masks:
-            raise DataError(
-                "image without mask", path, f"add {root / 'masks' / key}.png; a clean image has a black one"
-            )
-        samples.append(RawSample(path.relative_to(root / "images").as_posix(), path, masks[key]))
-    for path in sorted(set(masks.values()).difference(sample.annotation for sample in samples)):
-        raise DataError("mask without image", path, "add its image or remove it")
-    return MasksSource(titles, name_samples(samples), params.mask_threshold)
+        key, image = _key(path, root / "images"), path.relative_to(root / "images").as_posix()
+        if key in masks and key not in refused:
+            samples.append(RawSample(image, path, masks[key][0]))
+        elif key not in masks:
+            remedy = f"add {root / 'masks' / key}.png; a clean image has a black one"
+            problems.add(DataError("image without mask", path, remedy), image)
+    for key in sorted(masks.keys() - {_key(path, root / "images") for path in images} - refused):
+        problems.add(DataError("mask without image", masks[key][0], "add its image or remove it"), key)
+    return MasksSource(titles, name_samples(samples, problems), params.mask_threshold, params.max_image_pixels)
 
 
-def read_mask(path: Path, threshold: int | None) -> NDArray[np.bool_]:
+def read_mask(path: Path, threshold: int | None, max_pixels: int | None = None) -> NDArray[np.bool_]:
     """Return one mask file, bool [H, W]: values {0, 1} or {0, 255}, or grey values cut at ``threshold``.
 
     Raises:
         DataError: an undecodable file, colours, transparency, or grey values without a threshold.
     """
-    pixels = decode_pixels(read_bytes(path), path)
+    pixels = decode_pixels(read_bytes(path, file_limit(max_pixels)), path, max_pixels)
     if pixels.ndim == 3:
         grey = pixels[:, :, 0]
         if (pixels[:, :, :3] != grey[:, :, None]).any() or (pixels[:, :, 3:] != 255).any():
@@ -98,4 +113,4 @@ def read_mask(path: Path, threshold: int | None) -> NDArray[np.bool_]:
 
 
 def _key(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).with_suffix("").as_posix()
+    return os.path.relpath(path.with_suffix(""), folder)

@@ -17,10 +17,17 @@ _BLACK_AND_WHITE = b"\x00\x00\x00\xff\xff\xff"
 
 @dataclass(frozen=True)
 class PngHeader:
-    """Size in pixels; the palette uint8 [P, 3] of an indexed PNG without transparency, else None."""
+    """Size in pixels; the palette uint8 [P, 3] of an indexed PNG without transparency, else None.
+
+    Attributes:
+        bits: a channel.
+        animated: whether there is more than one picture.
+    """
 
     height: int
     width: int
+    bits: int
+    animated: bool
     opaque_palette: NDArray[np.uint8] | None
 
 
@@ -44,12 +51,12 @@ def read_png_header(raw: bytes, where: object) -> PngHeader:
     header = chunks.get(b"IHDR", b"")
     if len(header) != 13:
         raise DataError("the PNG has no header", where, "restore the original")
-    width, height, _, color_type = struct.unpack_from(">IIBB", header)
+    width, height, bits, color_type = struct.unpack_from(">IIBB", header)
     palette = None
     if color_type == 3 and b"tRNS" not in chunks:
         colors = np.frombuffer(chunks.get(b"PLTE", b""), np.uint8)
         palette = colors[: colors.size // 3 * 3].reshape(-1, 3)
-    return PngHeader(height, width, palette)
+    return PngHeader(height, width, bits, b"acTL" in chunks, palette)
 
 
 def write_bilevel_png(mask: NDArray[np.bool_]) -> bytes:

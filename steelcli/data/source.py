@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.data.problems import REFUSE, Problems
 from steelcli.errors import DataError
 
 Split = Literal["train", "val", "test"]
@@ -51,24 +53,36 @@ class RawSource(Protocol):
         ...
 
 
-def name_samples(samples: Iterable[RawSample]) -> tuple[RawSample, ...]:
+def name_samples(samples: Iterable[RawSample], problems: Problems = REFUSE) -> tuple[RawSample, ...]:
     """Sort samples by name and drop folders from the names where the bare stems stay unique.
 
-    Predictions are found by stem (``DIR/<stem>.png``), hence two images of one folder may not share a stem.
+    Predictions are found by stem (``DIR/<stem>.png``), hence two images of one folder may not share a stem. Names that
+    differ in nothing but case or Unicode form (a letter and its accent, in one or two characters) count as one: they
+    are one file on many systems.
 
-    Raises:
-        DataError: two images whose names differ in nothing but the extension.
+    Args:
+        samples: with their names including all folders.
+        problems: takes all images of one name.
     """
     ordered = sorted(samples, key=lambda sample: sample.image)
-    stems = Counter(PurePosixPath(sample.image).stem for sample in ordered)
+    stems = Counter(_same(PurePosixPath(sample.image).stem) for sample in ordered)
     if all(count == 1 for count in stems.values()):
         ordered = [replace(sample, image=PurePosixPath(sample.image).name) for sample in ordered]
         return tuple(sorted(ordered, key=lambda sample: sample.image))
-    full = Counter(str(PurePosixPath(sample.image).with_suffix("")) for sample in ordered)
+    full = Counter(_full_stem(sample) for sample in ordered)
     for sample in ordered:
-        if full[str(PurePosixPath(sample.image).with_suffix(""))] > 1:
-            raise DataError("two images share one name but for the extension", sample.image_path, "rename one of them")
-    return tuple(ordered)
+        if full[_full_stem(sample)] > 1:
+            what = "two images share one name but for the extension, case or Unicode form"
+            problems.add(DataError(what, sample.image_path, "rename one of them"), sample.image)
+    return tuple(sample for sample in ordered if full[_full_stem(sample)] == 1)
+
+
+def _full_stem(sample: RawSample) -> str:
+    return _same(str(PurePosixPath(sample.image).with_suffix("")))
+
+
+def _same(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def channel_bits(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:

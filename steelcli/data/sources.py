@@ -6,6 +6,7 @@ from pathlib import Path
 
 from steelcli.data.kaggle import find_csvs, open_kaggle
 from steelcli.data.masks import open_masks
+from steelcli.data.problems import REFUSE, Problems
 from steelcli.data.source import RawSource
 from steelcli.data.supervisely import find_datasets, open_supervisely
 from steelcli.errors import DataError, ParamsError
@@ -14,8 +15,12 @@ from steelcli.params.data import DataParams
 _SYNTHETIC = ("data", "synthetic", "project")
 
 
-def open_source(params: DataParams) -> RawSource:
+def open_source(params: DataParams, problems: Problems = REFUSE) -> RawSource:
     """Return the raw data set that ``params`` name; ``auto`` recognises its format by the files in the root.
+
+    Args:
+        params: where and what.
+        problems: takes what is wrong with single images; their samples are left out.
 
     Raises:
         DataError: a missing root, a format that cannot be told, or any error of the format itself.
@@ -26,10 +31,10 @@ def open_source(params: DataParams) -> RawSource:
         raise DataError("data.root not found", root, _remedy(root))
     name = params.format if params.format != "auto" else _recognise(root)
     if name == "supervisely":
-        return open_supervisely(root, params)
+        return open_supervisely(root, params, problems)
     if params.datasets:
         raise ParamsError(f"the format {name} has no data sets", "data.datasets", "empty it")
-    return open_kaggle(root, params) if name == "kaggle" else open_masks(root, params)
+    return (open_kaggle if name == "kaggle" else open_masks)(root, params, problems)
 
 
 def _recognise(root: Path) -> str:
@@ -42,6 +47,8 @@ def _recognise(root: Path) -> str:
     names = [name for name, fit in fits.items() if fit]
     if len(names) > 1:
         raise DataError(f"the files fit several formats ({', '.join(names)})", root, "set data.format to one of them")
+    if not names and (root / "train.csv").is_file():
+        return "kaggle"  # whose reader says what is wrong with it
     if not names:
         looked = "meta.json with img/ and ann/, a csv with EncodedPixels, images/ with masks/"
         raise DataError(f"no known format, looked for {looked}", root, "point data.root at the data or set data.format")

@@ -187,6 +187,14 @@ class StoreWriter:
             name: (store_dir / name).open("wb") for name in ("truth.bin", "originals.bin")
         }
 
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the blobs, whatever happened."""
+        for blob in self._blobs.values():
+            blob.close()
+
     def append(self, name: str, raw: bytes) -> tuple[int, int]:
         """Append bytes to a blob; return their offset and length."""
         offset = self._blobs[name].tell()

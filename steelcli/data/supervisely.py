@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.data.classes import choose_classes
+from steelcli.data.folders import iter_folders
 from steelcli.data.images import iter_images
+from steelcli.data.problems import REFUSE, Problems, try_each
 from steelcli.data.source import RawSample, Split, name_samples
 from steelcli.data.supervisely_json import (
     AREA_SHAPES,
     LINE_SHAPES,
     component_objects,
     draw_object,
+    most_drawn,
     object_shape,
     read_json,
     take,
@@ -68,32 +70,47 @@ class SuperviselySource:
             what = f"annotated for an image of {stated[1]}x{stated[0]}, but the image has {width}x{height}"
             raise DataError(what, path, "restore the image that was annotated")
         masks = np.zeros((len(self.class_titles), height, width), np.bool_)
-        for index, item in enumerate(take_mappings(annotation, "objects", path)):
-            self._draw(item, masks, f"{path}, object {index}")
+        pixels_left = most_drawn(height * width)
+
+        def draw(item: tuple[int, dict[str, Any]]) -> None:
+            nonlocal pixels_left
+            where = f"{path}, object {item[0]}"
+            if pixels_left < 0:
+                raise DataError("the objects before it cover the image too many times over", where, "remove the copies")
+            pixels_left -= self._draw(item[1], masks, where)
+
+        try_each(draw, enumerate(take_mappings(annotation, "objects", path)), path)
         return masks
 
-    def _draw(self, item: dict[str, Any], masks: NDArray[np.bool_], where: str) -> None:
+    def _draw(self, item: dict[str, Any], masks: NDArray[np.bool_], where: str) -> int:
+        """Draw one object; return the pixels gone through."""
         title = take(item, "classTitle", str, where)
         if title in self.ignored:
-            return
+            return 0
         if title not in self.shapes:
             raise DataError(f"class {title!r} is not in meta.json", where, "export the project from Supervisely again")
         shape = object_shape(item, self.shapes[title], where)
         if shape in AREA_SHAPES and title in self.class_titles:
-            draw_object(item, shape, masks[self.class_titles.index(title)], where)
-        elif shape not in LINE_SHAPES:
+            return draw_object(item, shape, masks[self.class_titles.index(title)], where)
+        if shape not in LINE_SHAPES:
             what = f"an object of class {title!r} has the shape {shape!r}, which is not read"
             raise DataError(what, where, "convert it to a bitmap or leave its class out of data.classes")
-        elif self.other_shapes == "refuse":
+        if self.other_shapes == "refuse":
             what = f"an object of class {title!r} is a {shape} and covers no area"
             raise DataError(what, where, "set data.other_shapes to skip or leave its class out of data.classes")
+        return 0
 
 
-def open_supervisely(root: Path, params: DataParams) -> SuperviselySource:
+def open_supervisely(root: Path, params: DataParams, problems: Problems = REFUSE) -> SuperviselySource:
     """List the samples of the project in ``root``, reading ``meta.json`` but no annotation yet.
 
+    Args:
+        root: the folder of ``meta.json``.
+        params: classes, data sets and shapes to read.
+        problems: takes images and annotations that do not pair.
+
     Raises:
-        DataError: a missing or broken ``meta.json``, no data set, or images and annotations that do not pair.
+        DataError: a missing or broken ``meta.json``, no data set, or no image.
         ParamsError: a class or data set asked for that the project does not have.
     """
     shapes = _read_classes(root / "meta.json")
@@ -110,11 +127,11 @@ def open_supervisely(root: Path, params: DataParams) -> SuperviselySource:
     samples: list[RawSample] = []
     for name, folder in sorted(_choose_datasets(find_datasets(root), params.datasets, root).items()):
         split = _split_of(name) if params.keep_splits else None
-        samples.extend(_iter_samples(name, folder, split))
-    if not samples:
+        samples.extend(_iter_samples(name, folder, split, problems))
+    if not samples and not problems.rows:
         raise DataError("the project holds no images", root, "export it with images")
     ignored = frozenset(shapes).difference(titles) if params.classes else frozenset[str]()
-    return SuperviselySource(titles, name_samples(samples), shapes, ignored, params.other_shapes)
+    return SuperviselySource(titles, name_samples(samples, problems), shapes, ignored, params.other_shapes)
 
 
 def find_datasets(root: Path) -> dict[str, Path]:
@@ -127,19 +144,13 @@ def find_datasets(root: Path) -> dict[str, Path]:
         DataError: two data sets of one name, or a data set around others that is the project itself.
     """
     found: dict[str, Path] = {}
-    seen: set[str] = set()
-    for parent, children, _ in os.walk(root, followlinks=True):
-        if os.path.realpath(parent) in seen:  # a link back to a folder above
-            children.clear()
-            continue
-        seen.add(os.path.realpath(parent))
+    for folder, children, _ in iter_folders(root):
         if "img" in children or "ann" in children:
-            folder = Path(parent)
             name = "/".join(part for part in folder.relative_to(root).parts if part != "datasets")
             if name in found:
                 raise DataError(f"two data sets are called {name!r}", folder, "rename one of them")
             found[name] = folder
-        children[:] = sorted(child for child in children if child not in ("img", "ann") and child[0] != ".")
+        children[:] = [child for child in children if child not in ("img", "ann") and child[0] != "."]
     if "" in found and len(found) > 1:
         raise DataError("images stand beside whole data sets", root, "move img and ann into a data set of their own")
     return found
@@ -217,19 +228,26 @@ def _split_of(dataset: str) -> Split | None:
     return _SPLIT_NAMES.get(dataset.split("/", maxsplit=1)[0].casefold().removesuffix("_split"))
 
 
-def _iter_samples(dataset: str, folder: Path, split: Split | None) -> Iterator[RawSample]:
+def _iter_samples(dataset: str, folder: Path, split: Split | None, problems: Problems) -> Iterator[RawSample]:
     """Yield the images of one data set with their annotations, which are called after them with or without suffix."""
     for part in ("img", "ann"):
         if not (folder / part).is_dir():
             raise DataError(f"the data set has no folder {part}", folder, "export the project with images")
+    prefix = f"{dataset}/" if dataset else ""
     unused = {path.name: path for path in (folder / "ann").glob("*.json") if path.name[0] != "."}
-    named = {}
-    for image in iter_images(folder / "img"):
-        name = f"{image.name}.json" if f"{image.name}.json" in unused else f"{image.stem}.json"
-        if name not in unused:
-            raise DataError("image without annotation", image, f"add {folder / 'ann' / image.name}.json or remove it")
-        named[image] = unused[name]
-    for path in sorted(set(unused.values()).difference(named.values())):
-        raise DataError("annotation without image", path, "add its image or remove it")
+    images = list(iter_images(folder / "img", problems=problems))
+    named = {image: _annotation_of(image, unused) for image in images}
     for image, path in named.items():
-        yield RawSample(f"{dataset}/{image.name}" if dataset else image.name, image, path, split)
+        if path is None:
+            remedy = f"add {folder / 'ann' / image.name}.json or remove it"
+            problems.add(DataError("image without annotation", image, remedy), image.as_posix())
+        else:
+            yield RawSample(prefix + image.name, image, path, split)
+    refused = [Path(name) for name in problems.images if Path(name).parent == folder / "img"]
+    taken = {*named.values(), *(_annotation_of(image, unused) for image in refused)}
+    for path in sorted(set(unused.values()).difference(taken)):
+        problems.add(DataError("annotation without image", path, "add its image or remove it"), path.as_posix())
+
+
+def _annotation_of(image: Path, annotations: Mapping[str, Path]) -> Path | None:
+    return annotations.get(f"{image.name}.json") or annotations.get(f"{image.stem}.json")

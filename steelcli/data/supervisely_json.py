@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.data.bitmap import decode_bitmap, encode_bitmap, paste
+from steelcli.data.images import read_bytes
 from steelcli.errors import DataError
 
 AREA_SHAPES = ("bitmap", "polygon", "rectangle")
 """Shapes that cover pixels and are read."""
 LINE_SHAPES = ("line", "polyline", "point", "graph")
 """Shapes that cover no area."""
+MAX_JSON_BYTES = 2**24
+"""The most bytes of a JSON file that are read (16 MiB): nested lists take twenty times as much memory."""
 _REMEDY = "export the project from Supervisely again"
 _FAR = 1e9  # beyond any image, yet safe to round and to add
 
@@ -27,17 +31,26 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the mapping in a JSON file.
 
     Raises:
-        DataError: an unreadable file, broken JSON, or another value than a mapping.
+        DataError: an unreadable or gigantic file, broken JSON, a key that stands twice in one mapping, or another
+            value than a mapping.
     """
+    raw = read_bytes(path, MAX_JSON_BYTES)
     try:
-        value = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"cannot read the file ({error.strerror})", path, _REMEDY) from error
+        value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_build_mapping)
     except (ValueError, RecursionError) as error:
         raise DataError(f"broken JSON ({error})", path, _REMEDY) from error
     if not isinstance(value, dict):
         raise DataError("the JSON is no mapping", path, _REMEDY)
     return value
+
+
+def _build_mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} stands twice")
+    return mapping
 
 
 def take(mapping: dict[str, Any], key: str, kind: type[T], where: object) -> T:
@@ -80,8 +93,16 @@ def object_shape(item: dict[str, Any], class_shape: str, where: object) -> str:
     raise DataError("an object has neither a shape, a bitmap nor points", where, _REMEDY)
 
 
-def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], where: object) -> None:
-    """Add one object to the mask of its class, bool [H, W], in place.
+def most_drawn(pixels: int) -> int:
+    """Return how many pixels the boxes of all objects, and of all holes of one, may have in an image of ``pixels``.
+
+    32 times the image, or 2^28 where that is more: 655 times a Severstal image. More would take minutes.
+    """
+    return max(2**28, 32 * pixels)
+
+
+def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], where: object) -> int:
+    """Add one object to the mask of its class, bool [H, W], in place; return the pixels gone through for it.
 
     Args:
         item: the object as read from JSON.
@@ -94,30 +115,39 @@ def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], whe
         bitmap: dict[str, Any] = take(item, "bitmap", dict, where)
         origin = _corners(bitmap, "origin", where)
         box = decode_bitmap(take(bitmap, "data", str, where), where, target.shape)
+        if not box.any():
+            raise DataError("a bitmap has no pixel set", where, "delete the object or draw it again")
         paste(target, box, origin, where)
-        return
+        return box.size
     points: dict[str, Any] = take(item, "points", dict, where)
-    exterior = _points(take(points, "exterior", list, where), target.shape, where)
+    (exterior,) = _rings([take(points, "exterior", list, where)], target.shape, where)
     if shape == "rectangle":
         if len(exterior) != 2:
             raise DataError(f"a rectangle has {len(exterior)} corners, not 2", where, _REMEDY)
         (left, top), (right, bottom) = exterior.min(axis=0), exterior.max(axis=0)
         target[top : bottom + 1, left : right + 1] = True
-        return
+        return int((bottom - top + 1) * (right - left + 1))
     holes = take(points, "interior", list, where) if points.get("interior") is not None else []
-    target |= _polygon([exterior, *(_points(hole, target.shape, where) for hole in holes)], target.shape, where)
+    if len(exterior) and np.ptp(exterior, axis=0).prod() * len(holes) > most_drawn(target.size):
+        raise DataError(f"a large polygon has {len(holes)} holes", where, "draw it as a bitmap")
+    return _draw_polygon(target, [exterior, *_rings(holes, target.shape, where)], where)
 
 
-def _polygon(rings: list[NDArray[np.int32]], shape: tuple[int, ...], where: object) -> NDArray[np.bool_]:
-    """Return the mask of a polygon whose further rings are holes, bool [H, W]; a ring's own line belongs to it."""
-    canvas = np.zeros(shape, np.uint8)
+def _draw_polygon(target: NDArray[np.bool_], rings: list[NDArray[np.int32]], where: object) -> int:
+    """Draw a polygon whose further rings are holes; a ring's own line belongs to it. Return the pixels gone through."""
     for index, ring in enumerate(rings):
         if len(ring) < 3:
             name = "hole" if index else "polygon"
             raise DataError(f"a {name} has {len(ring)} points, fewer than 3", where, _REMEDY)
+    points = np.concatenate(rings)
+    corner, (right, bottom) = points.min(axis=0), points.max(axis=0)
+    left, top = (int(side) for side in corner)
+    canvas = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
+    for index, ring in enumerate(rings):
         # one call a ring: given together, overlapping holes would cancel each other by the even-odd rule
-        cv2.fillPoly(canvas, [ring], 0 if index else 1)
-    return canvas.astype(np.bool_)
+        cv2.fillPoly(canvas, [ring - corner], 0 if index else 1)
+    target[top : bottom + 1, left : right + 1] |= canvas.astype(np.bool_)
+    return canvas.size * len(rings)
 
 
 def _corners(bitmap: dict[str, Any], key: str, where: object) -> tuple[int, int]:
@@ -126,19 +156,23 @@ def _corners(bitmap: dict[str, Any], key: str, where: object) -> tuple[int, int]
     return round(pair[0]), round(pair[1])
 
 
-def _points(value: Any, shape: tuple[int, ...], where: object) -> NDArray[np.int32]:
-    """Return a ring of points in whole pixels inside an image, int32 [N, 2] as x, y.
+def _rings(values: list[Any], shape: tuple[int, ...], where: object) -> list[NDArray[np.int32]]:
+    """Return rings of points in whole pixels inside an image, int32 [N, 2] each, as x, y.
 
     Supervisely's web tool measures from pixel edges, so the right and lower border of an image stand at its width
     and height: these come back to the last pixel, whereas anything further out is refused.
     """
-    if not isinstance(value, list):
-        raise DataError(f"points are {type(value).__name__}, not list", where, _REMEDY)
-    points = np.rint(np.array([_pair(item, where) for item in value], np.float64).reshape(-1, 2))
+    for value in values:
+        if not isinstance(value, list):
+            raise DataError(f"points are {type(value).__name__}, not list", where, _REMEDY)
+    pairs = [_pair(item, where) for value in values for item in value]
+    points = np.rint(np.array(pairs, np.float64).reshape(-1, 2))  # of all rings at once: there may be 100,000
     limits = np.array([shape[1], shape[0]])
     if (points < 0).any() or (points > limits).any():
         raise DataError(f"a point lies outside the {shape[1]}x{shape[0]} image", where, _REMEDY)
-    return np.asarray(np.minimum(points, limits - 1), np.int32)
+    points = np.asarray(np.minimum(points, limits - 1), np.int32)
+    ends = list(itertools.accumulate(map(len, values)))
+    return [points[end - len(value) : end] for value, end in zip(values, ends, strict=True)]
 
 
 def _pair(value: Any, where: object) -> tuple[float, float]:

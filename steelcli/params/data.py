@@ -41,6 +41,13 @@ class DataParams(Section):
     limit: Annotated[int, Field(ge=2)] | None
     """Images taken per split; null takes all."""
 
+    on_error: Literal["fail", "skip"]
+    """What to do when images or annotations are at fault: fail lists all of them and stops, skip leaves them out."""
+    max_skipped_fraction: Annotated[Float, Field(ge=0, lt=1)]
+    """Share of the images above which skip fails too."""
+    max_image_pixels: Annotated[int, Field(ge=1, le=2**30)]
+    """Most pixels of an image or mask, read from its header before it is decoded."""
+
     @model_validator(mode="after")
     def _check(self) -> DataParams:
         for side in self.image_size:

@@ -1,0 +1,215 @@
+"""Hostile data: each case is refused in one sentence, quickly, in little memory, and nothing is written over."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import cases_annotations
+import cases_images
+import cases_kaggle
+import cases_oddities
+import cases_paths
+import numpy as np
+import pytest
+from cases_oddities import Oddity
+from corpus import MAX_SECONDS, Case, assert_refused, outputs, run_apart, run_here, set_up, write_project
+from make_params import data_params
+from walk import SMALL, steelcli, write_params
+
+from steelcli.data.images import read_image
+from steelcli.data.source import SPLITS
+from steelcli.data.sources import open_source
+from steelcli.data.store import Store
+from steelcli.errors import DataError
+from steelcli.prepare import prepare
+
+CASES: list[Case] = [*cases_images.CASES, *cases_annotations.CASES, *cases_kaggle.CASES, *cases_paths.CASES]
+
+
+def test_the_cases_are_many_and_distinct() -> None:
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names) >= 220
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_hostile_data_is_refused(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set_up(case, tmp_path)
+    assert_refused(case, run_here(tmp_path, capsys, monkeypatch, "prepare"), tmp_path, before)
+
+
+@pytest.mark.hostile
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_hostile_data_is_refused_by_a_process_of_its_own(case: Case, tmp_path: Path) -> None:
+    before = set_up(case, tmp_path)
+    outcome = run_apart(tmp_path, "prepare")
+    if outcome.seconds >= MAX_SECONDS:  # the machine may be busy with something else for a while
+        outcome = run_apart(tmp_path, "prepare")
+    print(f"{case.name}: {outcome.seconds:.2f} s, {outcome.peak_mib:.0f} MiB")
+    assert_refused(case, outcome, tmp_path, before)
+
+
+@pytest.mark.parametrize("case", CASES[:: len(CASES) // 5], ids=lambda case: case.name)
+def test_a_few_hostile_cases_in_processes_of_their_own(case: Case, tmp_path: Path) -> None:
+    before = set_up(case, tmp_path)
+    assert_refused(case, run_apart(tmp_path, "prepare"), tmp_path, before)
+
+
+@pytest.mark.parametrize("case", CASES[::4], ids=lambda case: case.name)
+def test_check_says_the_same_and_writes_nothing(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set_up(case, tmp_path)
+    outcome = run_here(tmp_path, capsys, monkeypatch, "check", "raw")
+    assert outcome.code == 1
+    assert outcome.stderr.startswith("Error: ")
+    assert outcome.stderr.count("\n") == 1
+    for words in case.says:
+        assert words in outcome.stderr
+    assert outputs(tmp_path) == before
+    assert not (tmp_path / "metrics" / "data_problems.csv").exists()
+
+
+@pytest.mark.parametrize("oddity", cases_oddities.ODDITIES, ids=lambda oddity: oddity.name)
+def test_what_is_odd_but_sound_is_read(oddity: Oddity, tmp_path: Path) -> None:
+    oddity.build(tmp_path)
+    source = open_source(data_params(root=str(tmp_path)))
+    sample = next(sample for sample in source.samples if sample.image == oddity.image)
+    image = read_image(sample.image_path, "grey", 10**8)
+    assert image.shape == oddity.shape
+    assert int(source.read_masks(sample, *image.shape).sum()) == oddity.defect_pixels
+
+
+def list_files(work_dir: Path) -> set[str]:
+    with (work_dir / "metrics" / "data_problems.csv").open(newline="", encoding="utf-8") as file:
+        return {Path(row["file"]).name for row in csv.DictReader(file)}
+
+
+def mix(root: Path) -> set[str]:
+    """Write 30 sound images and one of each bad kind of image and annotation; return the files at fault."""
+    write_project(root, 30)
+    cases = [case for case in (*cases_images.CASES, *cases_annotations.CASES) if case.rows == 1 and not case.params]
+    files = set()
+    for index, case in enumerate(cases):
+        spoilt_dir = root.parent / "spoilt" / str(index)
+        case.build(spoilt_dir)
+        for kind in ("img", "ann"):
+            for path in (spoilt_dir / "ds" / kind).glob("bad*") if (spoilt_dir / "ds").exists() else ():
+                name = f"{index:03d}_{path.name}"
+                path.rename(root / "ds" / kind / name)
+                files |= {name} if path.name in case.says else set()
+    return files
+
+
+def test_among_good_images_exactly_the_bad_ones_are_listed_or_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = mix(tmp_path / "raw")
+    assert len(bad) >= 100
+    changes = {"root": "raw", "image_size": [64, 32]}
+    write_params(tmp_path, {"data": changes})
+    assert run_here(tmp_path, capsys, monkeypatch, "prepare").code == 1
+    assert list_files(tmp_path) == bad
+    assert not (tmp_path / "data").exists()
+    write_params(tmp_path, {"data": changes | {"on_error": "skip"}})
+    refused = run_here(tmp_path, capsys, monkeypatch, "prepare")
+    assert "data.max_skipped_fraction (0.1)" in refused.stderr
+    assert list_files(tmp_path) == bad
+    write_params(tmp_path, {"data": changes | {"on_error": "skip", "max_skipped_fraction": 0.9}})
+    assert run_here(tmp_path, capsys, monkeypatch, "prepare").code == 0
+    assert list_files(tmp_path) == bad
+    metrics = json.loads((tmp_path / "metrics" / "data.json").read_text(encoding="utf-8"))
+    assert metrics["skipped"] == metrics["images_found"] - 30 >= len(bad)
+    assert sum(metrics[split]["images"] for split in SPLITS) == 30
+    assert all(record.image.startswith("good_") for record in Store(tmp_path / "data" / "prepared").records)
+    capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_training_runs_on_the_good_images(tmp_path: Path) -> None:
+    mix(tmp_path / "raw")
+    data = {"root": "raw", "image_size": [64, 32], "on_error": "skip", "max_skipped_fraction": 0.9}
+    write_params(tmp_path, SMALL | {"data": data})
+    for name in ("prepare", "train"):
+        done = steelcli(tmp_path, name)
+        assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "models").glob("best_dice_*.pth"))
+
+
+def test_a_clean_run_leaves_no_stale_problems(tmp_path: Path) -> None:
+    write_project(tmp_path / "raw", 12)
+    paths = tmp_path / "prepared", tmp_path / "metrics" / "data.json"
+    broken_path = tmp_path / "raw" / "ds" / "ann" / "good_05.png.json"
+    sound = broken_path.read_bytes()
+    broken_path.write_bytes(b"{")
+    params = data_params(root=str(tmp_path / "raw"))
+    with pytest.raises(DataError, match="1 problem in the data"):
+        prepare(params, *paths)
+    assert list_files(tmp_path) == {"good_05.png.json"}
+    broken_path.write_bytes(sound)
+    assert prepare(params, *paths)["skipped"] == 0
+    assert (tmp_path / "metrics" / "data_problems.csv").read_text(encoding="utf-8") == "file,what,remedy\n"
+
+
+@pytest.mark.parametrize("change", ["vanishes", "changes"])
+def test_a_file_that_changes_during_the_run_is_named(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_project(tmp_path / "raw", 12)
+    victim = tmp_path / "raw" / "ds" / "img" / "good_05.png"
+
+    def spoil(*_: object) -> None:
+        if change == "vanishes":
+            victim.unlink()
+        else:
+            victim.write_bytes(cases_images.PNG)
+
+    monkeypatch.setattr("steelcli.prepare._refuse_splits_without_defect", spoil)
+    with pytest.raises(DataError, match=r"good_05\.png"):
+        prepare(data_params(root=str(tmp_path / "raw")), tmp_path / "prepared", tmp_path / "metrics" / "data.json")
+    assert not (tmp_path / "prepared").exists()
+    assert not (tmp_path / "metrics").exists()
+
+
+def test_problems_come_in_the_same_order_from_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mix(tmp_path / "raw")
+    lists = []
+    for few in (1, 10**6):
+        monkeypatch.setattr("steelcli.survey._FEW", few)
+        with pytest.raises(DataError, match="problems in the data"):
+            prepare(data_params(root=str(tmp_path / "raw")), tmp_path / "prepared", tmp_path / "data.json")
+        lists.append((tmp_path / "data_problems.csv").read_bytes())
+    assert lists[0] == lists[1]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="rights do not bind the superuser")
+@pytest.mark.parametrize("part", ["img/good_05.png", "ann/good_05.png.json", "img"])
+def test_what_may_not_be_read_is_named(part: str, tmp_path: Path) -> None:
+    write_project(tmp_path / "raw", 12)
+    path = tmp_path / "raw" / "ds" / part
+    path.chmod(0)
+    try:
+        with pytest.raises(DataError, match=rf"Permission denied.*{path.name}"):
+            prepare(data_params(root=str(tmp_path / "raw")), tmp_path / "prepared", tmp_path / "data.json")
+    finally:
+        path.chmod(0o755)
+
+
+def test_rows_that_no_image_can_be_told_from_are_never_skipped(tmp_path: Path) -> None:
+    from corpus import write_kaggle
+
+    write_kaggle(tmp_path / "raw", ["good_1.png,2"])
+    params = data_params(root=str(tmp_path / "raw"), on_error="skip", max_skipped_fraction=0.9)
+    with pytest.raises(DataError, match="row 3 has 2 fields") as caught:
+        prepare(params, tmp_path / "prepared", tmp_path / "data.json")
+    assert "on_error" not in str(caught.value)
+
+
+def test_pictures_differ() -> None:
+    from corpus import picture
+
+    assert not np.array_equal(picture(1), picture(2))
