@@ -22,7 +22,7 @@ demo: setup ## train with two learning rates on synthetic steel, compare them, r
 	steelcli report
 
 test: setup ## the whole default suite, a real two-stage smoke training included
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 slow: setup ## what takes more than ten seconds a test
 	python -m pytest -m slow

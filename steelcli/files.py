@@ -39,10 +39,8 @@ def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]
     """
     final_dir = _resolve(final_dir)
     partial_dir, old_dir = (final_dir.with_name(f".{final_dir.name}.{state}") for state in ("partial", "old"))
+    refuse_files([final_dir, *(path.parent for path in outdates)])
     with _told(final_dir):
-        for path in (final_dir, *(path.parent for path in outdates)):
-            if path.exists() and not path.is_dir():  # found out before the work, not after it
-                raise RunError("a file stands where a folder is to be written", path, "move the file away")
         _remove(partial_dir)
         partial_dir.mkdir(parents=True)
     try:
@@ -58,6 +56,18 @@ def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]
     except BaseException:
         _remove(partial_dir)
         raise
+
+
+def refuse_files(folders: Sequence[Path]) -> None:
+    """Find out before the work, not after it, that a file stands where a folder is to be written.
+
+    Raises:
+        RunError: one does, or the place cannot be looked at.
+    """
+    for path in folders:
+        with _told(path):
+            if path.exists() and not path.is_dir():
+                raise RunError("a file stands where a folder is to be written", path, "move the file away")
 
 
 @contextmanager

@@ -55,16 +55,16 @@ def load_levels(path: Path) -> NDArray[np.uint16]:
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Run the block with the model in evaluation mode and without gradients; restore its mode afterwards."""
+    """Run the block with the model in evaluation mode; restore its mode afterwards."""
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
-            yield
+        yield
     finally:
         model.train(was_training)
 
 
+@torch.inference_mode()  # at each step alone: a block around a `yield` would switch the gradients off for the caller
 def iter_logits(
     model: nn.Module, store: Store, positions: Sequence[int], batch_size: int, device: torch.device, precision: str
 ) -> Iterator[tuple[list[int], torch.Tensor]]:

@@ -42,7 +42,7 @@ def measure_speed(trained: Trained, threshold: float, images: int) -> dict[str, 
         apply_threshold(from_levels(native_levels(forward(batch)[0], box)), threshold)
 
     batches = [to_channels_first(store.images[position].copy())[None].to(device) for position in positions]
-    with eval_mode(trained.model):
+    with eval_mode(trained.model), torch.inference_mode():
         return {
             "ms_per_image": _median_ms(forward, batches, device),
             "ms_per_image_end_to_end": _median_ms(end_to_end, positions, device),

@@ -22,7 +22,7 @@ from steelcli.data.loader import TrainLoader
 from steelcli.data.store import Store
 from steelcli.distributed import is_first_process, world_size
 from steelcli.errors import Interrupted, ModelError, ParamsError, RunError
-from steelcli.files import read_json, staged_dir, write_json
+from steelcli.files import read_json, refuse_files, staged_dir, write_json
 from steelcli.fingerprint import code_digest
 from steelcli.inference import eval_mode
 from steelcli.launch import launch
@@ -74,6 +74,7 @@ def train(
         launch(params.processes, train, model_params, params, store_dir, models_dir, metrics_path, restart)
         return read_json(metrics_path, "run `dvc repro train` or `steelcli train`")
     with stop_on_signal(heed_interrupt=world_size() == 1) as request:
+        refuse_files([models_dir, metrics_path.parent])
         run = _Run(model_params, params, Store(store_dir), models_dir, request)
         with run.state_dir.claim() if is_first_process() else nullcontext():
             return run.go(metrics_path, restart)
@@ -283,7 +284,7 @@ def _announce(settings: Mapping[str, Any], train_images: int, val_images: int) -
 def _try_forward(model: SegmentationModel, store: Store) -> None:
     """Find out before training whether the network takes images of this size."""
     try:
-        with eval_mode(model):
+        with eval_mode(model), torch.inference_mode():
             model(torch.from_numpy(store.images[:1].copy()).reshape(1, -1, *store.images.shape[1:3]))
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -21,6 +21,7 @@ from steelcli.prepare import prepare
 from steelcli.resume import KEPT, StateDir
 from steelcli.signals import StopRequest, stop_on_signal
 from steelcli.train import train
+from steelcli.trained import load_trained
 
 TIMES = {"epoch_time", "train_images_per_second"}
 SMALL = model_params(encoder_name="tu-tf_mobilenetv3_small_minimal_100", decoder_channels=[16, 8, 8, 8, 4])
@@ -270,3 +271,11 @@ def test_a_request_outside_the_main_thread_is_never_made() -> None:
     thread.start()
     thread.join()
     assert seen[0].number == 0
+
+
+def test_a_consumer_of_predictions_keeps_its_gradients(whole: Path, store_dir: Path) -> None:
+    trained = load_trained(whole / "models", store_dir)
+    maps = trained.iter_levels("val", 1)
+    next(maps)
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
