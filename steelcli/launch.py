@@ -27,7 +27,7 @@ def launch(processes: int, function: Callable[..., Any], *arguments: Any) -> Non
     """
     for name in ("torch.distributed.elastic", "torch.distributed.launcher", "torch.multiprocessing.spawn"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # the end is told below, in words
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // processes)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     with tempfile.TemporaryDirectory() as folder:
         sentence_path = Path(folder) / "error"
         config = LaunchConfig(

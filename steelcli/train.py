@@ -229,11 +229,16 @@ def _build_accelerator(params: TrainParams, store: Store) -> tuple[Accelerator, 
         what = f"{world_size()} processes cannot share batches of {min(params.batch_size, images)} images"
         raise ParamsError(what, "train.batch_size", "raise it or lower train.processes")
     AcceleratorState._reset_state()  # a second run in one Python process may want another precision
-    PartialState()  # gives this process its device
+    on_cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    PartialState(cpu=on_cpu)  # gives this process its device; Accelerate takes CPUs for one process unless told
     precision = resolve_precision(params.precision, pick_device())
     accelerator = Accelerator(
+        cpu=on_cpu,
         mixed_precision="no" if precision == "fp32" else precision,
     )
+    if accelerator.num_processes != world_size():
+        what = f"Accelerate sees {accelerator.num_processes} processes where torchrun started {world_size()}"
+        raise RunError(what, "train.processes", "unset the ACCELERATE_ variables of the environment")
     return accelerator, precision
 
 

@@ -67,7 +67,7 @@ def test_a_dead_process_ends_the_others_in_words(function: Any, reason: str, tmp
 
 
 def test_two_processes_stop_save_and_go_on(project_dir: Path, tmp_path: Path) -> None:
-    train = SMALL["train"] | {"processes": 2, "epochs": 12, "patience": 12, "checkpoint_every_epochs": 0}
+    train = SMALL["train"] | {"processes": 2, "epochs": 5, "patience": 5, "checkpoint_every_epochs": 0}
     changes = SMALL | {"data": {"root": str(project_dir), **SMALL["data"]}, "train": train}
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
