@@ -279,3 +279,32 @@ def test_a_consumer_of_predictions_keeps_its_gradients(whole: Path, store_dir: P
     next(maps)
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.faults
+def test_a_disk_that_is_full_at_each_write_in_turn_loses_nothing(
+    whole: Path, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every output is renamed into place once; at attempt n the disk is full from the n-th of these on."""
+    replace = Path.replace
+    told: list[str] = []
+    while True:
+        calls = 0
+
+        def full(path: Path, target: Path, most: int = len(told)) -> Path:
+            nonlocal calls
+            calls += 1
+            if calls > most:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return replace(path, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", full)
+            try:
+                run(tmp_path, store_dir)
+                break
+            except RunError as error:
+                told.append(str(error))
+    assert len(told) > 5
+    assert all("No space left on device" in sentence for sentence in told)
+    assert_same_run(whole, tmp_path)
