@@ -308,3 +308,26 @@ def test_a_disk_that_is_full_at_each_write_in_turn_loses_nothing(
     assert len(told) > 5
     assert all("No space left on device" in sentence for sentence in told)
     assert_same_run(whole, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "error", "sentence"),
+    [
+        (2, torch.OutOfMemoryError("x"), r"train\.batch_size; lower it to 1 and raise train\.accumulate_steps to 4"),
+        (1, torch.OutOfMemoryError("x"), r"train\.batch_size; lower data\.image_size or take a smaller"),
+        (
+            2,
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+            r"the state is saved: train\.workers",
+        ),
+    ],
+)
+def test_memory_that_runs_out_is_told_with_the_advice_that_fits(
+    store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, error: Exception, sentence: str
+) -> None:
+    def run_out(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(steelcli.train.Trainer, "_step", run_out)
+    with pytest.raises(RunError, match=sentence):
+        run(tmp_path, store_dir, PARAMS.model_copy(update={"batch_size": batch_size}))
