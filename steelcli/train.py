@@ -123,8 +123,9 @@ class _Run(Watch):
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
-            self._save()
-            what = "a loading process was killed, as the kernel does when memory runs out; the state is saved"
+            if self.accelerator.num_processes == 1:  # saving takes all processes, and the others are amid a step
+                self._save()
+            what = "a loading process was killed, as the kernel does when memory runs out"
             raise RunError(what, "train.workers", "free memory or lower it, then run the same command") from error
         metrics = self.record.summary()
         if is_first_process():

@@ -318,7 +318,7 @@ def test_a_disk_that_is_full_at_each_write_in_turn_loses_nothing(
         (
             2,
             RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
-            r"the state is saved: train\.workers",
+            r"memory runs out: train\.workers",
         ),
     ],
 )
