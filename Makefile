@@ -37,8 +37,8 @@ trackers: setup ## install the experiment trackers and read back what they hold 
 scale: setup ## speed and memory over 10^8 pixels
 	python -m pytest -m scale -s
 
-hostile: setup ## every hostile case through the real command line, with its time and memory
-	python -m pytest -m hostile
+hostile: setup ## every hostile case through the real command line, with its time and memory; about fifteen minutes
+	OMP_NUM_THREADS=1 python -m pytest -m hostile -n 2
 
 fuzz: setup ## tens of thousands of mutated files
 	python -m pytest -m fuzz

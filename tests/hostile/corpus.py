@@ -6,11 +6,7 @@ import base64
 import csv
 import functools
 import json
-import os
 import re
-import subprocess
-import sys
-import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,16 +15,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pytest
 import yaml
 from closure import ROOT
+from running import Outcome
 
 from steelcli.data.bitmap import encode_bitmap
 from steelcli.data.rle import encode_rle
 
 H, W = 40, 60
 """Height and width of the sound images in pixels."""
-MAX_SECONDS, MAX_MIB = 10.0, 1536
 Build = Callable[[Path], None]
 
 
@@ -49,17 +44,6 @@ class Case:
     says: tuple[str, ...]
     rows: int | None = 1
     params: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left: exit code, what it printed, seconds and peak memory where it ran in a process of its own."""
-
-    code: int
-    stdout: str
-    stderr: str
-    seconds: float = 0.0
-    peak_mib: float = 0.0
 
 
 def picture(seed: int, height: int = H, width: int = W) -> np.ndarray:
@@ -218,53 +202,3 @@ def assert_refused(case: Case, outcome: Outcome, work_dir: Path, before: dict[st
             rows = list(csv.DictReader(file))
         assert len(rows) == case.rows, rows
         assert all(row["file"] and row["what"] and row["remedy"] for row in rows)
-    assert outcome.seconds < MAX_SECONDS
-    assert outcome.peak_mib < MAX_MIB
-
-
-def run_here(
-    work_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
-) -> Outcome:
-    """Run a command in this process."""
-    from steelcli.cli import main
-
-    with monkeypatch.context() as patch:
-        patch.chdir(work_dir)
-        patch.setattr(sys, "argv", ["steelcli", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    printed = capsys.readouterr()
-    code = stop.value.code
-    if isinstance(code, str):
-        return Outcome(1, printed.out, f"{printed.err}{code}\n")
-    return Outcome(code or 0, printed.out, printed.err)
-
-
-MEASURED = """
-import re, sys
-from pathlib import Path
-from steelcli.cli import main
-try:
-    main()
-finally:
-    status = Path("/proc/self/status").read_text()
-    Path(sys.argv.pop()).write_text(re.search(r"VmHWM:\\s+(\\d+)", status)[1])
-"""
-
-
-def run_apart(work_dir: Path, *arguments: str) -> Outcome:
-    """Run a command in a process of its own, as `python -m steelcli` does, with seconds and peak memory."""
-    peak_path = work_dir / "peak"
-    code = MEASURED.replace("sys.argv.pop()", repr(str(peak_path)))
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=work_dir,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env=os.environ | {"COLUMNS": "120"},
-    )
-    seconds = time.perf_counter() - start
-    return Outcome(done.returncode, done.stdout, done.stderr, seconds, int(peak_path.read_text()) / 1024)

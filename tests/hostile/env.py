@@ -8,14 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-
-MOST_SECONDS, MOST_BYTES = 10.0, 1.5 * 2**30
+from running import Outcome, run_apart, run_here
 
 
 @dataclass(frozen=True)
@@ -37,17 +35,6 @@ class Case:
     where: str
     says: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended: wall and processor seconds, and the most memory."""
-
-    code: int
-    stderr: str
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    peak_bytes: float = 0.0
 
 
 def copy_of_links(source: Path, target: Path) -> None:
@@ -114,47 +101,24 @@ def fingerprint(folder: Path, whole: bool) -> dict[str, str]:
 
 
 def run_command(case: Case, work_dir: Path) -> Outcome:
-    """Run the real command line in a process of its own; measure time and peak memory."""
+    """Run the real command line in a process of its own."""
     inherited = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    environment = os.environ | {key: value.format(dir=work_dir, **inherited) for key, value in case.env.items()}
-    stderr_path = work_dir.with_name(f"{work_dir.name}.stderr")
-    started = time.monotonic()
-    with stderr_path.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "steelcli", *case.command],
-            cwd=work_dir,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.monotonic() - started
-    text = stderr_path.read_text(encoding="utf-8", errors="replace")
-    return Outcome(process.returncode, text, seconds, usage.ru_utime + usage.ru_stime, 1024.0 * usage.ru_maxrss)
+    env = {key: value.format(dir=work_dir, **inherited) for key, value in case.env.items()}
+    return run_apart(work_dir, *case.command, env=env)
 
 
-def run_here(
+def run_main(
     case: Case, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Outcome:
-    """Run the command line's `main` in this process: the same sentence, without the seconds of an import of torch."""
+    """Run the command line in this process, in the case's surroundings."""
     from huggingface_hub import constants
 
-    from steelcli.cli import main
-
-    monkeypatch.chdir(work_dir)
-    monkeypatch.setattr(sys, "argv", ["steelcli", *case.command])
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(work_dir / ".hub"))  # read at import, unlike HF_HOME below
     for key, value in case.env.items():
         monkeypatch.setenv(key, value.format(dir=work_dir, PYTHONPATH=""))
     if "PYTHONPATH" in case.env:  # the case puts a module before the installed one
         monkeypatch.setitem(sys.modules, "torchvision", None)
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    told = stopped.value.code
-    stderr = capsys.readouterr().err
-    return Outcome(1, f"{stderr}{told}\n") if isinstance(told, str) else Outcome(int(told or 0), stderr)
+    return run_here(work_dir, capsys, monkeypatch, *case.command)
 
 
 def assert_told(case: Case, outcome: Outcome) -> None:
