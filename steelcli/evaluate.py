@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from steelcli.errors import RunError
-from steelcli.files import read_json, read_metrics, staged_dir, write_csv, write_json
+from steelcli.files import read_metrics, staged_dir, write_csv, write_json
 from steelcli.inference import from_levels, save_levels
 from steelcli.overlay import draw_overlays
 from steelcli.params.evaluate import EvaluateParams
@@ -49,8 +49,8 @@ def evaluate(
         what = "the threshold was learned on other data or for another checkpoint"
         raise RunError(what, threshold_path, THRESHOLD_REMEDY)
     store = trained.store
-    settings = read_json(models_dir / "args.json", "run `dvc repro train` or `steelcli train`")
-    trackers = Trackers(settings["train"]["trackers"], settings["run"].get("trackers", {}))  # the training's runs
+    run = trained.settings.run.trackers
+    trackers = Trackers(trained.settings.train.trackers, run.model_dump(exclude_none=True) if run else {})
     with staged_dir(predictions_dir, outdates=[metrics_dir / "test.json"]) as partial_dir:
 
         def iter_images() -> Iterator[Scored]:

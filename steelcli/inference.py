@@ -11,13 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import DataLoader
 
 from steelcli.data import letterbox
-from steelcli.data.images import decode_unchanged, read_bytes
-from steelcli.data.loader import ValidationSet
+from steelcli.data.images import channels_first, decode_unchanged, read_bytes
 from steelcli.data.store import Store
-from steelcli.errors import DataError, RunError
+from steelcli.errors import DataError, ModelError, RunError
 from steelcli.model import to_probs
 from steelcli.runtime import autocast
 
@@ -69,11 +67,12 @@ def iter_logits(
     model: nn.Module, store: Store, positions: Sequence[int], batch_size: int, device: torch.device, precision: str
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """Yield the store positions of each batch and its logits, float32 [N, 1, H, W] on the device."""
-    loader = DataLoader(ValidationSet(store, positions), batch_size=batch_size, generator=torch.Generator())
-    for images, members in loader:
+    for start in range(0, len(positions), batch_size):
+        members = list(positions[start : start + batch_size])
+        images = torch.from_numpy(np.stack([channels_first(store.images[position]) for position in members]))
         with autocast(precision, device):
-            logits = model(images.to(device, non_blocking=True))
-        yield members.tolist(), logits.float()
+            logits = model(images.to(device))
+        yield members, logits.float()
 
 
 def native_levels(logits: torch.Tensor, box: letterbox.Letterbox) -> NDArray[np.uint16]:
@@ -98,3 +97,18 @@ def iter_levels(
         for members, logits in iter_logits(model, store, positions, batch_size, device, precision):
             for position, image_logits in zip(members, logits, strict=True):
                 yield position, native_levels(image_logits, store.letterbox(position))
+
+
+def try_forward(model: nn.Module, store: Store) -> None:
+    """Find out before training whether the network takes images of the store's size.
+
+    Raises:
+        ModelError: it does not.
+    """
+    try:
+        with eval_mode(model), torch.inference_mode():
+            model(torch.from_numpy(channels_first(store.images[0]).copy())[None])
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        what = f"the network takes no images of {store.image_size[0]}×{store.image_size[1]} ({reason})"
+        raise ModelError(what, "data.image_size", "change it or model.encoder_name") from error

@@ -46,9 +46,9 @@ def launch(processes: int, function: Callable[..., Any], *arguments: Any) -> Non
             message = "Interrupted; the same command goes on from the last saved state."
             raise Interrupted(int(error.sigval), message) from error
         except ChildFailedError as error:
-            _rank, failure = error.get_first_failure()
+            rank, failure = error.get_first_failure()
             reason = sentence_path.read_text(encoding="utf-8") if sentence_path.exists() else ""
-            what = f"process {_rank} of {processes} ended with exit code {failure.exitcode}"
+            what = f"process {rank} of {processes} ended with exit code {failure.exitcode}"
             raise RunError(
                 f"{what} ({reason.rstrip('.')})" if reason else what,
                 "train.processes",

@@ -83,31 +83,31 @@ class Record:
 
     def take(self, result: EpochResult, model: SegmentationModel) -> dict[str, Any]:
         """Add one epoch: csv row, checkpoints, one line for the reader; return the row."""
-        row = _row(result)
-        self.rows.append(row)
-        marks = ""
-        for kind, column in KINDS.items():
-            score = row[column]
-            if score > self.best[kind][0]:
-                self.best[kind] = (score, result.epoch)
-                self.kept = {name: use for name, use in self.kept.items() if use != kind}
-                self._save(f"best_{kind}_{score:.4f}_seed{self.params.seed}.pth", kind, score, result.epoch, model)
-                marks += f" · best {kind}"
+        better = self.note(result)
+        row = self.rows[-1]
+        for kind in better:
+            score = self.best[kind][0]
+            self.kept = {name: use for name, use in self.kept.items() if use != kind}
+            self._save(f"best_{kind}_{score:.4f}_seed{self.params.seed}.pth", kind, score, result.epoch, model)
         every = self.params.checkpoint_every_epochs
         if every and result.epoch % every == 0:
             name = f"checkpoint_epoch_{result.epoch}_seed{self.params.seed}.pth"
             self._save(name, "periodic", None, result.epoch, model)
         write_csv(self.models_dir / self._csv_name, self.rows, COLUMNS)
-        say(_line(row, self.params.epochs) + marks)
+        say(_line(row, self.params.epochs) + "".join(f" · best {kind}" for kind in better))
         return row
 
-    def note(self, result: EpochResult) -> None:
-        """Add one epoch on a process that writes nothing, so that it stops early when the first one does."""
+    def note(self, result: EpochResult) -> list[str]:
+        """Add one epoch's row and return what it is the best by.
+
+        No more than that is done on a process that writes nothing, so that it stops early when the first one does.
+        """
         row = _row(result)
         self.rows.append(row)
-        for kind, column in KINDS.items():
-            if row[column] > self.best[kind][0]:
-                self.best[kind] = (row[column], result.epoch)
+        better = [kind for kind, column in KINDS.items() if row[column] > self.best[kind][0]]
+        for kind in better:
+            self.best[kind] = (row[KINDS[kind]], result.epoch)
+        return better
 
     def tidy(self) -> None:
         """Remove the checkpoints that better ones have replaced, and those of epochs after the state's."""

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from steelcli.data import letterbox
-from steelcli.data.images import read_image_bytes
-from steelcli.data.loader import to_channels_first
+from steelcli.data.images import channels_first, read_image_bytes
 from steelcli.inference import eval_mode, from_levels, native_levels
 from steelcli.runtime import autocast
 from steelcli.scores.counts import apply_threshold
@@ -35,13 +36,16 @@ def measure_speed(trained: Trained, threshold: float, images: int) -> dict[str, 
             logits: torch.Tensor = trained.model(batch)
         return logits
 
+    def to_batch(image: NDArray[np.uint8]) -> torch.Tensor:
+        return torch.from_numpy(channels_first(image).copy())[None].to(device)
+
     def end_to_end(position: int) -> None:
         box = store.letterbox(position)
         image = read_image_bytes(store.original(position), store.color, store.records[position].image)
-        batch = to_channels_first(letterbox.apply_to_image(image, box))[None].to(device)
+        batch = to_batch(letterbox.apply_to_image(image, box))
         apply_threshold(from_levels(native_levels(forward(batch)[0], box)), threshold)
 
-    batches = [to_channels_first(store.images[position].copy())[None].to(device) for position in positions]
+    batches = [to_batch(store.images[position]) for position in positions]
     with eval_mode(trained.model), torch.inference_mode():
         return {
             "ms_per_image": _median_ms(forward, batches, device),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,13 @@ class Trackers:
             except Exception as error:  # each package raises errors of its own, and hours of training are at stake
                 del self._started[name]
                 say(f"{name} takes no more values ({_first_line(error)}); they are in the csv all the same")
+
+
+def name_run(settings: Mapping[str, Any]) -> str:
+    """Return what the trackers call a run: the DVC experiment's name, else network, rate and seed; fit for a folder."""
+    model, train = settings["model"], settings["train"]
+    name = f"{model['architecture']}-{model['encoder_name']}-lr{train['lr']:g}-seed{train['seed']}"
+    return re.sub(r"^\.|[/\\]", "-", os.environ.get("DVC_EXP_NAME", name))[:200]
 
 
 def _wandb(run: Mapping[str, str]) -> GeneralTracker:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import signal
 import time
@@ -21,10 +20,10 @@ from accelerate.utils import broadcast_object_list
 from steelcli.data.loader import TrainLoader
 from steelcli.data.store import Store
 from steelcli.distributed import is_first_process, world_size
-from steelcli.errors import Interrupted, ModelError, ParamsError, RunError
+from steelcli.errors import Interrupted, ParamsError, RunError
 from steelcli.files import read_json, refuse_files, staged_dir, write_json
 from steelcli.fingerprint import code_digest
-from steelcli.inference import eval_mode
+from steelcli.inference import try_forward
 from steelcli.launch import launch
 from steelcli.model import SegmentationModel, build_model, count_parameters
 from steelcli.params.model import ModelParams
@@ -41,7 +40,7 @@ from steelcli.runtime import (
     seed_everything,
 )
 from steelcli.signals import StopRequest, stop_on_signal
-from steelcli.trackers import Trackers, check_trackers
+from steelcli.trackers import Trackers, check_trackers, name_run
 from steelcli.training import Progress, Trainer, Watch
 
 STORE_DIR = Path("data/prepared")
@@ -91,7 +90,7 @@ class _Run(Watch):
         check_trackers(params.trackers)
         seed_everything(params.seed, params.deterministic)
         model = build_model(**model_params.model_dump(), channels_last=params.channels_last)
-        _try_forward(model, store)
+        try_forward(model, store)
         loader = TrainLoader(
             store,
             params.augment,
@@ -120,6 +119,11 @@ class _Run(Watch):
                 self._train()
         except torch.OutOfMemoryError as error:
             raise RunError("out of GPU memory", "train.batch_size", self._memory_advice()) from error
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            what = "a batch of one small image gives the network's batch normalisation a single value a channel"
+            raise ParamsError(what, "train.batch_size", "raise it or data.image_size") from error
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
@@ -205,9 +209,7 @@ class _Run(Watch):
         settings = self.record.settings
         run = settings["run"].setdefault("trackers", {})
         if not run:
-            model, train = settings["model"], settings["train"]
-            name = f"{model['architecture']}-{model['encoder_name']}-lr{train['lr']:g}-seed{train['seed']}"
-            run |= {"key": self.state_dir.key, "name": os.environ.get("DVC_EXP_NAME", name)}
+            run |= {"key": self.state_dir.key, "name": name_run(settings)}
         is_new = self.trainer.progress == Progress()
         trackers = Trackers(self.params.trackers, run)
         self.record.write_settings()
@@ -285,14 +287,3 @@ def _announce(settings: Mapping[str, Any], train_images: int, val_images: int) -
         f"lr {params['lr']:g} · batch {params['batch_size']} · up to {params['epochs']} epochs · "
         f"patience {params['patience']} by {params['monitor']} · seed {params['seed']}"
     )
-
-
-def _try_forward(model: SegmentationModel, store: Store) -> None:
-    """Find out before training whether the network takes images of this size."""
-    try:
-        with eval_mode(model), torch.inference_mode():
-            model(torch.from_numpy(store.images[:1].copy()).reshape(1, -1, *store.images.shape[1:3]))
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        what = f"the network takes no images of {store.image_size[0]}×{store.image_size[1]} ({reason})"
-        raise ModelError(what, "data.image_size", "change it or model.encoder_name") from error

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,17 +14,16 @@ from numpy.typing import NDArray
 from steelcli.checkpoint import Checkpoint, find_best, load_checkpoint, restore_model
 from steelcli.data.source import Split
 from steelcli.data.store import Store
-from steelcli.errors import DataError, ModelError, quote
-from steelcli.files import read_json
+from steelcli.errors import DataError, ModelError
 from steelcli.fingerprint import fingerprint
 from steelcli.inference import iter_levels
 from steelcli.model import SegmentationModel
 from steelcli.progress import track
 from steelcli.runtime import inference_precision, pick_device, seed_everything
+from steelcli.settings import RunSettings, read_settings
 
 STORE_DIR = Path("data/prepared")
 MODELS_DIR = Path("models")
-_REMEDY = "run `dvc repro train` or `steelcli train`"
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,7 @@ class Trained:
 
     model: SegmentationModel
     checkpoint: Checkpoint
+    settings: RunSettings
     store: Store
     device: torch.device
     precision: str
@@ -76,25 +75,20 @@ def load_trained(models_dir: Path, store_dir: Path) -> Trained:
             than the run's, or a picture in two splits.
     """
     store = open_store(store_dir)
-    settings: dict[str, Any] = read_json(models_dir / "args.json", _REMEDY)
-    train = settings.get("train")
-    monitor = train.get("monitor") if isinstance(train, dict) else None
-    if monitor not in ("dice", "iou"):
-        what = f"the run's settings name {quote(monitor)} as train.monitor, neither dice nor iou"
-        raise ModelError(what, models_dir / "args.json", _REMEDY)
-    path = find_best(models_dir, monitor)
+    values, settings = read_settings(models_dir / "args.json")
+    path = find_best(models_dir, settings.train.monitor)
     checkpoint = load_checkpoint(path)
     if checkpoint.store != store.fingerprint:
         raise ModelError("the checkpoint was trained on other data than the store's", path, "run `dvc repro train`")
-    for section, values in checkpoint.params.items():
-        if values != settings.get(section):
+    for section, params in checkpoint.params.items():
+        if params != values.get(section):
             what = f"the checkpoint was trained with other {section} parameters than {models_dir / 'args.json'} states"
             raise ModelError(what, path, "run `dvc repro train`")
     device = pick_device()
     train = checkpoint.params["train"]
     seed_everything(int(train["seed"]), bool(train["deterministic"]))
     model = restore_model(checkpoint, path).to(device)
-    return Trained(model, checkpoint, store, device, inference_precision(checkpoint.precision, device))
+    return Trained(model, checkpoint, settings, store, device, inference_precision(checkpoint.precision, device))
 
 
 def _raw_bytes(tensor: torch.Tensor) -> bytes:

@@ -13,9 +13,10 @@ import pytest
 from make_params import train_params
 from walk import SMALL, steelcli, write_params
 
-from steelcli.errors import RunError
+from steelcli.errors import ModelError, RunError
 from steelcli.record import COLUMNS
-from steelcli.trackers import Trackers
+from steelcli.settings import TrackedRun, read_settings
+from steelcli.trackers import Trackers, name_run
 
 NAMES = ["wandb", "mlflow", "tensorboard"]
 
@@ -154,6 +155,49 @@ def test_a_tracker_that_fails_later_is_told_once(
     trackers.finish()
     told = "wandb takes no more values (lost 2 values of step 1); they are in the csv all the same\n"
     assert capsys.readouterr().out == told
+
+
+TRAIN = {"monitor": "dice", "trackers": ["tensorboard"]}
+KNOWN = {"key": "0123456789abcdef", "name": "Unet-resnet34", "mlflow": "0" * 32}
+
+
+@pytest.mark.parametrize(
+    ("train", "run", "where"),
+    [
+        (None, {}, "train"),
+        ({"monitor": "dice"}, {}, "train.trackers"),
+        (TRAIN | {"trackers": ["os"]}, {"trackers": KNOWN}, "train.trackers.0"),
+        (TRAIN, None, "run"),
+        (TRAIN, [], "run"),
+        (TRAIN, {"trackers": KNOWN | {"name": "../../elsewhere"}}, "run.trackers.name"),
+        (TRAIN, {"trackers": KNOWN | {"name": ".."}}, "run.trackers.name"),
+        (TRAIN, {"trackers": KNOWN | {"key": "/etc/x"}}, "run.trackers.key"),
+        (TRAIN, {"trackers": KNOWN | {"mlflow": "0/1"}}, "run.trackers.mlflow"),
+    ],
+)
+def test_settings_that_no_training_wrote_are_refused(train: Any, run: Any, where: str, tmp_path: Path) -> None:
+    path = tmp_path / "args.json"
+    path.write_text(json.dumps({"train": train, "run": run}), encoding="utf-8")
+    with pytest.raises(ModelError, match=rf"are wrong at {where}: .*args\.json; run"):
+        read_settings(path)
+
+
+@pytest.mark.parametrize("name", ["brave-heron", "../up", ".hidden", "a/b\\c", "x" * 999])
+def test_the_name_of_an_experiment_becomes_that_of_a_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", name)
+    made = name_run({"model": {"architecture": "unet", "encoder_name": "resnet34"}, "train": {"lr": 1, "seed": 2}})
+    assert TrackedRun(key="0" * 16, name=made).name == made
+    assert (made == name) == (name == "brave-heron")
+
+
+def test_settings_of_a_training_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "args.json"
+    values = {"train": TRAIN | {"trackers": ["mlflow"], "lr": 1}, "run": {"device": "cpu", "trackers": KNOWN}}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    known, settings = read_settings(path)
+    assert known == values
+    assert settings.run.trackers is not None
+    assert settings.run.trackers.model_dump() == KNOWN
 
 
 def test_the_names_of_the_parameters_are_those_of_the_packages() -> None:

@@ -14,13 +14,14 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make_params import model_params, train_params
+from make_params import data_params, model_params, train_params
 
 from steelcli.data.loader import TrainLoader
 from steelcli.data.store import Store
 from steelcli.errors import ModelError, ParamsError, RunError
 from steelcli.losses import bce_dice_loss
 from steelcli.model import build_model
+from steelcli.prepare import prepare
 from steelcli.record import COLUMNS
 from steelcli.runtime import inference_precision, resolve_precision, seed_everything
 from steelcli.schedule import learning_rate
@@ -128,6 +129,13 @@ def test_a_network_for_another_size_is_refused_before_training(store_dir: Path, 
     params = model_params(encoder_name="tu-swin_tiny_patch4_window7_224")
     with pytest.raises(ModelError, match="256×64"):
         train(params, train_params(), store_dir, tmp_path / "m", tmp_path / "t.json")
+
+
+def test_a_batch_with_one_value_a_channel_is_refused(project_dir: Path, tmp_path: Path) -> None:
+    params = data_params(root=str(project_dir), image_size=[32, 32])
+    prepare(params, tmp_path / "prepared", tmp_path / "data.json")
+    with pytest.raises(ParamsError, match=r"a single value a channel: train\.batch_size; raise it"):
+        train(model_params(), train_params(batch_size=1), tmp_path / "prepared", tmp_path / "m", tmp_path / "t.json")
 
 
 def test_gradients_are_clipped_to_the_norm(store_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,5 +148,5 @@ def _read_tags(raw: bytes, order: str, offset: int) -> tuple[dict[int, int], int
             continue
         inline = struct.calcsize(form) * length <= 4
         place = entry + 8 if inline else struct.unpack_from(f"{order}I", raw, entry + 8)[0]
-        tags[tag] = max(struct.unpack_from(f"{order}{length}{form}", raw, place))
+        tags.setdefault(tag, max(struct.unpack_from(f"{order}{length}{form}", raw, place)))  # libtiff takes the first
     return tags, struct.unpack_from(f"{order}I", raw, offset + 2 + 12 * count)[0]

@@ -166,6 +166,11 @@ def decode_unchanged(raw: bytes) -> NDArray[Any] | None:
             return None
 
 
+def channels_first(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return [1, H, W] of a grey image [H, W], [3, H, W] of a colour one [H, W, 3], contiguous."""
+    return np.ascontiguousarray(image[None] if image.ndim == 2 else image.transpose(2, 0, 1))
+
+
 def _convert(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ JPEG_START = b"\xff\xd8"
 _END, _SCAN = b"\xff\xd9", 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the others of the range are tables
 _BARE = frozenset((0x01, *range(0xD0, 0xD9)))  # marks without a segment
+_FILL = re.compile(rb"\xff+")
+MAX_SEGMENTS = 2**16
+"""The most segments before the first scan: a photograph has a dozen, its colour profile some hundreds."""
 _REMEDY = "restore the original or remove it together with its annotation"
 
 
@@ -28,28 +32,24 @@ def read_jpeg_header(raw: bytes, where: object) -> JpegHeader:
     """Walk the segments of a JPEG up to its first scan without decoding a pixel.
 
     Raises:
-        DataError: the end is missing, or no segment states a size.
+        DataError: the end is missing, no segment states a size, or there are more than `MAX_SEGMENTS`.
     """
     header = None
     offset = 2
-    while offset + 4 <= len(raw):
-        if raw[offset] != 0xFF:  # stray bytes between segments, which decoders pass over
-            offset = raw.find(b"\xff", offset)
-            if offset < 0:
-                break
-            continue
+    for _ in range(MAX_SEGMENTS):
+        fill = _FILL.search(raw, offset)  # decoders pass over stray bytes and repeated 0xFF, so this does
+        offset = fill.end() - 1 if fill else len(raw)
+        if offset + 4 > len(raw):
+            raise DataError("the JPEG is cut off", where, _REMEDY)
         marker = raw[offset + 1]
-        if marker in (0xFF, 0x00):  # a fill byte, or no mark at all
-            offset += 1
-            continue
-        if marker in _BARE:
+        if marker == 0x00 or marker in _BARE:  # no mark at all, or one without a segment
             offset += 2
             continue
         if marker == _SCAN:
             # inside a scan 0xFF is always followed by 0x00 or a restart mark, so the pair is unmistakable; before it
             # a thumbnail in the head may have an end mark of its own
             if raw.find(_END, offset + 2) < 0:
-                break
+                raise DataError("the JPEG is cut off", where, _REMEDY)
             if header is None or header.height * header.width == 0:
                 raise DataError("the JPEG states no size", where, _REMEDY)
             return header
@@ -57,4 +57,4 @@ def read_jpeg_header(raw: bytes, where: object) -> JpegHeader:
             bits, height, width, channels = struct.unpack_from(">BHHB", raw, offset + 4)
             header = JpegHeader(height, width, channels, bits)
         offset += 2 + int.from_bytes(raw[offset + 2 : offset + 4], "big")
-    raise DataError("the JPEG is cut off", where, _REMEDY)
+    raise DataError(f"the JPEG has more than {MAX_SEGMENTS} segments", where, _REMEDY)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from steelcli.data.augment import apply_augmentation, build_augmentation
+from steelcli.data.images import channels_first
 from steelcli.data.store import Store
 from steelcli.params.augment import AugmentParams
 
@@ -34,7 +35,7 @@ class TrainSet(Dataset[Any]):
         image, mask = np.array(self.store.images[position]), np.array(self.store.masks[position])
         if self.pipeline is not None:
             image, mask = apply_augmentation(self.pipeline, image, mask, self.seed, epoch, index)
-        return to_channels_first(image), torch.from_numpy(np.ascontiguousarray(mask))[None], position
+        return torch.from_numpy(channels_first(image)), torch.from_numpy(np.ascontiguousarray(mask))[None], position
 
 
 class EpochSampler(Sampler[Draw]):
@@ -134,30 +135,10 @@ class TrainLoader:
         self.sampler.epoch, self.shares.first = epoch, first
 
 
-class ValidationSet(Dataset[tuple[torch.Tensor, int]]):
-    """Images as they are, with their position in the store: uint8 [C, H, W], int."""
-
-    def __init__(self, store: Store, positions: Sequence[int]) -> None:
-        self.store, self.positions = store, positions
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def __getitem__(self, member: int) -> tuple[torch.Tensor, int]:
-        position = self.positions[member]
-        return to_channels_first(np.array(self.store.images[position])), position
-
-
 def _cycle(generator: np.random.Generator, group: NDArray[np.intp], draws: int) -> NDArray[np.intp]:
     """Go through fresh permutations of the group until there are ``draws`` members."""
     rounds = -(-draws // len(group))
     return np.concatenate([generator.permutation(group) for _ in range(rounds)])[:draws]
-
-
-def to_channels_first(image: NDArray[np.uint8]) -> torch.Tensor:
-    """[H, W] → [1, H, W]; [H, W, 3] → [3, H, W]."""
-    array = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
-    return torch.from_numpy(np.ascontiguousarray(array))
 
 
 def _one_thread(_worker: int) -> None:

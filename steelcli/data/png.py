@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from steelcli.errors import DataError
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_CHUNKS = 2**17
+"""The most chunks of a PNG: of 8 KiB each, as libpng writes them, a GiB."""
+_TELLING = (b"IHDR", b"PLTE", b"tRNS", b"acTL")  # of two alike the first holds, as it does for libpng
 _BLACK_AND_WHITE = b"\x00\x00\x00\xff\xff\xff"
 
 
@@ -35,19 +38,23 @@ def read_png_header(raw: bytes, where: object) -> PngHeader:
     """Walk the chunks of a PNG up to its end mark without decoding a pixel.
 
     Raises:
-        DataError: bytes that are no PNG, end before IEND, or lack a proper IHDR.
+        DataError: bytes that are no PNG, end before IEND, lack a proper IHDR, or come in more than `MAX_CHUNKS`.
     """
     if not raw.startswith(PNG_SIGNATURE):
         raise DataError("not a PNG", where, "restore the original")
     chunks: dict[bytes, bytes] = {}
     offset = len(PNG_SIGNATURE)
-    while b"IEND" not in chunks:
+    for _ in range(MAX_CHUNKS):
         if offset + 12 > len(raw):
             raise DataError("the PNG is cut off", where, "restore the original")
         length, kind = struct.unpack_from(">I4s", raw, offset)
-        if kind != b"IDAT":
-            chunks[kind] = raw[offset + 8 : offset + 8 + length]
+        if kind in _TELLING:
+            chunks.setdefault(kind, raw[offset + 8 : offset + 8 + length])
+        if kind == b"IEND":
+            break
         offset += 12 + length
+    else:
+        raise DataError(f"the PNG has more than {MAX_CHUNKS} chunks", where, "restore the original")
     header = chunks.get(b"IHDR", b"")
     if len(header) != 13:
         raise DataError("the PNG has no header", where, "restore the original")

@@ -94,6 +94,8 @@ class Store:
         for split in SPLITS:
             if not self.positions(split):
                 raise DataError(f"the prepared store holds no image of the {split} split", path, _REMEDY)
+        for name, places in (("truth.bin", "truth"), ("originals.bin", "original")):
+            self._check_size(name, max(sum(getattr(record, places)) for record in self.records))
 
     @property
     def color(self) -> Color:
@@ -155,13 +157,21 @@ class Store:
             raise DataError(what, path, _REMEDY)
         return array
 
+    def _check_size(self, name: str, least: int) -> None:
+        """Refuse a file with fewer than ``least`` bytes: better before a network is built than in its midst."""
+        path = self.store_dir / name
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise DataError(f"the prepared store cannot be read ({error.strerror})", path, _REMEDY) from error
+        if size < least:
+            raise DataError("the prepared store is truncated", path, _REMEDY)
+
     def _slice(self, name: str, place: tuple[int, int]) -> bytes:
         offset, length = place
         path = self.store_dir / name
         try:
             with path.open("rb") as file:
-                if offset + length > path.stat().st_size:
-                    raise DataError("the prepared store is truncated", path, _REMEDY)
                 file.seek(offset)
                 return file.read(length)
         except OSError as error:

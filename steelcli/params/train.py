@@ -12,6 +12,7 @@ from steelcli.params.base import Float, Section
 Positive = Annotated[Float, Field(gt=0)]
 Weight = Annotated[Float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Tracker = Literal["wandb", "mlflow", "tensorboard", "dvclive"]
 
 
 class TrainParams(Section):
@@ -69,6 +70,6 @@ class TrainParams(Section):
     """Epochs between checkpoints kept for good; 0 keeps none."""
     workers: Annotated[int, Field(ge=0, le=64)]
     """Processes that load and augment images; 0 does it in the training process. Results do not depend on it."""
-    trackers: tuple[Literal["wandb", "mlflow", "tensorboard", "dvclive"], ...]
+    trackers: tuple[Tracker, ...]
     """Experiment trackers that receive every epoch beside the csv."""
     augment: AugmentParams

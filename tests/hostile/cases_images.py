@@ -41,6 +41,12 @@ def png(width: int, height: int, idat: bytes, bits: int = 8, color: int = 0, *mo
     return PNG_SIGNATURE + head + b"".join(more) + chunk(b"IDAT", idat) + chunk(b"IEND", b"")
 
 
+def two_headers() -> bytes:
+    """Return a PNG whose second header, behind the pixels, is harmless: decoders go by the first."""
+    raw, end = png(30_000, 30_000, zeros(2**20)), chunk(b"IEND", b"")
+    return raw.removesuffix(end) + chunk(b"IHDR", struct.pack(">IIBBBBB", W, H, 8, 0, 0, 0, 0)) + end
+
+
 def zeros(size: int) -> bytes:
     """Return ``size`` zero bytes as a zlib stream, made without holding them."""
     stream = zlib.compressobj(9)
@@ -56,8 +62,8 @@ def frame(raw: bytes, height: int, width: int, bits: int = 8) -> bytes:
 
 
 def tiff(*entries: tuple[int, int]) -> bytes:
-    """Return a TIFF of one directory of 32-bit values and nothing else."""
-    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(entries))
+    """Return a TIFF of one directory of 32-bit values, in their order, and nothing else."""
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + tags + struct.pack("<I", 0)
 
 
@@ -133,6 +139,17 @@ CASES = [
     Case("TIFF without a size", bad_image(tiff((258, 8))), ("header of the image is broken", *RESTORE)),
     Case("TIFF whose directory lies outside", bad_image(b"II*\0\xff\xff\xff\x7f"), RESTORE),
     Case("WebP cut off", bad_image(WEBP[:-300], "bad.webp"), ("bad.webp", "restore")),
+    Case(
+        "PNG of endless chunks",
+        bad_image(lambda: PNG[:33] + chunk(b"tEXt", b"") * 2**20 + PNG[33:]),
+        ("131072 chunks", *RESTORE),
+    ),
+    Case(
+        "JPEG of endless segments",
+        bad_image(lambda: JPEG[:2] + b"\xff\xfe\x00\x02" * 2**20 + JPEG[2:]),
+        ("65536 segments", *RESTORE),
+    ),
+    Case("JPEG of fill bytes", bad_image(lambda: JPEG[:2] + b"\xff" * 2**26), ("JPEG is cut off", *RESTORE)),
     Case("16-bit PNG", bad_image(encoded(".png", picture(7).astype(np.uint16) * 257)), ("16 bits", *CONVERT)),
     Case("16-bit TIFF", bad_image(encoded(".tif", picture(7).astype(np.uint16) * 257)), ("16 bits", *CONVERT)),
     Case("float TIFF", bad_image(encoded(".tif", picture(7).astype(np.float32))), ("32 bits", *CONVERT)),
@@ -154,12 +171,14 @@ CASES = [
     Case("PNG bomb of 16-bit RGBA", bad_image(lambda: png(10_000, 10_000, zeros(2**24), 16, 6)), ("16 bits", *CONVERT)),
     Case("PNG of 2^31 - 1 pixels each way", bad_image(png(2**31 - 1, 2**31 - 1, b"")), TOO_MANY),
     Case("PNG of width 0", bad_image(png(0, H, zlib.compress(b""))), ("states 0x40 pixels", *RESTORE)),
+    Case("PNG bomb with a second header", bad_image(two_headers), ("30000x30000", *TOO_MANY)),
     Case("JPEG bomb", bad_image(frame(JPEG, 65_500, 65_500)), ("65500x65500", *TOO_MANY)),
     Case(
         "BMP bomb", bad_image(BMP[:18] + struct.pack("<ii", 10**6, -(10**6)) + BMP[26:]), ("1000000x1000000", *TOO_MANY)
     ),
     Case("BMP of least numbers", bad_image(BMP[:18] + struct.pack("<ii", -(2**31), -(2**31)) + BMP[26:]), TOO_MANY),
     Case("TIFF bomb", bad_image(tiff((256, 2**30), (257, 2**30), (258, 8))), TOO_MANY),
+    Case("TIFF bomb that states its size twice", bad_image(tiff((256, 2**15), (256, W), (257, 2**15))), TOO_MANY),
     Case("TIFF of gigantic tiles", bad_image(tiff((256, W), (257, H), (258, 8), (322, 2**15), (323, 2**15))), TOO_MANY),
     Case("WebP bomb", bad_image(webp(16_000, 16_000)), ("16000x16000", *TOO_MANY)),
     Case(

@@ -246,7 +246,7 @@ _METRICS: list[tuple[str, str, Spoil, str, tuple[str, ...]]] = [
         "tune-threshold",
         write("models/args.json", '{"lr": 1}'),
         "args.json",
-        ("train.monitor", TRAIN),
+        ("wrong at train", TRAIN),
     ),
     (
         "settings with a path",
@@ -263,6 +263,27 @@ _METRICS: list[tuple[str, str, Spoil, str, tuple[str, ...]]] = [
         ("nested deeper", TRAIN),
     ),
     ("settings deeper", "report", write("models/args.json", '{"a":' * 50_000), "args.json", ("cannot be read", TRAIN)),
+    (
+        "settings without a run",
+        "evaluate",
+        edit("models/args.json", lambda v: v.pop("run")),
+        "args.json",
+        ("wrong at run", TRAIN),
+    ),
+    (
+        "settings whose run is a list",
+        "evaluate",
+        edit("models/args.json", lambda v: v.update(run=[1])),
+        "args.json",
+        ("wrong at run", TRAIN),
+    ),
+    (
+        "settings whose trackers leave the project",
+        "evaluate",
+        edit("models/args.json", lambda v: v["run"].update(trackers={"key": "../../../x", "name": "/etc"})),
+        "args.json",
+        ("wrong at run.trackers", TRAIN),
+    ),
     (
         "a seed with a path",
         "report",
