@@ -248,7 +248,21 @@ def argument_of(call: ast.Call, index: int, name: str) -> list[ast.expr]:
     return named or call.args[index : index + 1]
 
 
-_FORMATTING = ("quote", "str", "join", "map", "sorted", "type", "len", "list", "dumps", "next", "iter")
+_FORMATTING = [
+    "quote",
+    "str",
+    "join",
+    "map",
+    "sorted",
+    "type",
+    "len",
+    "list",
+    "dumps",
+    "next",
+    "iter",
+    "_describe",
+    "_first_line",
+]
 _TRIMMING = ("removeprefix", "get", "split", "strip", "start")
 
 
