@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from steelcli.data.image_header import read_image_header
 from steelcli.data.kaggle import KaggleSource
+from steelcli.errors import DataError
 from steelcli.params.data import DataParams
 from steelcli.survey import Look, Survey, survey
 
@@ -56,8 +58,10 @@ def check(params: DataParams) -> Survey[Finding]:
     """Read the data set under ``params.root``.
 
     Raises:
-        DataError: the data set as a whole cannot be read.
+        DataError: no such folder, or the data set as a whole cannot be read.
     """
+    if not Path(params.root).is_dir():
+        raise DataError("there is no such folder", params.root, "name the folder that holds the data set")
     return survey(params.model_copy(update={"color": "rgb"}), inspect)
 
 

@@ -34,7 +34,12 @@ def show_check(found: Survey[Finding], params: DataParams) -> None:
     note = f"{found.found} images found, {len(found.samples)} read, {count} problem{'s' * (count != 1)}."
     show_tables(
         [
-            Table(f"Images in {Path(params.root)}", ("format", "size", "images"), tuple(rows), note),
+            Table(
+                f"Images in {Path(params.root)} ({found.source.format})",
+                ("format", "size", "images"),
+                tuple(rows),
+                note,
+            ),
             Table("Classes", ("class", "images", "pixels, %"), tuple(classes)),
         ]
     )

@@ -83,7 +83,7 @@ def _arrange(results: Results, decimals: int) -> list[Section]:
     split, prefix = pick_group(results.data, "test"), "images_class."
     classes = [key.removeprefix(prefix) for key in split if key.startswith(prefix)]
     pairs, whole, by_class, by_size, speed = build_test(results.test, decimals, classes)
-    everything = build_settings("Every setting and version", results.settings, results.settings)
+    everything = build_settings("Settings and versions of the training", results.settings, results.settings)
     run = build_settings("The run", results.settings, RUN_SETTINGS)
     others = build_others(results.test, results.others, results.settings.get("run.store"), decimals)
     comparison = [Section("Comparison", [others], [])] if results.others else []
@@ -128,8 +128,12 @@ def _build_reliability(curve: Columns, decimals: int) -> Table:
 
 
 def _build_worst(results: Results, decimals: int) -> Table:
-    """List the images with the lowest Dice, in the order of the file where it is equal."""
-    order = sorted(range(len(results.image_names)), key=lambda index: results.images["dice"][index])
+    """List the images with the lowest Dice, those with the most wrong pixels first where it is equal."""
+    columns = results.images
+    order = sorted(
+        range(len(results.image_names)),
+        key=lambda index: (columns["dice"][index], -columns["fp"][index] - columns["fn"][index]),
+    )
     rows = [
         (
             results.image_names[index],
@@ -208,7 +212,7 @@ def _headline(test: Mapping[str, Any], decimals: int) -> Iterable[tuple[str, str
     yield "Dice", format_number(optimal.get("dice"), decimals)
     yield "Dice of defect images", format_number(optimal.get("dice_defect"), decimals)
     yield "average precision", format_number(test.get("auprc"), decimals)
-    yield "defects found at 1 false component per image", format_number(test.get("recall_at_1_fp"), decimals)
+    yield "defect pixels found", format_number(optimal.get("recall"), decimals)
     yield "clean images with a false alarm", format_number(optimal.get("clean_false_alarm"), decimals)
 
 

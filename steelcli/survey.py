@@ -68,8 +68,8 @@ class Survey(Generic[R]):
         samples: what could be read, sorted by name.
         results: of each sample, what was asked for.
         problems: all faults, in the order of the files.
-        left_out: images, and annotations of images that are not there, which have a fault.
-        found: ``samples`` and ``left_out`` together.
+        left_out: images that have a fault.
+        found: ``samples`` and ``left_out`` together: all images.
     """
 
     source: RawSource

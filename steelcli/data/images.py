@@ -30,7 +30,9 @@ _REMEDY = "restore the original or remove it together with its annotation"
 Color = Literal["grey", "rgb"]
 
 
-def iter_images(folder: Path, recursive: bool = False, problems: Problems = REFUSE) -> Iterator[Path]:
+def iter_images(
+    folder: Path, recursive: bool = False, problems: Problems = REFUSE, are_masks: bool = False
+) -> Iterator[Path]:
     """Yield the image files of a folder, sorted by their POSIX path; hidden files and other types are passed over.
 
     Links are followed, out of the folder too: DVC's own cache is linked that way.
@@ -40,6 +42,7 @@ def iter_images(folder: Path, recursive: bool = False, problems: Problems = REFU
         recursive: whether to look into sub-folders.
         problems: takes an image of a format that is not read, a name no output can have, and a link to nowhere:
             passing over them would drop them from the data unseen.
+        are_masks: whether leaving one out leaves out no image: that one will lack its mask.
     """
     for path in sorted(_iter_files(folder, recursive), key=lambda path: path.as_posix()):
         suffix = path.suffix.lower()
@@ -57,7 +60,7 @@ def iter_images(folder: Path, recursive: bool = False, problems: Problems = REFU
         if fault is None:
             yield path
         else:
-            problems.add(fault, path.as_posix())
+            problems.add(fault, "" if are_masks else path.as_posix())
 
 
 def _iter_files(folder: Path, recursive: bool) -> Iterator[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from steelcli.data.images import check_file, iter_images
 from steelcli.data.problems import REFUSE, Problems, try_each
 from steelcli.data.rle import decode_rle
 from steelcli.data.source import RawSample, name_samples
-from steelcli.errors import DataError
+from steelcli.errors import DataError, quote
 from steelcli.params.data import DataParams
 
 CLASS_IDS = (1, 2, 3, 4)
@@ -38,6 +38,7 @@ _REMEDY = "restore the csv from Kaggle or mend the row"
 class KaggleSource:
     """A csv in memory; a sample's annotation is its tuple of (class_id, run lengths), empty when clean."""
 
+    format = "kaggle"
     class_titles: tuple[str, ...]
     samples: tuple[RawSample, ...]
     csv_path: Path
@@ -75,16 +76,18 @@ def open_kaggle(root: Path, params: DataParams, problems: Problems = REFUSE) -> 
     """
     titles = choose_classes(CLASS_TITLES, params.classes)
     csv_path = _choose_csv(root)
-    runs = read_runs(csv_path, problems)
     folder, images = _list_images(root, problems)
-    refused = {Path(name).name for name in problems.images}
-    for name in sorted(set(runs).difference(path.name for path in images) - refused):
+    known = {Path(path).name: path for path in (*problems.images, *(path.as_posix() for path in images))}
+    runs = read_runs(csv_path, problems, known)
+    for name in sorted(runs.keys() - known.keys()):
+        # never to be healed by leaving out: it may be a slip for an image that would then count as clean
         what = f"the csv names an image that is not in {folder}"
-        problems.add(DataError(what, f"{csv_path}, {name}", "add the image or remove its rows"), name, csv_path)
+        problems.add(DataError(what, f"{csv_path}, {name}", "correct the name, add the image or remove its rows"), None)
+    refused = problems.images
     samples = (
         RawSample(path.name, path, tuple(sorted(runs.get(path.name, {}).items())))
         for path in images
-        if path.name not in refused
+        if path.as_posix() not in refused
     )
     return KaggleSource(titles, name_samples(samples, problems), csv_path)
 
@@ -94,7 +97,9 @@ def find_csvs(root: Path) -> list[Path]:
     return [path for path in sorted(root.glob("*.csv")) if _fits(path)]
 
 
-def read_runs(path: Path, problems: Problems = REFUSE) -> dict[str, dict[int, str]]:
+def read_runs(
+    path: Path, problems: Problems = REFUSE, known: Mapping[str, str] | None = None
+) -> dict[str, dict[int, str]]:
     """Return the run lengths of a csv by image name and class id; an image named without a mask has no class.
 
     Layouts, in any order of columns and with further ones: ``ImageId, ClassId, EncodedPixels``;
@@ -105,6 +110,7 @@ def read_runs(path: Path, problems: Problems = REFUSE) -> dict[str, dict[int, st
     Args:
         path: the csv.
         problems: takes rows that are broken, repeated or of an unknown class; their images are not returned.
+        known: the image files by name, which a fault of their rows leaves out.
 
     Raises:
         DataError: an unreadable or gigantic csv, or another layout.
@@ -112,7 +118,10 @@ def read_runs(path: Path, problems: Problems = REFUSE) -> dict[str, dict[int, st
     columns = _header(path)
     layout = _layout(columns)
     if layout is None:
-        shown = ", ".join(columns) or "none"
+        for character, name in ((";", "semicolons"), ("\t", "tabs")):
+            if len(columns) == 1 and _layout(columns[0].split(character)):
+                raise DataError(f"the columns are separated by {name}", path, "save the csv with commas")
+        shown = quote(", ".join(columns) or "none", 200)
         raise DataError(f"columns do not fit ({shown})", path, "name them ImageId, ClassId and EncodedPixels")
     for name in layout.values():
         if columns.count(name) > 1:
@@ -127,7 +136,7 @@ def read_runs(path: Path, problems: Problems = REFUSE) -> dict[str, dict[int, st
         seen.add((image, class_text))
         masks = runs[image]
         if fault is not None:
-            problems.add(fault, image or None, path)
+            problems.add(fault, (known or {}).get(image), path)
             refused.add(image)
         elif text and class_text != "0" and not sample_submission:
             masks[int(class_text)] = text
@@ -143,7 +152,7 @@ def _find_fault(path: Path, image: str, class_text: str, text: str, seen: set[tu
         return DataError("an image and class are named twice", where, "keep one of the rows")
     placeholder = not text or (class_text == "0" and text in _PLACEHOLDERS)
     if class_text not in map(str, CLASS_IDS) and not (class_text in ("", "0") and placeholder):
-        return DataError("unknown class", where, f"known are {', '.join(map(str, CLASS_IDS))}")
+        return DataError("unknown class", where, f"correct it to one of {', '.join(map(str, CLASS_IDS))}")
     return None
 
 

@@ -29,6 +29,7 @@ class MasksSource:
         max_pixels: the most pixels of a mask that are decoded.
     """
 
+    format = "masks"
     class_titles: tuple[str, ...]
     samples: tuple[RawSample, ...]
     threshold: int | None
@@ -67,25 +68,23 @@ def open_masks(root: Path, params: DataParams, problems: Problems = REFUSE) -> M
     images = list(iter_images(root / "images", recursive=True, problems=problems))
     refused = {_key(Path(name), root / "images") for name in problems.images}
     masks: dict[str, list[Path]] = defaultdict(list)
-    for path in iter_images(root / "masks", recursive=True, problems=problems):
+    for path in iter_images(root / "masks", recursive=True, problems=problems, are_masks=True):
         masks[_key(path, root / "masks")].append(path)
     if not images:
         raise DataError("no images found", root / "images", "put the images there")
-    for key, paths in sorted(masks.items()):
-        if len(paths) > 1:
-            what = "two masks share one name but for the extension"
-            problems.add(DataError(what, paths[-1], "remove one of them"), key)
-            refused.add(key)
     samples = []
     for path in images:
-        key, image = _key(path, root / "images"), path.relative_to(root / "images").as_posix()
-        if key in masks and key not in refused:
-            samples.append(RawSample(image, path, masks[key][0]))
-        elif key not in masks:
+        key = _key(path, root / "images")
+        if len(masks[key]) == 1:
+            samples.append(RawSample(path.relative_to(root / "images").as_posix(), path, masks[key][0]))
+        elif masks[key]:
+            what = "two masks share one name but for the extension"
+            problems.add(DataError(what, masks[key][-1], "remove one of them"), path.as_posix())
+        else:
             remedy = f"add {root / 'masks' / key}.png; a clean image has a black one"
-            problems.add(DataError("image without mask", path, remedy), image)
+            problems.add(DataError("image without mask", path, remedy), path.as_posix())
     for key in sorted(masks.keys() - {_key(path, root / "images") for path in images} - refused):
-        problems.add(DataError("mask without image", masks[key][0], "add its image or remove it"), key)
+        problems.add(DataError("mask without image", masks[key][0], "add its image or remove it"), "")
     return MasksSource(titles, name_samples(samples, problems), params.mask_threshold, params.max_image_pixels)
 
 
@@ -93,7 +92,7 @@ def read_mask(path: Path, threshold: int | None, max_pixels: int | None = None) 
     """Return one mask file, bool [H, W]: values {0, 1} or {0, 255}, or grey values cut at ``threshold``.
 
     Raises:
-        DataError: an undecodable file, colours, transparency, or grey values without a threshold.
+        DataError: an undecodable file, colours, transparency, or grey values without a threshold, or all below it.
     """
     pixels = decode_pixels(read_bytes(path, file_limit(max_pixels)), path, max_pixels)
     if pixels.ndim == 3:
@@ -109,6 +108,9 @@ def read_mask(path: Path, threshold: int | None, max_pixels: int | None = None) 
         raise DataError(
             f"the mask has grey values ({shown})", path, "save it with 0 and 255, or set data.mask_threshold"
         )
+    if values[-1] < threshold:
+        what = f"no grey value of the mask reaches data.mask_threshold ({threshold}), the highest is {values[-1]}"
+        raise DataError(what, path, "lower data.mask_threshold, or mend the mask; a clean image has a black one")
     return pixels >= threshold
 
 

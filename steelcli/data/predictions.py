@@ -21,7 +21,7 @@ from steelcli.data.prediction_source import Kind, PredictionReader, PredictionSo
 from steelcli.data.rle import decode_rle
 from steelcli.data.supervisely import find_datasets, open_supervisely
 from steelcli.data.supervisely_json import read_json, take
-from steelcli.errors import DataError
+from steelcli.errors import DataError, quote
 from steelcli.params.data import DataParams
 
 FORMATS = "PNG or npy files named like the images, a COCO json, a Kaggle csv, or a Supervisely project"
@@ -85,11 +85,11 @@ def match_predictions(source: PredictionSource, images: Sequence[str], split: st
     known = {PurePosixPath(image).with_suffix("").as_posix(): image for image in images}
     known |= {image: image for image in images}
     name_of: dict[str, str] = {}
-    outside = 0
+    outside: list[str] = []
     for name in source.names:
         image = _find(name, known, source.states_folders)
         if image is None:
-            outside += 1
+            outside.append(name)
         elif name_of.setdefault(image, name) != name:
             what = f"two predictions for {image} ({name_of[image]} and {name})"
             raise DataError(what, path, "remove one of them")
@@ -97,9 +97,11 @@ def match_predictions(source: PredictionSource, images: Sequence[str], split: st
     if missing:
         shown = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
         what = f"{len(missing)} of {len(images)} {split} images have no prediction ({shown})"
+        if outside:
+            what += f"; {len(outside)} predictions are named after none of them, such as {quote(outside[0])}"
         raise DataError(what, path, "add them; an image without defects needs an empty one")
     reader = source.survey([name_of[image] for image in images])
-    return Predictions(reader, reader.kind, name_of, outside)
+    return Predictions(reader, reader.kind, name_of, len(outside))
 
 
 def to_native(values: NDArray[np.float32], height: int, width: int, kind: Kind) -> NDArray[np.float32]:

@@ -24,7 +24,8 @@ class Problem:
         file: the file to mend.
         what: what is wrong with it and where in it.
         remedy: what to do.
-        image: what is left out for it under ``data.on_error: skip``; None for a fault that leaving out cannot heal.
+        image: the image file left out for it under ``data.on_error: skip``; empty for a file that belongs to no image,
+            None for a fault that leaving out cannot heal.
     """
 
     file: str
@@ -53,8 +54,8 @@ class Problems:
 
     @property
     def images(self) -> set[str]:
-        """What is to be left out."""
-        return {row.image for row in self.rows if row.image is not None}
+        """Image files to be left out."""
+        return {row.image for row in self.rows if row.image}
 
 
 class Refuse(Problems):

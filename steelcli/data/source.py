@@ -39,6 +39,8 @@ class RawSample:
 class RawSource(Protocol):
     """One raw data set. Implementations are picklable: `prepare` sends them to its workers."""
 
+    format: str
+    """What ``data.format`` calls it."""
     class_titles: tuple[str, ...]
     """Titles of the defect classes, in the channel order of `read_masks`."""
     samples: tuple[RawSample, ...]
@@ -73,7 +75,7 @@ def name_samples(samples: Iterable[RawSample], problems: Problems = REFUSE) -> t
     for sample in ordered:
         if full[_full_stem(sample)] > 1:
             what = "two images share one name but for the extension, case or Unicode form"
-            problems.add(DataError(what, sample.image_path, "rename one of them"), sample.image)
+            problems.add(DataError(what, sample.image_path, "rename one of them"), sample.image_path.as_posix())
     return tuple(sample for sample in ordered if full[_full_stem(sample)] == 1)
 
 

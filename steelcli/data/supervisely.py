@@ -49,6 +49,7 @@ class SuperviselySource:
         other_shapes: what to do with lines and points of the remaining classes.
     """
 
+    format = "supervisely"
     class_titles: tuple[str, ...]
     samples: tuple[RawSample, ...]
     shapes: dict[str, str]
@@ -246,7 +247,7 @@ def _iter_samples(dataset: str, folder: Path, split: Split | None, problems: Pro
     refused = [Path(name) for name in problems.images if Path(name).parent == folder / "img"]
     taken = {*named.values(), *(_annotation_of(image, unused) for image in refused)}
     for path in sorted(set(unused.values()).difference(taken)):
-        problems.add(DataError("annotation without image", path, "add its image or remove it"), path.as_posix())
+        problems.add(DataError("annotation without image", path, "add its image or remove it"), "")
 
 
 def _annotation_of(image: Path, annotations: Mapping[str, Path]) -> Path | None:
