@@ -61,7 +61,7 @@ def check(params: DataParams) -> Survey[Finding]:
         DataError: no such folder, or the data set as a whole cannot be read.
     """
     if not Path(params.root).is_dir():
-        raise DataError("there is no such folder", params.root, "name the folder that holds the data set")
+        raise DataError("folder not found", params.root, "name the folder that holds the data set")
     return survey(params.model_copy(update={"color": "rgb"}), inspect)
 
 

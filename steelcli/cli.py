@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -32,8 +33,13 @@ def main() -> None:
     # Read when torch starts OpenMP. Threads that spin while they wait cost a third of the speed for each core that
     # another process also wants (measured on two cores: 25 → 73 s an epoch; waiting passively 26 → 44 s).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character gets its escape
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
+    except MemoryError:
+        sys.exit("Error: the memory is full: this process; free memory, or lower data.max_image_pixels.")
     except UserError as error:
         sys.exit(f"Error: {error}")
     except Interrupted as stop:

@@ -164,7 +164,8 @@ def plot_dice(a: ScoredImages, b: ScoredImages, path: Path) -> None:
         for name, color, marker, chosen in (("with a defect", "C0", "o", defect), ("clean", "C1", "x", ~defect)):
             label = f"{name} ({np.count_nonzero(chosen)})"
             axes.scatter(x[chosen], y[chosen], s=18, c=color, marker=marker, alpha=0.6, label=label, clip_on=False)
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=f"Dice of {a.name}", ylabel=f"Dice of {b.name}", aspect="equal")
+        labels = (f"Dice of {scored.name}".replace("$", r"\$") for scored in (a, b))  # a dollar would begin a formula
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", **dict(zip(("xlabel", "ylabel"), labels, strict=True)))
         figure.legend(loc="outside upper center", ncols=2, frameon=False)
         with staged_file(path) as partial_path:
             figure.savefig(partial_path, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)

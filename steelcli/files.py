@@ -6,12 +6,15 @@ import csv
 import errno
 import json
 import math
+import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from steelcli.errors import RunError, quote
 
@@ -35,27 +38,48 @@ def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]
         outdates: files that describe the old folder, removed just before it is replaced.
 
     Raises:
-        RunError: the folder cannot be written, or something else stands in its place.
+        RunError: the folder cannot be written, another process is at it, or something else stands in its place.
     """
     final_dir = _resolve(final_dir)
     partial_dir, old_dir = (final_dir.with_name(f".{final_dir.name}.{state}") for state in ("partial", "old"))
     refuse_files([final_dir, *(path.parent for path in outdates)])
-    with _told(final_dir):
+    with _told(final_dir), _alone(final_dir):
         _remove(partial_dir)
-        partial_dir.mkdir(parents=True)
-    try:
-        with _told(final_dir):
+        partial_dir.mkdir()
+        try:
             yield partial_dir
             _remove(old_dir)
-            for path in outdates:
-                path.unlink(missing_ok=True)
             if final_dir.exists():
-                final_dir.replace(old_dir)
-            partial_dir.replace(final_dir)
+                final_dir.replace(old_dir)  # the first step, for a folder that is a mount point refuses it
+            try:
+                for path in outdates:
+                    path.unlink(missing_ok=True)
+                partial_dir.replace(final_dir)
+            except BaseException:
+                if old_dir.exists():
+                    old_dir.replace(final_dir)
+                raise
             _remove(old_dir)
-    except BaseException:
-        _remove(partial_dir)
-        raise
+        except BaseException:
+            _remove(partial_dir)
+            raise
+
+
+@contextmanager
+def _alone(final_dir: Path) -> Iterator[None]:
+    """Hold a lock beside a folder for the block: two processes that fill one folder would mix their files."""
+    lock_path = final_dir.with_name(f".{final_dir.name}.lock.partial")
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(lock_path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError("another process is writing this folder", final_dir, "wait for it or stop it") from error
+    try:
+        yield
+    finally:
+        lock_path.unlink(missing_ok=True)
+        lock.release()
 
 
 def refuse_files(folders: Sequence[Path]) -> None:
@@ -77,7 +101,7 @@ def staged_file(final_path: Path) -> Iterator[Path]:
     Raises:
         RunError: the file cannot be written.
     """
-    partial_path = final_path.with_name(f".{final_path.name}.partial")
+    partial_path = final_path.with_name(f".{final_path.name}.{os.getpid()}.partial")
     with _told(final_path):
         final_path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -133,6 +157,7 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     try:
         text = read_bytes(path, MOST_JSON_BYTES).decode("utf-8-sig")
         values = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        json.dumps(values, ensure_ascii=False).encode("utf-8")  # half a character could not be written again
     except FileNotFoundError as error:
         raise RunError("a stage's input is missing", path, remedy) from error
     except OSError as error:

@@ -70,6 +70,7 @@ def evaluate_foreign(
     scorer = score_images(new_scorer, _iter_images(store, "test", test, kind))
     metrics = summarise(scorer, threshold) | {"data_fingerprint": fingerprint([store.fingerprint])}
     rows = scorer.image_rows(FIXED_THRESHOLD if threshold is None else threshold)
+    (metrics_dir / f"{name}.json").unlink(missing_ok=True)  # never beside another's images
     write_csv(metrics_dir / f"{name}_images.csv", rows, IMAGE_COLUMNS)
     write_json(metrics_dir / f"{name}.json", metrics)
     return metrics

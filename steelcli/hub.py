@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -34,5 +35,5 @@ def _answers(url: str) -> bool:
             return True
     except urllib.error.HTTPError:
         return True  # a refusal is an answer
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return False

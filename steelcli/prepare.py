@@ -45,14 +45,14 @@ def prepare(params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path 
     """
     problems_path = metrics_path.with_name(PROBLEMS_NAME)
     found = survey(params, scan)
+    source, samples, scanned = found.source, found.samples, found.results
     try:
         settle(found, params, problems_path)
+        chosen, left_out = _choose(params, samples, scanned)
+        _refuse_splits_without_defect(params, chosen, scanned)
     except DataError:
         write_problems(problems_path, found.problems)
         raise
-    source, samples, scanned = found.source, found.samples, found.results
-    chosen, left_out = _choose(params, samples, scanned)
-    _refuse_splits_without_defect(params, chosen, scanned)
     records = []
     with (
         staged_dir(store_dir, outdates=[metrics_path, problems_path]) as partial_dir,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from steelcli.checkpoint import Checkpoint, save_checkpoint
+from steelcli.errors import RunError
 from steelcli.files import write_csv, write_json
 from steelcli.model import SegmentationModel
 from steelcli.params.train import TrainParams
@@ -72,10 +73,18 @@ class Record:
         return json.dumps({"settings": self.settings, "rows": self.rows, "best": self.best, "kept": self.kept})
 
     def restore(self, state: str) -> None:
-        """Take up the record where `state` was called."""
+        """Take up the record where `state` was called.
+
+        Raises:
+            RunError: a checkpoint of that time is missing.
+        """
         values = json.loads(state)
         self.settings, self.rows, self.kept = values["settings"], values["rows"], values["kept"]
         self.best = {kind: (score, epoch) for kind, (score, epoch) in values["best"].items()}
+        for name in self.kept:
+            if name.endswith(".pth") and not (self.models_dir / name).is_file():
+                remedy = "run `steelcli train --restart` to start the training afresh"
+                raise RunError("a checkpoint of the interrupted training is missing", self.models_dir / name, remedy)
 
     def write_settings(self) -> None:
         """Write ``args.json``."""

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from steelcli.errors import RunError
 from steelcli.files import staged_file
+from steelcli.tensor_file import load_values
 
 KEPT = 3
 """Unfinished runs kept beside the one under way; older ones are removed."""
@@ -52,6 +53,8 @@ class StateDir:
             self.models_dir.mkdir(parents=True, exist_ok=True)
             self._forget_oldest()
             with FileLock(self.path / "lock", timeout=0):
+                for path in self.path.glob(".*.partial"):  # of a run that was killed while saving
+                    path.unlink()
                 yield
         except Timeout as error:
             what = "another process is training this very run"
@@ -95,17 +98,19 @@ class StateDir:
         states = self._states()
         if not states:
             return None
+        if not states[-1].is_file():
+            raise RunError("the state of the interrupted training is no file", states[-1], remedy)
         raw = states[-1].read_bytes()
         if _digest(raw) != states[-1].stem.rpartition("-")[2]:
             aside = states[-1].rename(states[-1].with_suffix(".damaged"))
             raise RunError("the state of the interrupted training is damaged and was set aside", aside, remedy)
-        state: dict[str, Any] = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+        state: dict[str, Any] = load_values(states[-1], "the state of the interrupted training", remedy, mmap=False)
         return state
 
     def clear(self) -> None:
         """Forget everything; the lock stays held."""
         for path in self.path.iterdir():
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             elif path.name != "lock":
                 path.unlink()
@@ -121,7 +126,7 @@ class StateDir:
 
     def _forget_oldest(self) -> None:
         """Remove the runs that have not been touched for longest, all but KEPT and this one."""
-        others = [path for path in self.root.iterdir() if path.is_dir() and path != self.path]
+        others = [path for path in self.root.iterdir() if path.is_dir() and path != self.path and not path.is_symlink()]
         for path in sorted(others, key=lambda other: other.stat().st_mtime)[:-KEPT]:
             with suppress(Timeout), FileLock(path / "lock", timeout=0):  # one that is held is under way
                 shutil.rmtree(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -26,8 +27,6 @@ from steelcli.files import write_csv
 from steelcli.params.data import DataParams
 from steelcli.progress import track
 
-MAX_CLASSES = 64
-"""The truth of a pixel is stored in that many bits."""
 _FEW = 32  # below this many images starting worker processes costs more than it saves
 R = TypeVar("R")
 
@@ -100,9 +99,6 @@ def survey(params: DataParams, ask: Callable[[Look], R]) -> Survey[R]:
     """
     problems = Problems()
     source = open_source(params, problems)
-    if len(source.class_titles) > MAX_CLASSES:
-        what = f"{len(source.class_titles)} classes, at most {MAX_CLASSES} fit"
-        raise DataError(what, params.root, "choose with data.classes")
     unlisted = len(problems.images)
     samples, results = [], []
     answers = over_cores(partial(_try, source, params, ask), source.samples, "reading")
@@ -200,6 +196,7 @@ _WORK: list[Callable[[Any], Any]] = []  # set once in each worker: the source is
 
 def _begin_worker(work: Callable[[Any], Any]) -> None:
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
     _WORK[:] = [work]
 
 

@@ -30,13 +30,14 @@ _HARMLESS = {
 """What a file of names and tensors calls. Torch allows more, among it ``bytearray(10**12)``."""
 
 
-def load_values(path: Path, what: str, remedy: str) -> Any:
-    """Return the values of a file that ``torch.save`` wrote, tensors on the CPU still lying in the file.
+def load_values(path: Path, what: str, remedy: str, mmap: bool = True) -> Any:
+    """Return the values of a file that ``torch.save`` wrote, tensors on the CPU.
 
     Args:
         path: the file.
         what: what it should be, for the messages, such as "the checkpoint".
         remedy: what to do where it is not.
+        mmap: whether the tensors stay in the file.
 
     Raises:
         FileNotFoundError: there is no file.
@@ -53,7 +54,7 @@ def load_values(path: Path, what: str, remedy: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on the pickle's version
-            values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            values = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, KeyError … for a bad file
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelError(f"cannot load {what} (damaged or foreign: {quote(reason, 120)})", path, remedy) from error

@@ -192,8 +192,13 @@ class _Run(Watch):
                 self.record.tidy()
             return
         device = self.record.settings["run"]["device"]
-        self.trainer.restore(state)
-        self.record.restore(state["record"])
+        try:
+            self.trainer.restore(state)
+            self.record.restore(state["record"])
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            what = f"the state of the interrupted training does not fit ({type(error).__name__})"
+            remedy = "run `steelcli train --restart` to start the training afresh"
+            raise RunError(what, self.state_dir.path, remedy) from error
         if is_first_process():
             progress = self.trainer.progress
             say(f"going on with an interrupted run: epoch {progress.epoch}, {progress.step} steps done")

@@ -32,6 +32,7 @@ STAGES = {
     "report": "steelcli.report",
     "evaluate --predictions": "steelcli.foreign",
     "compare": "steelcli.compare",
+    "check": "steelcli.check",
     "synthesize": "steelcli.data.synthetic",
 }
 HEAD = """# Every error and its remedy

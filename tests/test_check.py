@@ -16,6 +16,7 @@ from steelcli.check import check, count_classes, count_sizes, difference_hash, l
 from steelcli.data.bitmap import encode_bitmap
 from steelcli.data.rle import encode_rle
 from steelcli.data.store import Store
+from steelcli.errors import DataError
 from steelcli.prepare import prepare
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -130,16 +131,51 @@ def test_kaggle_images_with_a_faulty_row_are_left_out_not_clean(tmp_path: Path) 
     for index in range(20):
         cv2.imwrite(str(root / "train_images" / f"{index:02d}.png"), draw(index))
         rows += [f"{index:02d}.png,1,{encode_rle(mask)}"] if index % 2 else []
-    rows += ["00.png,9,5 2", "02.png,2,7", "03.png,1,1 1", "gone.png,1,1 1"]
+    rows += ["00.png,9,5 2", "02.png,2,7", "03.png,1,1 1"]
     (root / "train.csv").write_text("\n".join(rows) + "\n")
     params = data_params(root=str(root), on_error="skip", max_skipped_fraction=0.5)
     metrics = prepare(params, tmp_path / "prepared", tmp_path / "data.json")
-    assert (metrics["images_found"], metrics["skipped"]) == (21, 4)
+    assert (metrics["images_found"], metrics["skipped"]) == (20, 3)
     stored = {record.image for record in Store(tmp_path / "prepared").records}
     assert stored == {f"{index:02d}.png" for index in range(20)} - {"00.png", "02.png", "03.png"}
-    assert len((tmp_path / "data_problems.csv").read_text().splitlines()) == 5
+    assert len((tmp_path / "data_problems.csv").read_text().splitlines()) == 4
     plain = list_suspicions(check(params), params)["no row in the csv, so clean"]
     assert plain == [f"{index:02d}.png" for index in range(4, 20, 2)]
+
+
+@pytest.mark.parametrize("name", ["01.bmp", "01", "O1.png", "train_images/01.png", "gone.png"])
+@pytest.mark.parametrize("class_id", [1, 9])
+def test_a_row_about_no_image_is_never_skipped_because_its_image_would_pass_for_clean(
+    name: str, class_id: int, tmp_path: Path
+) -> None:
+    root = tmp_path / "raw"
+    (root / "train_images").mkdir(parents=True)
+    for index in range(20):
+        cv2.imwrite(str(root / "train_images" / f"{index:02d}.png"), draw(index))
+    rows = [f"{index:02d}.png,1,5 2" for index in range(2, 20, 2)]
+    (root / "train.csv").write_text("\n".join(["ImageId,ClassId,EncodedPixels", *rows, f"{name},{class_id},5 2", ""]))
+    params = data_params(root=str(root), on_error="skip", max_skipped_fraction=0.9)
+    with pytest.raises(DataError, match="1 problem in the data") as caught:
+        prepare(params, tmp_path / "prepared", tmp_path / "data.json")
+    assert name in str(caught.value)
+    assert "on_error" not in str(caught.value)
+
+
+def test_masks_that_cannot_be_read_count_once(tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / "raw" / folder).mkdir(parents=True)
+    for index in range(20):
+        mask = np.zeros((64, 96), np.uint8)
+        mask[3:9, 4:20] = 255
+        cv2.imwrite(str(tmp_path / "raw" / "images" / f"{index:02d}.png"), draw(index))
+        cv2.imwrite(str(tmp_path / "raw" / "masks" / f"{index:02d}.png"), mask)
+    masks_dir = tmp_path / "raw" / "masks"
+    (masks_dir / "00.png").rename(masks_dir / "00.gif")
+    cv2.imwrite(str(masks_dir / "01.bmp"), mask)
+    cv2.imwrite(str(masks_dir / "lost.png"), mask)
+    params = data_params(root=str(tmp_path / "raw"), on_error="skip", max_skipped_fraction=0.5)
+    metrics = prepare(params, tmp_path / "prepared", tmp_path / "data.json")
+    assert (metrics["images_found"], metrics["skipped"]) == (20, 2)
 
 
 @pytest.mark.parametrize(("folder", "images"), [("severstal-mini", 17), ("strip-steel", 270), ("supervisely-demo", 5)])

@@ -442,7 +442,7 @@ def test_absurd_sizes_in_a_project_are_refused(judge: Judge, tmp_path: Path, sid
     path = sorted((root / "some" / "ann").iterdir())[0]
     content = json.loads(path.read_text(encoding="utf-8"))
     write_json(path, content | {"size": {"height": side, "width": 2**20}})
-    refused(judge, root, "a mask of", str(path))
+    refused(judge, root, "a map of", str(path))
 
 
 def test_masks_beside_probabilities_of_the_other_split_are_refused(judge: Judge, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def decode_bitmap(data: str, where: object, bounds: tuple[int, int] | None = Non
     Raises:
         DataError: broken base64, zlib or PNG, a PNG of another kind, or one larger than ``bounds``.
     """
-    png = _unpack(data, where)
+    png = _unpack(data, where, MAX_BYTES if bounds is None else min(MAX_BYTES, 8 * bounds[0] * bounds[1] + 2**16))
     header = read_png_header(png, where)
     _check_size(header, where, bounds)
     pixels = decode_unchanged(png)
@@ -74,8 +74,8 @@ def paste(target: NDArray[np.bool_], box: NDArray[np.bool_], origin: tuple[int, 
     target[y : y + height, x : x + width] |= box
 
 
-def _unpack(data: str, where: object) -> bytes:
-    """Return the bytes of the PNG, of which a zlib bomb yields no more than `MAX_BYTES`."""
+def _unpack(data: str, where: object, most: int) -> bytes:
+    """Return the bytes of the PNG, of which a zlib bomb yields no more than ``most``."""
     try:
         raw = base64.b64decode("".join(data.split()), validate=True)
     except ValueError as error:
@@ -84,11 +84,11 @@ def _unpack(data: str, where: object) -> bytes:
         return raw
     stream = zlib.decompressobj()
     try:
-        png = stream.decompress(raw, MAX_BYTES)
+        png = stream.decompress(raw, most)
     except zlib.error as error:
         raise DataError("the data of a bitmap is no zlib stream", where, _REMEDY) from error
     if not stream.eof:
-        what = "is larger than 64 MiB" if len(png) >= MAX_BYTES else "is cut off"
+        what = f"is larger than {most} bytes" if len(png) >= most else "is cut off"
         raise DataError(f"the data of a bitmap {what}", where, _REMEDY)
     return png
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,12 @@ from numpy.typing import NDArray
 
 from steelcli.data.coco_rle import decode_coco
 from steelcli.data.images import read_bytes
-from steelcli.data.prediction_source import Kind
-from steelcli.errors import DataError
+from steelcli.data.prediction_source import Kind, check_size
+from steelcli.data.supervisely_json import parse_json
+from steelcli.errors import DataError, quote
 
+MAX_FILE_BYTES = 2**27
+"""The most bytes of a COCO file that are read (128 MiB)."""
 _REMEDY = "write the file again"
 
 
@@ -36,20 +37,17 @@ class CocoPredictions:
                 outside 0 to 1.
         """
         self.path = path
-        try:
-            content = json.loads(read_bytes(path).decode("utf-8-sig"))
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"broken JSON ({error})", path, _REMEDY) from error
+        content = parse_json(read_bytes(path, MAX_FILE_BYTES), path, _REMEDY)
         name_of, results = _layout(content, path)
         self._masks: dict[str, list[dict[str, Any]]] = {name: [] for name in name_of.values()}
         scored = 0
         for index, result in enumerate(results):
             where = f"{path}, annotation {index}"
             key = result.get("image_id")
-            name = name_of.get(key) if isinstance(key, (str, int)) else None
+            name = name_of.get(key) if type(key) in (str, int) else None  # type: ignore[arg-type]
             if name is None:
-                raise DataError(f"image_id {key!r} is no id in images", where, _REMEDY)
-            if not result.get("segmentation"):
+                raise DataError(f"image_id {quote(repr(key))} is no id in images", where, _REMEDY)
+            if result.get("segmentation") in (None, []):
                 continue
             self._masks[name].append(result)
             scored += _check_score(result, where)
@@ -67,7 +65,9 @@ class CocoPredictions:
         where = f"{self.path}, image {name}"
         results = self._masks[name]
         if results:
+            native = height, width
             height, width = _size(results[0], where)
+            check_size((height, width), native, where)
         joined = np.zeros((height, width), np.float32)
         for result in results:
             size = _size(result, where)
@@ -89,7 +89,7 @@ def _layout(content: Any, path: Path) -> tuple[dict[str | int, str], list[dict[s
         names: set[str] = set()
         for image in images:
             key, name = image.get("id"), image.get("file_name")
-            if not isinstance(key, (str, int)) or not isinstance(name, str):
+            if type(key) not in (str, int) or not isinstance(name, str):
                 raise DataError("an entry of 'images' has no id or no file_name", path, _REMEDY)
             if key in name_of or name in names:
                 raise DataError(f"'images' names {name} or its id {key} twice", path, _REMEDY)
@@ -98,7 +98,7 @@ def _layout(content: Any, path: Path) -> tuple[dict[str | int, str], list[dict[s
         return name_of, results
     _check_mappings(content, "results", path)
     keys = (result.get("image_id") for result in content)
-    return {key: str(key) for key in keys if isinstance(key, (str, int))}, content
+    return {key: str(key) for key in keys if type(key) in (str, int)}, content
 
 
 def _check_mappings(values: Any, what: str, path: Path) -> None:
@@ -112,8 +112,8 @@ def _check_score(result: dict[str, Any], where: str) -> bool:
     score = result.get("score")
     if score is None:
         return False
-    if not isinstance(score, (int, float)) or not math.isfinite(score) or not 0 <= score <= 1:
-        raise DataError(f"the score is {score!r}", where, "write scores from 0 to 1")
+    if type(score) not in (int, float) or not 0 <= score <= 1:  # NaN is not either
+        raise DataError(f"the score is {quote(repr(score))}", where, "write scores from 0 to 1")
     return True
 
 

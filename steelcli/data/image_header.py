@@ -37,6 +37,7 @@ class ImageHeader:
         kind: format, such as PNG.
         bits: a channel, the most of all channels.
         inks: CMYK instead of grey or RGB.
+        turned: rows and columns of a TIFF stand in another order than from the top left.
         frames: whether there is more than one picture.
         block: pixels a decoder must hold at once, if more than the picture's own.
     """
@@ -46,6 +47,7 @@ class ImageHeader:
     width: int
     bits: int = 8
     inks: bool = False
+    turned: bool = False
     frames: bool = False
     block: int = 0
 
@@ -73,6 +75,8 @@ def check_header(raw: bytes, where: object, max_pixels: int | None) -> ImageHead
         raise DataError(f"the image has {header.bits} bits a channel, 8 are read", where, _CONVERT)
     if header.inks:
         raise DataError(f"the {header.kind} is CMYK", where, _CONVERT)
+    if header.turned:
+        raise DataError(f"the {header.kind} is stored turned or mirrored", where, _CONVERT)
     if header.frames:
         raise DataError(f"the {header.kind} holds several pictures", where, "keep one picture a file")
     return header
@@ -133,7 +137,8 @@ def _read_tiff(raw: bytes) -> ImageHeader:
     # a second picture that is a smaller copy of the first says so in the lowest bit of tag 254
     frames = bool(following) and not _read_tags(raw, order, following)[0].get(254, 0) & 1
     tile = tags.get(322, 0) * tags.get(323, 0)
-    return ImageHeader("TIFF", tags[257], tags[256], tags.get(258, 1), tags.get(262) == _TIFF_SEPARATED, frames, tile)
+    inks, turned = tags.get(262) == _TIFF_SEPARATED, tags.get(274, 1) != 1
+    return ImageHeader("TIFF", tags[257], tags[256], tags.get(258, 1), inks, turned, frames, tile)
 
 
 def _read_tags(raw: bytes, order: str, offset: int) -> tuple[dict[int, int], int]:

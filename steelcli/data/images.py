@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import threading
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import cv2
 import numpy as np
@@ -21,7 +22,12 @@ from steelcli.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp")
 """File name endings that count as images, lower case."""
-_FOREIGN_SUFFIXES = (".gif", ".avif", ".heic", ".jp2", ".jxl", ".mpo", ".nrrd", ".dcm", ".nii", ".npy", ".exr", ".svg")
+_FOREIGN_SUFFIXES = (
+    *(".gif", ".avif", ".heic", ".jp2", ".jxl", ".jpe", ".mpo", ".nrrd", ".dcm", ".nii", ".npy", ".exr", ".svg"),
+    *(".pgm", ".ppm", ".pbm", ".pnm"),
+)
+_DAMAGE = (b"premature end", b"Premature end", b"bad Huffman code", b"TIFF_Error", b"PackBitsDecode")
+"""What libjpeg and libtiff say where they fill in pixels; bytes too many at a JPEG's end do no harm."""
 _UNPRINTABLE = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # all but letters, marks, digits, signs and blanks
 MAX_NAME_BYTES = 200
 """Longest file name of an image: outputs are named after it, with something before and behind it."""
@@ -53,7 +59,7 @@ def iter_images(
             continue
         elif not os.path.isfile(path):  # noqa: PTH113  Path.is_file raises where the rights or the name are at fault
             fault = DataError("no file, or a link to nowhere", path, "restore the original or remove it")
-        elif any(unicodedata.category(char) in _UNPRINTABLE for char in path.name):
+        elif not is_printable(path.relative_to(folder).as_posix()):
             fault = DataError("the file name holds unprintable characters", path, "rename it")
         elif len(os.fsencode(path.name)) > MAX_NAME_BYTES:
             fault = DataError(f"the file name is longer than {MAX_NAME_BYTES} bytes", path, "shorten it")
@@ -61,6 +67,19 @@ def iter_images(
             yield path
         else:
             problems.add(fault, "" if are_masks else path.as_posix())
+
+
+def refuse_folders(folder: Path, problems: Problems) -> None:
+    """Tell the folders of images inside a folder whose own images alone are read: they would be lost unseen."""
+    for parent, _, names in iter_folders(folder):
+        if parent != folder and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
+            what = "images in a folder inside the folder of images are not read"
+            problems.add(DataError(what, parent, "move them up, or remove the folder"), None)
+
+
+def is_printable(name: str) -> bool:
+    """Tell whether a name may stand in tables and file names."""
+    return not any(unicodedata.category(character) in _UNPRINTABLE for character in name)
 
 
 def _iter_files(folder: Path, recursive: bool) -> Iterator[Path]:
@@ -161,12 +180,22 @@ def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> N
 
 
 def decode_unchanged(raw: bytes) -> NDArray[Any] | None:
-    """Return an encoded image with its own type and channels, orientation ignored; None where OpenCV fails."""
-    with _SILENCE:
+    """Return an encoded image with its own type and channels; None where OpenCV fails or finds the pixels damaged.
+
+    Raises:
+        MemoryError: there is no room for the pixels.
+    """
+    with _LISTENER as complaints:
         try:
-            return cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
-        except cv2.error:
+            pixels = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error as error:
+            if error.code == cv2.Error.StsNoMem:
+                raise MemoryError from error
             return None
+        complaints.flush()
+        complaints.seek(0)
+        told = complaints.read()
+    return None if any(words in told for words in _DAMAGE) else pixels
 
 
 def channels_first(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -178,35 +207,32 @@ def _convert(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
 
 
-class _Silence:
-    """Keeps OpenCV's, libpng's and libjpeg's complaints off stderr: the error that follows names the file, they do not.
+class _Listener:
+    """Keeps what OpenCV and its libraries say off stderr, in a file: the error that follows names the image.
 
-    The decoders write to file descriptor 2 past Python. Threads share it, so the last one out restores it.
+    They write to file descriptor 2 past Python, and there alone they tell that pixels were made up. Threads take turns.
     """
 
     def __init__(self) -> None:
-        self._lock, self._inside = threading.Lock(), 0
-        # OpenCV 5 moved the two functions out of its top level; the level 0 is silence in both
+        self._lock = threading.Lock()
+        # OpenCV 5 moved the two functions out of its top level; 3 stands for warnings in both
         self._log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
 
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._level = self._log.getLogLevel()
-                self._log.setLogLevel(0)
-                self._stderr = os.dup(2)
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, 2)
-                os.close(nowhere)
+    def __enter__(self) -> IO[bytes]:
+        self._lock.acquire()
+        self._level = self._log.getLogLevel()
+        self._log.setLogLevel(3)
+        self._file = tempfile.TemporaryFile()
+        self._stderr = os.dup(2)
+        os.dup2(self._file.fileno(), 2)
+        return self._file
 
     def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                os.dup2(self._stderr, 2)
-                os.close(self._stderr)
-                self._log.setLogLevel(self._level)
+        os.dup2(self._stderr, 2)
+        os.close(self._stderr)
+        self._file.close()
+        self._log.setLogLevel(self._level)
+        self._lock.release()
 
 
-_SILENCE = _Silence()
+_LISTENER = _Listener()

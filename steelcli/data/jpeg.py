@@ -15,6 +15,8 @@ _BARE = frozenset((0x01, *range(0xD0, 0xD9)))  # marks without a segment
 _FILL = re.compile(rb"\xff+")
 MAX_SEGMENTS = 2**16
 """The most segments before the first scan: a photograph has a dozen, its colour profile some hundreds."""
+MAX_SCANS = 500
+"""The most scans of a progressive JPEG: each is gone through in full; ten are usual."""
 _REMEDY = "restore the original or remove it together with its annotation"
 
 
@@ -32,7 +34,7 @@ def read_jpeg_header(raw: bytes, where: object) -> JpegHeader:
     """Walk the segments of a JPEG up to its first scan without decoding a pixel.
 
     Raises:
-        DataError: the end is missing, no segment states a size, or there are more than `MAX_SEGMENTS`.
+        DataError: the end is missing, no segment states a size, or there are more than `MAX_SEGMENTS` or `MAX_SCANS`.
     """
     header = None
     offset = 2
@@ -50,6 +52,8 @@ def read_jpeg_header(raw: bytes, where: object) -> JpegHeader:
             # a thumbnail in the head may have an end mark of its own
             if raw.find(_END, offset + 2) < 0:
                 raise DataError("the JPEG is cut off", where, _REMEDY)
+            if raw.count(b"\xff\xda", offset) > MAX_SCANS:
+                raise DataError(f"the JPEG has more than {MAX_SCANS} scans", where, _REMEDY)
             if header is None or header.height * header.width == 0:
                 raise DataError("the JPEG states no size", where, _REMEDY)
             return header

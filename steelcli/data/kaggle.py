@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.data.classes import choose_classes
-from steelcli.data.images import check_file, iter_images
+from steelcli.data.images import check_file, iter_images, refuse_folders
 from steelcli.data.problems import REFUSE, Problems, try_each
 from steelcli.data.rle import decode_rle
 from steelcli.data.source import RawSample, name_samples
@@ -123,9 +123,10 @@ def read_runs(
                 raise DataError(f"the columns are separated by {name}", path, "save the csv with commas")
         shown = quote(", ".join(columns) or "none", 200)
         raise DataError(f"columns do not fit ({shown})", path, "name them ImageId, ClassId and EncodedPixels")
+    names = [column.strip().casefold() for column in columns]
     for name in layout.values():
-        if columns.count(name) > 1:
-            raise DataError(f"two columns are called {name!r}", path, "keep one of them")
+        if names.count(name.strip().casefold()) > 1:
+            raise DataError(f"two columns are called {quote(name)}", path, "keep one of them")
     rows = list(_iter_rows(path, layout, problems))
     sample_submission = all(text in ("", "1 1") for _, _, text in rows)
     runs: dict[str, dict[int, str]] = defaultdict(dict)
@@ -244,5 +245,7 @@ def _list_images(root: Path, problems: Problems) -> tuple[Path, list[Path]]:
     for folder in IMAGE_FOLDERS:
         images = list(iter_images(root / folder, problems=problems)) if (root / folder).is_dir() else []
         if images:
+            if folder != ".":
+                refuse_folders(root / folder, problems)
             return root / folder, images
     raise DataError("no images found", root, "put them into train_images, images or beside the csv")

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.data.images import decode_unchanged, read_bytes
+from steelcli.data.images import check_file, decode_unchanged, file_limit, read_bytes
 from steelcli.data.png import read_png_header
 from steelcli.data.prediction_source import Kind
-from steelcli.errors import DataError
+from steelcli.errors import DataError, quote
 
 MAP_SUFFIXES = (".png", ".npy")
 """File name endings of the formats read here, lower case."""
+MAX_PIXELS = 2**27
+"""The most pixels of a map (128 Mi): 16-bit values of 256 MiB."""
 FAINT = 25
 """Where no value of 8-bit files is higher, they are rather class numbers than probabilities under 0.1."""
 _FULL = {"8-bit": 255, "16-bit": 65535}
@@ -145,8 +147,11 @@ def _refuse_doubtful(store: str, masks: Sequence[Look], grey: Sequence[Look]) ->
 
 
 def _read_png(path: Path) -> NDArray[Any]:
-    raw = read_bytes(path)
-    read_png_header(raw, path)
+    raw = read_bytes(path, file_limit(MAX_PIXELS))
+    header = read_png_header(raw, path)
+    if header.height * header.width > MAX_PIXELS:
+        what = f"the prediction has {header.width}x{header.height} pixels, more than {MAX_PIXELS}"
+        raise DataError(what, path, "write it again at the size of the image")
     pixels = decode_unchanged(raw)
     if pixels is None:
         raise DataError("the PNG cannot be decoded", path, "write it again")
@@ -159,15 +164,20 @@ def _read_png(path: Path) -> NDArray[Any]:
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
+    check_file(path, None)  # a pipe would never end
     try:
         # mapped, so that a header that promises too much is refused and not allocated
         values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # numpy parses the head as Python: SyntaxError, TokenError, BadZipFile, OverflowError …
+        reason = quote(" ".join(str(error).split()), 120)
         raise DataError(f"cannot read the npy file ({reason})", path, "write it again with numpy.save") from error
     if not isinstance(values, np.ndarray):
         values.close()
         raise DataError("the file holds several arrays", path, "save one array a file with numpy.save")
+    if values.size > MAX_PIXELS:
+        raise DataError(
+            f"the prediction has {values.size} values, more than {MAX_PIXELS}", path, "save one image a file"
+        )
     if values.dtype.kind not in "bf":
         raise DataError(f"the prediction is of type {values.dtype}", path, "save floats from 0 to 1, or bool")
     if values.dtype.kind == "f" and values.size and not (values.min() >= 0 and values.max() <= 1):  # NaN fails too

@@ -8,8 +8,24 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.errors import DataError, quote
+
+MOST_PIXELS, MOST_TIMES = 2**24, 16
+"""A prediction that is stretched has at most so many pixels, or so many times those of its image if that is more."""
 Kind = Literal["masks", "probs"]
 """Masks hold 0 and 1 alone; probabilities hold anything from 0 to 1."""
+
+
+def check_size(size: tuple[int, int], native: tuple[int, int], where: object) -> None:
+    """Refuse a map, before memory is taken for it, whose height and width are no size for its image.
+
+    Raises:
+        DataError: no pixels, or far too many.
+    """
+    (height, width), pixels = size, native[0] * native[1]
+    if height < 1 or width < 1 or height * width > max(MOST_PIXELS, MOST_TIMES * pixels):
+        what = f"a map of {quote(width)}x{quote(height)} pixels for an image of {native[1]}x{native[0]}"
+        raise DataError(what, where, "write it again at the size of the image")
 
 
 class PredictionReader(Protocol):

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.data.coco import CocoPredictions
-from steelcli.data.coco_rle import MAX_PIXELS
 from steelcli.data.images import IMAGE_SUFFIXES
 from steelcli.data.kaggle import read_runs
 from steelcli.data.prediction_maps import MAP_SUFFIXES, MapFiles
-from steelcli.data.prediction_source import Kind, PredictionReader, PredictionSource
+from steelcli.data.prediction_source import Kind, PredictionReader, PredictionSource, check_size
 from steelcli.data.rle import decode_rle
 from steelcli.data.supervisely import find_datasets, open_supervisely
 from steelcli.data.supervisely_json import read_json, take
@@ -156,11 +155,10 @@ class SuperviselyPredictions:
     def read(self, name: str, height: int, width: int) -> NDArray[np.float32]:
         """Return one mask at the size that its annotation states; see `PredictionReader.read`."""
         sample = self._samples[name]
-        size = take(read_json(sample.annotation), "size", dict, sample.annotation)
-        height, width = (take(size, side, int, sample.annotation) for side in ("height", "width"))
-        if height < 1 or width < 1 or height * width > MAX_PIXELS:
-            raise DataError(f"a mask of {width}x{height} pixels", sample.annotation, "write the annotation again")
-        masks = self._source.read_masks(sample, height, width)
+        stated = take(read_json(sample.annotation), "size", dict, sample.annotation)
+        size = take(stated, "height", int, sample.annotation), take(stated, "width", int, sample.annotation)
+        check_size(size, (height, width), sample.annotation)
+        masks = self._source.read_masks(sample, *size)
         joined: NDArray[np.bool_] = np.logical_or.reduce(masks, axis=0)
         return joined.astype(np.float32)
 

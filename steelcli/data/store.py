@@ -29,8 +29,10 @@ from steelcli.data.images import Color
 from steelcli.data.letterbox import Letterbox, fit
 from steelcli.data.source import SPLITS, Split, channel_bits
 from steelcli.errors import DataError, quote
+from steelcli.files import read_bytes
 
 VERSION = 1
+MOST_INDEX_BYTES = 2**30
 MOST_SIDE, MOST_RATIO = 2**20, 1100
 """Pixels of an image's side, and the most bytes that zlib packs into one (1032, and a few for short streams)."""
 _REMEDY = "run `dvc repro prepare` or `steelcli prepare`"
@@ -76,7 +78,7 @@ class Store:
         self.store_dir = store_dir
         path = store_dir / "index.json"
         try:
-            index = json.loads(path.read_text(encoding="utf-8"))
+            index = json.loads(read_bytes(path, MOST_INDEX_BYTES).decode("utf-8"))
             version = index["version"]
             if version == VERSION:
                 self.class_titles: tuple[str, ...] = _texts(index["class_titles"])
@@ -145,6 +147,8 @@ class Store:
         """Map uint8 [N, H, W, *tail] with one of the tails."""
         path, (width, height) = self.store_dir / name, self.image_size
         try:
+            if not path.is_file():
+                raise ValueError("no regular file")
             array: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
         except Exception as error:  # numpy parses the head as Python: SyntaxError, TokenError, ValueError, OSError …
             reason = quote(f"{type(error).__name__}: {error}", 120)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from steelcli.data.classes import choose_classes
 from steelcli.data.folders import iter_folders
-from steelcli.data.images import iter_images
+from steelcli.data.images import is_printable, iter_images, refuse_folders
 from steelcli.data.problems import REFUSE, Problems, try_each
 from steelcli.data.source import RawSample, Split, name_samples
 from steelcli.data.supervisely_json import (
@@ -148,6 +148,8 @@ def find_datasets(root: Path) -> dict[str, Path]:
     for folder, children, _ in iter_folders(root):
         if "img" in children or "ann" in children:
             name = "/".join(part for part in folder.relative_to(root).parts if part != "datasets")
+            if not is_printable(name):
+                raise DataError("the name of a data set holds unprintable characters", folder, "rename it")
             if name in found:
                 raise DataError(f"two data sets are called {name!r}", folder, "rename one of them")
             found[name] = folder
@@ -204,6 +206,8 @@ def _read_classes(path: Path) -> dict[str, str]:
         title = take(item, "title", str, path)
         if title in shapes:
             raise DataError(f"class {title!r} is defined twice", path, "export the project from Supervisely again")
+        if not title or not is_printable(title):
+            raise DataError("the title of a class is empty or holds unprintable characters", path, "rename the class")
         shapes[title] = take(item, "shape", str, path)
     return shapes
 
@@ -236,7 +240,10 @@ def _iter_samples(dataset: str, folder: Path, split: Split | None, problems: Pro
             raise DataError(f"the data set has no folder {part}", folder, "export the project with images")
     prefix = f"{dataset}/" if dataset else ""
     unused = {path.name: path for path in (folder / "ann").glob("*.json") if path.name[0] != "."}
+    before = len(problems.rows)
     images = list(iter_images(folder / "img", problems=problems))
+    refuse_folders(folder / "img", problems)
+    refused = [Path(row.image) for row in problems.rows[before:] if row.image]
     named = {image: _annotation_of(image, unused) for image in images}
     for image, path in named.items():
         if path is None:
@@ -244,7 +251,6 @@ def _iter_samples(dataset: str, folder: Path, split: Split | None, problems: Pro
             problems.add(DataError("image without annotation", image, remedy), image.as_posix())
         else:
             yield RawSample(prefix + image.name, image, path, split)
-    refused = [Path(name) for name in problems.images if Path(name).parent == folder / "img"]
     taken = {*named.values(), *(_annotation_of(image, unused) for image in refused)}
     for path in sorted(set(unused.values()).difference(taken)):
         problems.add(DataError("annotation without image", path, "add its image or remove it"), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from steelcli.data.bitmap import decode_bitmap, encode_bitmap, paste
 from steelcli.data.images import read_bytes
-from steelcli.errors import DataError
+from steelcli.errors import DataError, quote
 
 AREA_SHAPES = ("bitmap", "polygon", "rectangle")
 """Shapes that cover pixels and are read."""
@@ -22,6 +23,7 @@ LINE_SHAPES = ("line", "polyline", "point", "graph")
 MAX_JSON_BYTES = 2**24
 """The most bytes of a JSON file that are read (16 MiB): nested lists take twenty times as much memory."""
 _REMEDY = "export the project from Supervisely again"
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # no text that can be written, unless its other half follows
 _FAR = 1e9  # beyond any image, yet safe to round and to add
 
 T = TypeVar("T")
@@ -34,13 +36,25 @@ def read_json(path: Path) -> dict[str, Any]:
         DataError: an unreadable or gigantic file, broken JSON, a key that stands twice in one mapping, or another
             value than a mapping.
     """
-    raw = read_bytes(path, MAX_JSON_BYTES)
-    try:
-        value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_build_mapping)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"broken JSON ({error})", path, _REMEDY) from error
+    value = parse_json(read_bytes(path, MAX_JSON_BYTES), path, _REMEDY)
     if not isinstance(value, dict):
         raise DataError("the JSON is no mapping", path, _REMEDY)
+    return value
+
+
+def parse_json(raw: bytes, path: Path, remedy: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        DataError: broken JSON, a key that stands twice in one mapping, or half a character.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+        value = json.loads(text, object_pairs_hook=_build_mapping)
+        if _HALF_CHARACTER.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"broken JSON ({quote(error, 120)})", path, remedy) from error
     return value
 
 

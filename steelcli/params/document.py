@@ -6,6 +6,7 @@ values, and fails with a traceback on dates, numbers and depths that make no sen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from steelcli.files import read_bytes
 
 MOST_BYTES, MOST_DEPTH, MOST_SCALAR, MOST_NUMBER = 2**16, 16, 4096, 2**53
 """A parameter file's bytes, levels, characters a value, and the largest number that is exact as a float."""
+
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_AMBIGUOUS = re.compile(r":|^[-+]?0\d")  # sixties, and octal numbers without an o
 
 
 class _Fault(yaml.MarkedYAMLError):
@@ -58,6 +63,12 @@ class _Loader(yaml.SafeLoader):
                 raise _Fault(f"the key {quote(key_node.value)} twice", key_node.start_mark, "remove one of the two")
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        if node.tag in _NUMBERS and isinstance(node, yaml.ScalarNode) and _AMBIGUOUS.search(node.value):
+            what = f"{quote(node.value)}, which some readers of YAML take for another number"
+            raise _Fault(what, node.start_mark, "write it as a plain decimal number or put it into quotes")
+        return super().construct_scalar(node)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:

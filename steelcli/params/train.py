@@ -28,7 +28,7 @@ class TrainParams(Section):
     """Images per forward pass, over all processes together."""
     accumulate_steps: Count
     """Forward passes whose gradients are averaged into one step of the optimiser."""
-    processes: Count
+    processes: Annotated[int, Field(ge=1, le=1024)]
     """Processes that share each batch: one for each GPU, or on a CPU one for some of the cores."""
     sync_batchnorm: bool
     """Whether several processes normalise by the statistics of the whole batch, as one process does."""

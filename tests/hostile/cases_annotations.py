@@ -217,7 +217,7 @@ CASES = [
     Case(
         "zlib bomb",
         bad_annotation(lambda: annotation(bitmap(data=packed(bytes(2**28))))),
-        ("larger than 64 MiB", *AGAIN),
+        ("larger than 84736 bytes", *AGAIN),
     ),
     Case(
         "PNG bomb in a bitmap",
@@ -289,7 +289,7 @@ CASES = [
         ("no class covers an area", "meta.json", "draw defects as"),
         None,
     ),
-    Case("65 classes", bad_meta(classes(65)), ("65 classes", "raw", "choose with data.classes"), None),
+    Case("65 classes", bad_meta(classes(65)), ("65 classes", "data.classes", "name those to read"), None),
     Case(
         "unknown class by parameter",
         write_project,

@@ -47,6 +47,22 @@ def two_headers() -> bytes:
     return raw.removesuffix(end) + chunk(b"IHDR", struct.pack(">IIBBBBB", W, H, 8, 0, 0, 0, 0)) + end
 
 
+def spoilt_tiff() -> bytes:
+    """Return a TIFF packed by LZW with a stretch of noise in its middle."""
+    raw = pillow("TIFF", "L", compression="tiff_lzw")
+    middle = len(raw) // 2
+    return raw[:middle] + np.random.default_rng(1).bytes(60) + raw[middle + 60 :]
+
+
+def mirrored_tiff() -> bytes:
+    return pillow("TIFF", "L", tiffinfo={274: 2})
+
+
+def folder_inside(root: Path) -> None:
+    write_project(root)
+    put(root / "ds" / "img" / "sub" / "bad.png", PNG)
+
+
 def zeros(size: int) -> bytes:
     """Return ``size`` zero bytes as a zlib stream, made without holding them."""
     stream = zlib.compressobj(9)
@@ -132,6 +148,15 @@ CASES = [
         bad_image(encoded(".jpg", picture(7), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)[:-300]),
         RESTORE,
     ),
+    Case("JPEG cut in half with an end", bad_image(JPEG[: len(JPEG) // 2] + JPEG[-2:]), ("not an image", *RESTORE)),
+    Case(
+        "JPEG of endless scans",
+        bad_image(lambda: JPEG[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" * 501 + JPEG[-2:]),
+        ("more than 500 scans", *RESTORE),
+    ),
+    Case("TIFF with damaged pixels", bad_image(spoilt_tiff), ("not an image", *RESTORE)),
+    Case("TIFF that is stored mirrored", bad_image(mirrored_tiff), ("turned or mirrored", *CONVERT)),
+    Case("images in a folder of the folder", folder_inside, ("img/sub", "move them up")),
     Case("JPEG of height 0", bad_image(frame(JPEG, 0, W)), ("states no size", *RESTORE)),
     Case("BMP cut off", bad_image(BMP[:-300], "bad.bmp"), ("bad.bmp", "restore")),
     Case("BMP of its first bytes alone", bad_image(BMP[:20]), ("header of the image is broken", *RESTORE)),

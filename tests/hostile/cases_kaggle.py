@@ -77,13 +77,19 @@ CASES = [
     broken_runs("digits of another script", "\u0665 \u0662", "no whole numbers"),
     broken_runs("run lengths as a list", '"[5, 2]"', "no whole numbers"),
     broken_runs("terminal codes", "\x1b]0;x\x07", "\\x1b]0;x"),
-    refused("class 5", rows("good_1.png,5,7 1"), ("unknown class", "good_1.png class 5", "known are 1, 2, 3, 4")),
-    refused("class 0 with a mask", rows("good_1.png,0,7 1"), ("unknown class", "good_1.png class 0", "known are")),
-    refused("class below zero", rows("good_1.png,-1,7 1"), ("unknown class", "good_1.png class -1", "known are")),
-    refused("class in words", rows("good_1.png,scratch,7 1"), ("unknown class", "scratch", "known are")),
-    refused("class NaN", rows("good_1.png,nan,7 1"), ("unknown class", "nan", "known are")),
-    refused("class 1.5", rows("good_1.png,1.5,7 1"), ("unknown class", "1.5", "known are")),
-    refused("class of a row missing", rows("good_1.png,,7 1"), ("unknown class", "good_1.png", "known are")),
+    refused(
+        "class 5", rows("good_1.png,5,7 1"), ("unknown class", "good_1.png class 5", "correct it to one of 1, 2, 3, 4")
+    ),
+    refused(
+        "class 0 with a mask", rows("good_1.png,0,7 1"), ("unknown class", "good_1.png class 0", "correct it to one of")
+    ),
+    refused(
+        "class below zero", rows("good_1.png,-1,7 1"), ("unknown class", "good_1.png class -1", "correct it to one of")
+    ),
+    refused("class in words", rows("good_1.png,scratch,7 1"), ("unknown class", "scratch", "correct it to one of")),
+    refused("class NaN", rows("good_1.png,nan,7 1"), ("unknown class", "nan", "correct it to one of")),
+    refused("class 1.5", rows("good_1.png,1.5,7 1"), ("unknown class", "1.5", "correct it to one of")),
+    refused("class of a row missing", rows("good_1.png,,7 1"), ("unknown class", "good_1.png", "correct it to one of")),
     refused("unknown image", rows("gone.png,1,7 1"), ("is not in", "gone.png", "add the image or remove its rows")),
     refused("image by a path upwards", rows("../train.csv,1,7 1"), ("is not in", "../train.csv", "add the image")),
     refused("image by an absolute path", rows("/etc/passwd,1,7 1"), ("is not in", "/etc/passwd", "add the image")),
@@ -104,10 +110,21 @@ CASES = [
     refused(
         "columns apart by semicolons",
         whole("ImageId;ClassId;EncodedPixels\na;1;1 1\n"),
-        ("do not fit", "name them"),
+        ("separated by semicolons", "train.csv", "save the csv with commas"),
         None,
     ),
-    refused("columns apart by tabs", whole("ImageId\tClassId\tEncodedPixels\n"), ("do not fit", "name them"), None),
+    refused(
+        "columns apart by tabs",
+        whole("ImageId\tClassId\tEncodedPixels\n"),
+        ("separated by tabs", "train.csv", "save the csv with commas"),
+        None,
+    ),
+    refused(
+        "columns that differ by case and blanks",
+        whole("ImageId,imageid ,ClassId,EncodedPixels\ngood_1.png,good_2.png,1,1 1\n"),
+        ("two columns are called", "keep one of them"),
+        None,
+    ),
     refused("csv without a header", whole("good_1.png,1,1 1\n"), ("columns do not fit", "name them"), None),
     refused("csv empty", whole(""), ("columns do not fit", "name them"), None),
     refused(

@@ -107,9 +107,7 @@ def run_command(case: Case, work_dir: Path) -> Outcome:
     return run_apart(work_dir, *case.command, env=env)
 
 
-def run_main(
-    case: Case, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Outcome:
+def run_main(case: Case, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Outcome:
     """Run the command line in this process, in the case's surroundings."""
     from huggingface_hub import constants
 
@@ -118,7 +116,7 @@ def run_main(
         monkeypatch.setenv(key, value.format(dir=work_dir, PYTHONPATH=""))
     if "PYTHONPATH" in case.env:  # the case puts a module before the installed one
         monkeypatch.setitem(sys.modules, "torchvision", None)
-    return run_here(work_dir, capsys, monkeypatch, *case.command)
+    return run_here(work_dir, capfd, monkeypatch, *case.command)
 
 
 def assert_told(case: Case, outcome: Outcome) -> None:

@@ -38,18 +38,18 @@ class Outcome:
 
 
 def run_here(
-    work_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
+    work_dir: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
 ) -> Outcome:
     """Run the command line's `main` in this process: the same sentence, without the seconds of an import of torch."""
     from steelcli.cli import main
 
-    capsys.readouterr()
+    capfd.readouterr()
     with monkeypatch.context() as patch:
         patch.chdir(work_dir)
         patch.setattr(sys, "argv", ["steelcli", *arguments])
         with pytest.raises(SystemExit) as stop:
             main()
-    printed = capsys.readouterr()
+    printed = capfd.readouterr()
     code = stop.value.code
     if isinstance(code, str):
         return Outcome(1, printed.out, f"{printed.err}{code}\n")

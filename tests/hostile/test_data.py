@@ -37,10 +37,10 @@ def test_the_cases_are_many_and_distinct() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_hostile_data_is_refused(
-    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    case: Case, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = set_up(case, tmp_path)
-    assert_refused(case, run_here(tmp_path, capsys, monkeypatch, "prepare"), tmp_path, before)
+    assert_refused(case, run_here(tmp_path, capfd, monkeypatch, "prepare"), tmp_path, before)
 
 
 @pytest.mark.hostile
@@ -60,10 +60,10 @@ def test_a_few_hostile_cases_in_processes_of_their_own(case: Case, tmp_path: Pat
 
 @pytest.mark.parametrize("case", CASES[::4], ids=lambda case: case.name)
 def test_check_says_the_same_and_writes_nothing(
-    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    case: Case, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = set_up(case, tmp_path)
-    outcome = run_here(tmp_path, capsys, monkeypatch, "check", "raw")
+    outcome = run_here(tmp_path, capfd, monkeypatch, "check", "raw")
     assert outcome.code == 1
     assert outcome.stderr.startswith("Error: ")
     assert outcome.stderr.count("\n") == 1
@@ -105,27 +105,29 @@ def mix(root: Path) -> set[str]:
 
 
 def test_among_good_images_exactly_the_bad_ones_are_listed_or_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = mix(tmp_path / "raw")
     assert len(bad) >= 100
     changes = {"root": "raw", "image_size": [64, 32]}
     write_params(tmp_path, {"data": changes})
-    assert run_here(tmp_path, capsys, monkeypatch, "prepare").code == 1
+    assert run_here(tmp_path, capfd, monkeypatch, "prepare").code == 1
     assert list_files(tmp_path) == bad
     assert not (tmp_path / "data").exists()
     write_params(tmp_path, {"data": changes | {"on_error": "skip"}})
-    refused = run_here(tmp_path, capsys, monkeypatch, "prepare")
+    refused = run_here(tmp_path, capfd, monkeypatch, "prepare")
     assert "data.max_skipped_fraction (0.1)" in refused.stderr
     assert list_files(tmp_path) == bad
     write_params(tmp_path, {"data": changes | {"on_error": "skip", "max_skipped_fraction": 0.9}})
-    assert run_here(tmp_path, capsys, monkeypatch, "prepare").code == 0
+    assert run_here(tmp_path, capfd, monkeypatch, "prepare").code == 0
     assert list_files(tmp_path) == bad
     metrics = json.loads((tmp_path / "metrics" / "data.json").read_text(encoding="utf-8"))
-    assert metrics["skipped"] == metrics["images_found"] - 30 >= len(bad)
+    images = [path for path in (tmp_path / "raw" / "ds" / "img").iterdir() if not path.is_dir()]
+    assert metrics["images_found"] == len(images)
+    assert metrics["skipped"] == len(images) - 30
     assert sum(metrics[split]["images"] for split in SPLITS) == 30
     assert all(record.image.startswith("good_") for record in Store(tmp_path / "data" / "prepared").records)
-    capsys.readouterr()
+    capfd.readouterr()
 
 
 @pytest.mark.slow

@@ -39,11 +39,11 @@ def test_there_are_enough_distinct_cases() -> None:
 
 @each_case
 def test_the_sentence(
-    case: Case, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    case: Case, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     case.spoil(work_dir)
     before = fingerprint(work_dir, whole=False)
-    assert_told(case, run_main(case, work_dir, monkeypatch, capsys))
+    assert_told(case, run_main(case, work_dir, monkeypatch, capfd))
     assert fingerprint(work_dir, whole=False) == before
 
 
