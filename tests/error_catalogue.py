@@ -45,6 +45,9 @@ on the file. A traceback is a bug of ours.
 Kinds: *parameter* (where is a dotted key of params.yaml, or the file), *data* (where is a file), *model* (encoder,
 weights, checkpoint), *run* (stage inputs, outputs, git, the disk), *usage* (an argument).
 
+DVC looks first whether `data.root` exists: where it does not, `dvc repro` and `dvc exp run` end in its own
+`failed to reproduce 'prepare': [Errno 2] No such file or directory`; correct `data.root`.
+
 Not in the list: wrong usage of the command line ends in exit code 2 and its help. Where another `dvc` holds the lock
 of the repository, `dvc repro` says so itself (`Unable to acquire lock`): wait for the other to end; where none runs,
 remove `.dvc/tmp/lock` and `.dvc/tmp/rwlock`.

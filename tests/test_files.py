@@ -106,3 +106,35 @@ def test_a_bad_input_names_the_remedy(tmp_path: Path, text: str | None) -> None:
 def test_json_is_readable(tmp_path: Path) -> None:
     write_json(tmp_path / "m.json", {"group": {"x": 0.5}})
     assert json.loads((tmp_path / "m.json").read_text(encoding="utf-8")) == {"group": {"x": 0.5}}
+
+
+def test_two_processes_cannot_fill_one_folder(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    with staged_dir(target) as first:
+        (first / "a").write_text("a")
+        with pytest.raises(RunError, match="another process is writing this folder"), staged_dir(target):
+            raise AssertionError("two at once")
+        (first / "b").write_text("b")
+    assert sorted(path.name for path in target.iterdir()) == ["a", "b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("failing", [".out.partial", "out"])
+def test_a_replacement_that_fails_loses_nothing(failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, metrics = tmp_path / "out", tmp_path / "metrics.json"
+    target.mkdir()
+    (target / "a").write_text("old")
+    metrics.write_text("{}")
+    replace = Path.replace
+
+    def refuse(path: Path, other: Path) -> Path:
+        if path.name == failing:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return replace(path, other)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(RunError, match="Device or resource busy"), staged_dir(target, outdates=[metrics]):
+        pass
+    assert (target / "a").read_text() == "old"
+    assert [path.name for path in sorted(tmp_path.iterdir())][-1] == "out"
+    assert metrics.exists() == (failing == "out")

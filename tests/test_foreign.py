@@ -436,6 +436,60 @@ def test_run_lengths_that_leave_the_image_are_refused(judge: Judge, tmp_path: Pa
     refused(judge, path, "past the last pixel", first)
 
 
+ABSURD: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "a truth value as id": (lambda one: one.update(image_id=True), "is no id in images"),
+    "a score of 400 digits": (lambda one: one.update(score=10**400), "the score is 1000"),
+    "a truth value as score": (lambda one: one.update(score=True), "the score is True"),
+    "no run lengths": (lambda one: one.update(segmentation={}), "no run lengths with a size"),
+    "a negative size": (lambda one: one["segmentation"].update(size=[-4, -4]), "a map of -4x-4 pixels"),
+    "a gigantic size": (lambda one: one["segmentation"].update(size=[2**14, 2**14]), "a map of 16384x16384 pixels"),
+    "an endless size": (lambda one: one["segmentation"].update(size=[10**400, 1]), "a map of 1x1000"),
+    "half a character": (lambda one: one["segmentation"].update(counts="\ud800"), "broken JSON"),
+}
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_absurd_annotations_are_refused(judge: Judge, tmp_path: Path, name: str) -> None:
+    path = make.write_coco(tmp_path / "coco.json", judge.masks)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    spoil, words = ABSURD[name]
+    for one in content["annotations"]:
+        spoil(one)
+    write_json(path, content)
+    refused(judge, path, words)
+
+
+def test_a_second_list_of_annotations_does_not_empty_the_first(judge: Judge, tmp_path: Path) -> None:
+    path = make.write_coco(tmp_path / "coco.json", judge.masks)
+    path.write_text(path.read_text(encoding="utf-8")[:-1] + ', "annotations": []}', encoding="utf-8")
+    refused(judge, path, "the key 'annotations' stands twice")
+
+
+@pytest.mark.parametrize(
+    "head", ["(", "{'descr': '<f4', 'fortran_order': False, 'shape': (-40, 2), }", "{'shape': (10**20,)}"]
+)
+def test_heads_of_npy_files_that_make_no_sense_are_refused(judge: Judge, tmp_path: Path, head: str) -> None:
+    out_dir = make.write_npys(tmp_path / "p", judge.masks)
+    path = sorted(out_dir.iterdir())[0]
+    text = f"{head}\n".encode()
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+    refused(judge, out_dir, "cannot read the npy file", path.name)
+
+
+def test_a_zip_that_is_none_is_refused(judge: Judge, tmp_path: Path) -> None:
+    out_dir = make.write_npys(tmp_path / "p", judge.masks)
+    path = sorted(out_dir.iterdir())[0]
+    path.write_bytes(b"PK\x03\x04" + bytes(99))
+    refused(judge, out_dir, "cannot read the npy file", path.name)
+
+
+def test_predictions_named_otherwise_are_spoken_of(judge: Judge, tmp_path: Path) -> None:
+    out_dir = make.write_npys(tmp_path / "p", judge.masks)
+    for path in list(out_dir.iterdir()):
+        path.rename(path.with_name(f"{path.stem}_pred.npy"))
+    refused(judge, out_dir, "have no prediction", "are named after none of them, such as", "_pred")
+
+
 @pytest.mark.parametrize("side", [0, -3, 2**20])
 def test_absurd_sizes_in_a_project_are_refused(judge: Judge, tmp_path: Path, side: int) -> None:
     root = make.write_supervisely(tmp_path / "p", judge.masks)

@@ -15,7 +15,7 @@ import torch
 from make_params import data_params, model_params, train_params
 
 import steelcli.train
-from steelcli.errors import Interrupted, RunError
+from steelcli.errors import Interrupted, RunError, UserError
 from steelcli.params.train import TrainParams
 from steelcli.prepare import prepare
 from steelcli.resume import KEPT, StateDir
@@ -205,6 +205,35 @@ def test_a_damaged_state_is_told_and_set_aside(
     for _ in range(2):
         with pytest.raises(RunError, match=r"damaged.*; remove that folder, or run `steelcli train --restart`"):
             run(tmp_path, store_dir)
+    run(tmp_path, store_dir, restart=True)
+    assert_same_run(whole, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["hello", {}, {"progress": {"epoch": 1}, "record": "{}"}, bytearray(9)])
+def test_a_state_that_no_training_wrote_is_told(
+    content: Any, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, steelcli.train.Trainer, "_step", 2)
+        with pytest.raises(Killed):
+            run(tmp_path, store_dir)
+    (state_path,) = (tmp_path / ".steelcli" / "train").glob("*/state-*.pt")
+    StateDir(state_path.parent.parent, state_path.parent.name).save(content, 9, 9)
+    with pytest.raises(UserError, match="train --restart"):
+        run(tmp_path, store_dir)
+
+
+def test_a_state_without_its_checkpoints_is_told(
+    whole: Path, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, steelcli.train.Record, "take", 2)
+        with pytest.raises(Killed):
+            run(tmp_path, store_dir)
+    best = next((tmp_path / ".steelcli" / "train").glob("*/models/best_dice_*.pth"))
+    best.unlink()
+    with pytest.raises(RunError, match=rf"is missing: .*{best.name}; run `steelcli train --restart`"):
+        run(tmp_path, store_dir)
     run(tmp_path, store_dir, restart=True)
     assert_same_run(whole, tmp_path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,15 +166,14 @@ def _read_png(path: Path) -> NDArray[Any]:
 
 def _read_npy(path: Path) -> NDArray[Any]:
     check_file(path, None)  # a pipe would never end
+    if zipfile.is_zipfile(path):
+        raise DataError("the file holds several arrays", path, "save one array a file with numpy.save")
     try:
         # mapped, so that a header that promises too much is refused and not allocated
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # numpy parses the head as Python: SyntaxError, TokenError, BadZipFile, OverflowError …
+        values: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # numpy parses the head as Python: SyntaxError, TokenError, OverflowError …
         reason = quote(" ".join(str(error).split()), 120)
         raise DataError(f"cannot read the npy file ({reason})", path, "write it again with numpy.save") from error
-    if not isinstance(values, np.ndarray):
-        values.close()
-        raise DataError("the file holds several arrays", path, "save one array a file with numpy.save")
     if values.size > MAX_PIXELS:
         raise DataError(
             f"the prediction has {values.size} values, more than {MAX_PIXELS}", path, "save one image a file"
