@@ -192,7 +192,6 @@ def decode_unchanged(raw: bytes) -> NDArray[Any] | None:
             if error.code == cv2.Error.StsNoMem:
                 raise MemoryError from error
             return None
-        complaints.flush()
         complaints.seek(0)
         told = complaints.read()
     return None if any(words in told for words in _DAMAGE) else pixels
@@ -222,7 +221,7 @@ class _Listener:
         self._lock.acquire()
         self._level = self._log.getLogLevel()
         self._log.setLogLevel(3)
-        self._file = tempfile.TemporaryFile()
+        self._file = _memory_file()
         self._stderr = os.dup(2)
         os.dup2(self._file.fileno(), 2)
         return self._file
@@ -233,6 +232,13 @@ class _Listener:
         self._file.close()
         self._log.setLogLevel(self._level)
         self._lock.release()
+
+
+def _memory_file() -> IO[bytes]:
+    """Open a file that needs no disk where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("complaints"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 _LISTENER = _Listener()
