@@ -158,6 +158,7 @@ def test_a_row_about_no_image_is_never_skipped_because_its_image_would_pass_for_
     with pytest.raises(DataError, match="1 problem in the data") as caught:
         prepare(params, tmp_path / "prepared", tmp_path / "data.json")
     assert name in str(caught.value)
+    assert (tmp_path / "data_problems.csv").read_text().splitlines()[1].startswith(f"{root / 'train.csv'},")
     assert "on_error" not in str(caught.value)
 
 

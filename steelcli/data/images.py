@@ -71,7 +71,8 @@ def iter_images(
 
 def refuse_folders(folder: Path, problems: Problems) -> None:
     """Tell the folders of images inside a folder whose own images alone are read: they would be lost unseen."""
-    for parent, _, names in iter_folders(folder):
+    for parent, children, names in iter_folders(folder):
+        children[:] = [child for child in children if child[0] != "."]
         if parent != folder and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
             what = "images in a folder inside the folder of images are not read"
             problems.add(DataError(what, parent, "move them up, or remove the folder"), None)

@@ -82,7 +82,8 @@ def open_kaggle(root: Path, params: DataParams, problems: Problems = REFUSE) -> 
     for name in sorted(runs.keys() - known.keys()):
         # never to be healed by leaving out: it may be a slip for an image that would then count as clean
         what = f"the csv names an image that is not in {folder}"
-        problems.add(DataError(what, f"{csv_path}, {name}", "correct the name, add the image or remove its rows"), None)
+        fault = DataError(what, f"{csv_path}, {name}", "correct the name, add the image or remove its rows")
+        problems.add(fault, None, csv_path)
     refused = problems.images
     samples = (
         RawSample(path.name, path, tuple(sorted(runs.get(path.name, {}).items())))
