@@ -44,7 +44,7 @@ fuzz: setup ## tens of thousands of mutated files
 	python -m pytest -m fuzz
 
 errors: setup ## write docs/errors.md from the source
-	python tests/error_catalogue.py
+	python tests/project/error_catalogue.py
 
 lint: setup ## format, lint, types
 	ruff format --check .
@@ -52,7 +52,7 @@ lint: setup ## format, lint, types
 	mypy
 
 smoke: setup ## one epoch on a handful of images through every DVC stage
-	python -m pytest tests/test_pipeline.py
+	python -m pytest tests/project/test_pipeline.py
 
 clean: ## remove the virtual environment and the caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelcli import __version__
-from steelcli.errors import Interrupted, UserError
+from steelcli.common.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
     from steelcli.params.all import Params
@@ -59,10 +59,10 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 def prepare(params: ParamsPath = PARAMS) -> None:
     """Read raw images and annotations, split them, and write the prepared store."""
     loaded = _load(params)
-    from steelcli.prepare import prepare
-    from steelcli.problem_table import show_problems
-    from steelcli.survey import ProblemsError
-    from steelcli.tables import show_data
+    from steelcli.commands.prepare import prepare
+    from steelcli.data.raw.survey import ProblemsError
+    from steelcli.reporting.problem_table import show_problems
+    from steelcli.reporting.table import show_data
 
     try:
         show_data(prepare(loaded.data))
@@ -78,9 +78,9 @@ def check(
 ) -> None:
     """Read raw data as prepare does, write nothing, and say what is there, what is at fault and what looks odd."""
     strict = _load(params).data.model_copy(update={"root": str(path), "on_error": "fail"})
-    from steelcli.check import check
-    from steelcli.problem_table import show_check
-    from steelcli.survey import settle
+    from steelcli.data.raw.survey import settle
+    from steelcli.data.raw.suspicions import check
+    from steelcli.reporting.problem_table import show_check
 
     found = check(strict)
     show_check(found, strict)
@@ -94,9 +94,9 @@ def train(
 ) -> None:
     """Train the network, or go on with an interrupted run; keep the best by Dice and by IoU."""
     loaded = _load(params)
-    from steelcli.distributed import is_first_process
-    from steelcli.tables import show_training
-    from steelcli.train import train
+    from steelcli.reporting.table import show_training
+    from steelcli.training.distributed import is_first_process
+    from steelcli.training.run import train
 
     metrics = train(loaded.model, loaded.train, restart=restart)
     if is_first_process():
@@ -107,8 +107,8 @@ def train(
 def tune_threshold(params: ParamsPath = PARAMS) -> None:
     """Learn the probability threshold on the validation split."""
     loaded = _load(params)
-    from steelcli.tables import show_threshold
-    from steelcli.threshold import tune_threshold
+    from steelcli.commands.tune_threshold import tune_threshold
+    from steelcli.reporting.table import show_threshold
 
     show_threshold(tune_threshold(loaded.threshold))
 
@@ -127,16 +127,16 @@ def evaluate(
     if predictions and name:
         _evaluate_foreign(loaded, predictions, name, val_predictions)
         return
-    from steelcli.evaluate import evaluate
-    from steelcli.tables import show_test
+    from steelcli.commands.evaluate import evaluate
+    from steelcli.reporting.table import show_test
 
     show_test(evaluate(loaded.evaluate))
 
 
 def _evaluate_foreign(params: Params, predictions: Path, name: str, val_predictions: Path | None) -> None:
-    from steelcli.foreign import evaluate_foreign
-    from steelcli.other_models import build_foreign
-    from steelcli.tables import show_tables
+    from steelcli.commands.judge import evaluate_foreign
+    from steelcli.reporting.other_models import build_foreign
+    from steelcli.reporting.table import show_tables
 
     metrics = evaluate_foreign(predictions, name, val_predictions, params.data, params.threshold, params.evaluate)
     show_tables(build_foreign(metrics))
@@ -146,8 +146,8 @@ def _evaluate_foreign(params: Params, predictions: Path, name: str, val_predicti
 def report(params: ParamsPath = PARAMS) -> None:
     """Show every table in the terminal and write reports/report.html."""
     loaded = _load(params)
-    from steelcli.report import report
-    from steelcli.tables import show_report
+    from steelcli.reporting.page import report
+    from steelcli.reporting.table import show_report
 
     show_report(report(loaded.report))
 
@@ -161,8 +161,8 @@ def compare(
 ) -> None:
     """Compare two scored models on the same images: differences, bootstrap intervals, p-values."""
     loaded = _load(params).report
-    from steelcli.compare import compare
-    from steelcli.comparison_table import show_comparison
+    from steelcli.commands.compare import compare
+    from steelcli.reporting.comparison import show_comparison
 
     show_comparison(compare(a, b, loaded, plot_path=plot), loaded.decimals)
 
@@ -174,7 +174,7 @@ def synthesize(
     seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same bytes.")],
 ) -> None:
     """Write synthetic rolled-steel strips with defects, as a Supervisely project."""
-    from steelcli.data.synthetic import write_synthetic
+    from steelcli.data.synthetic.strip import write_synthetic
 
     write_synthetic(out, images, seed)
     typer.echo(f"{images} images in {out}")

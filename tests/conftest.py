@@ -15,7 +15,7 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 @pytest.fixture(scope="session")
 def project_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 synthetic strips of 1600×256 as a Supervisely project."""
-    from steelcli.data.synthetic import write_synthetic
+    from steelcli.data.synthetic.strip import write_synthetic
 
     out_dir = tmp_path_factory.mktemp("raw") / "project"
     write_synthetic(out_dir, 24, 7)
@@ -25,7 +25,7 @@ def project_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def store_dir(project_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project prepared at 128×32."""
-    from steelcli.prepare import prepare
+    from steelcli.commands.prepare import prepare
 
     work_dir = tmp_path_factory.mktemp("work")
     prepare(data_params(root=str(project_dir)), work_dir / "prepared", work_dir / "data.json")
@@ -35,7 +35,7 @@ def store_dir(project_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def run_dir(store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with models/ and metrics/train.json after two epochs."""
-    from steelcli.train import train
+    from steelcli.training.run import train
 
     out_dir = tmp_path_factory.mktemp("run")
     train(model_params(), train_params(), store_dir, out_dir / "models", out_dir / "metrics" / "train.json")

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from walk import SMALL, steelcli, write_params
 
-from steelcli.data.store import Store
-from steelcli.inference import from_levels, load_levels
+from steelcli.data.store.reader import Store
+from steelcli.model.inference import from_levels, load_levels
 
 
 def read_json(path: Path) -> dict[str, Any]:

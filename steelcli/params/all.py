@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from steelcli.params.base import pick_section, read_params
 from steelcli.params.data import DataParams
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.params.model import ModelParams
 from steelcli.params.report import ReportParams
+from steelcli.params.section import pick_section, read_params
 from steelcli.params.threshold import ThresholdParams
 from steelcli.params.train import TrainParams
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from steelcli.params.base import Float, Section
+from steelcli.params.section import Float, Section
 
 Probability = Annotated[Float, Field(ge=0, le=1)]
 Share = Annotated[Float, Field(ge=0, lt=1)]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from steelcli.params.base import Float, Section
+from steelcli.params.section import Float, Section
 
 Size = Annotated[int, Field(ge=32, le=8192)]
 

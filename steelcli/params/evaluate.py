@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from steelcli.params.base import Float, Section
+from steelcli.params.section import Float, Section
 
 
 class EvaluateParams(Section):

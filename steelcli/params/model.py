@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from steelcli.params.base import Float, Section
+from steelcli.params.section import Float, Section
 
 
 def _plain(name: str) -> str:

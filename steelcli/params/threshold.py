@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from steelcli.params.base import Section
+from steelcli.params.section import Section
 
 
 class ThresholdParams(Section):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from steelcli.params.augment import AugmentParams
-from steelcli.params.base import Float, Section
+from steelcli.params.section import Float, Section
 
 Positive = Annotated[Float, Field(gt=0)]
 Weight = Annotated[Float, Field(ge=0)]

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.errors import RunError
+from steelcli.common.errors import RunError
 from steelcli.scores import formulas
 from steelcli.scores.histogram import GRID, MIXED, PixelHistogram, lower_edges
 

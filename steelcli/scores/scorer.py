@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.scores import calibration, curves, formulas
-from steelcli.scores.components import ComponentScores
 from steelcli.scores.counts import Counts, apply_threshold, count, has_component
+from steelcli.scores.found_defects import ComponentScores
 from steelcli.scores.froc import Froc, image_froc
 from steelcli.scores.histogram import PixelHistogram
 

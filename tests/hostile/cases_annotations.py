@@ -28,7 +28,7 @@ from corpus import (
     write_project,
 )
 
-from steelcli.data.bitmap import encode_bitmap
+from steelcli.data.raw.bitmap import encode_bitmap
 
 FILE = "bad.png.json"
 AGAIN = (FILE, "export the project from Supervisely again")

@@ -14,7 +14,7 @@ import numpy as np
 from corpus import Build, Case, H, W, add_image, bad_image, bitmap, encoded, picture, put, write_masks, write_project
 from PIL import Image
 
-from steelcli.data.png import PNG_SIGNATURE
+from steelcli.data.images.png import PNG_SIGNATURE
 
 PNG, JPEG = encoded(".png", picture(7)), encoded(".jpg", picture(7))
 BMP, TIFF, WEBP = (encoded(suffix, picture(7)) for suffix in (".bmp", ".tif", ".webp"))

@@ -19,8 +19,8 @@ import yaml
 from closure import ROOT
 from running import Outcome
 
-from steelcli.data.bitmap import encode_bitmap
-from steelcli.data.rle import encode_rle
+from steelcli.data.raw.bitmap import encode_bitmap
+from steelcli.data.raw.kaggle_rle import encode_rle
 
 H, W = 40, 60
 """Height and width of the sound images in pixels."""

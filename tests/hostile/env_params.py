@@ -141,7 +141,7 @@ class Runs:
 
 
 def other_encoder(path: Path) -> None:
-    from steelcli.model import build_model
+    from steelcli.model.network import build_model
 
     made = build_model(**model_params(encoder_name="resnet34").model_dump(), channels_last=False)
     torch.save(made.network.encoder.state_dict(), path)

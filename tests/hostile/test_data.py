@@ -20,12 +20,12 @@ from make_params import data_params
 from running import assert_quick_and_small, run_apart, run_here
 from walk import SMALL, steelcli, write_params
 
-from steelcli.data.images import read_image
-from steelcli.data.source import SPLITS
-from steelcli.data.sources import open_source
-from steelcli.data.store import Store
-from steelcli.errors import DataError
-from steelcli.prepare import prepare
+from steelcli.commands.prepare import prepare
+from steelcli.common.errors import DataError
+from steelcli.data.images.decode import read_image
+from steelcli.data.raw.recognise import open_source
+from steelcli.data.raw.source import SPLITS
+from steelcli.data.store.reader import Store
 
 CASES: list[Case] = [*cases_images.CASES, *cases_annotations.CASES, *cases_kaggle.CASES, *cases_paths.CASES]
 
@@ -169,7 +169,7 @@ def test_a_file_that_changes_during_the_run_is_named(
         else:
             victim.write_bytes(cases_images.PNG)
 
-    monkeypatch.setattr("steelcli.prepare._refuse_splits_without_defect", spoil)
+    monkeypatch.setattr("steelcli.commands.prepare._refuse_splits_without_defect", spoil)
     with pytest.raises(DataError, match=r"good_05\.png"):
         prepare(data_params(root=str(tmp_path / "raw")), tmp_path / "prepared", tmp_path / "metrics" / "data.json")
     assert not (tmp_path / "prepared").exists()
@@ -180,7 +180,7 @@ def test_problems_come_in_the_same_order_from_workers(tmp_path: Path, monkeypatc
     mix(tmp_path / "raw")
     lists = []
     for few in (1, 10**6):
-        monkeypatch.setattr("steelcli.survey._FEW", few)
+        monkeypatch.setattr("steelcli.data.raw.survey._FEW", few)
         with pytest.raises(DataError, match="problems in the data"):
             prepare(data_params(root=str(tmp_path / "raw")), tmp_path / "prepared", tmp_path / "data.json")
         lists.append((tmp_path / "data_problems.csv").read_bytes())

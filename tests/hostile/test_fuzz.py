@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from make_params import data_params
 
-from steelcli.data.bitmap import decode_bitmap, encode_bitmap
-from steelcli.data.images import read_image_bytes
-from steelcli.data.kaggle import CLASS_IDS, read_runs
-from steelcli.data.problems import Problems
-from steelcli.data.rle import decode_rle, encode_rle
-from steelcli.data.supervisely import open_supervisely
-from steelcli.errors import UserError
+from steelcli.common.errors import UserError
+from steelcli.common.problems import Problems
+from steelcli.data.images.decode import read_image_bytes
+from steelcli.data.raw.bitmap import decode_bitmap, encode_bitmap
+from steelcli.data.raw.kaggle import CLASS_IDS, read_runs
+from steelcli.data.raw.kaggle_rle import decode_rle, encode_rle
+from steelcli.data.raw.supervisely import open_supervisely
 
 INPUTS = 100_000
 """At least so many by all readers together."""

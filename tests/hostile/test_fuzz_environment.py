@@ -16,8 +16,8 @@ from env_models import packed, repacked, small
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steelcli.checkpoint import load_checkpoint
-from steelcli.errors import ModelError, ParamsError, UserError
+from steelcli.common.errors import ModelError, ParamsError, UserError
+from steelcli.model.checkpoint import load_checkpoint
 from steelcli.params.all import load_params
 
 VALUES = yaml.safe_load((ROOT / "params.yaml").read_bytes())

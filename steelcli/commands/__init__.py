@@ -1,0 +1,1 @@
+"""One module a command: it wires the rooms together."""

@@ -1,0 +1,102 @@
+"""Stage ``evaluate``: score the test split at native size, at the frozen threshold and at 0.5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from steelcli.common.errors import RunError
+from steelcli.common.outputs import read_metrics, staged_dir, write_csv, write_json
+from steelcli.model.inference import from_levels, save_levels
+from steelcli.model.speed import measure_speed
+from steelcli.model.trained_model import MODELS_DIR, STORE_DIR, load_trained
+from steelcli.params.evaluate import EvaluateParams
+from steelcli.reporting.overlays import draw_overlays
+from steelcli.scores.parallel import Scored, score_images
+from steelcli.scores.scorer import SplitScorer
+from steelcli.training.trackers import Trackers
+
+THRESHOLD_PATH = Path("metrics/threshold.json")
+METRICS_DIR = Path("metrics")
+PREDICTIONS_DIR = Path("predictions/test")
+FIXED_THRESHOLD = 0.5
+THRESHOLD_REMEDY = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
+IMAGE_COLUMNS = ("image", "defect_pixels", "tp", "fp", "fn", "iou", "dice")
+PR_COLUMNS = ("threshold", "precision", "recall")
+RELIABILITY_COLUMNS = ("probability_low", "probability_high", "mean_probability", "defect_share", "pixels")
+FROC_COLUMNS = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
+
+
+def evaluate(
+    params: EvaluateParams,
+    store_dir: Path = STORE_DIR,
+    models_dir: Path = MODELS_DIR,
+    threshold_path: Path = THRESHOLD_PATH,
+    metrics_dir: Path = METRICS_DIR,
+    predictions_dir: Path = PREDICTIONS_DIR,
+) -> dict[str, Any]:
+    """Write predictions, overlays, curves and ``metrics/test.json``; return the latter's content.
+
+    Raises:
+        UserError: a missing threshold, one learned on other data or for another checkpoint, a missing or foreign
+            checkpoint or store, or a test image that stands in another split.
+    """
+    threshold, learned_for = read_threshold(threshold_path)
+    trained = load_trained(models_dir, store_dir)
+    if learned_for != trained.fingerprint:
+        what = "the threshold was learned on other data or for another checkpoint"
+        raise RunError(what, threshold_path, THRESHOLD_REMEDY)
+    store = trained.store
+    run = trained.settings.run.trackers
+    trackers = Trackers(trained.settings.train.trackers, run.model_dump(exclude_none=True) if run else {})
+    with staged_dir(predictions_dir, outdates=[metrics_dir / "test.json"]) as partial_dir:
+
+        def iter_images() -> Iterator[Scored]:
+            for position, levels in trained.iter_levels("test", params.batch_size):
+                image = store.records[position].image
+                save_levels(partial_dir / PurePosixPath(image).with_suffix(".png"), levels)
+                yield image, from_levels(levels), store.class_masks(position)
+
+        thresholds = (threshold, FIXED_THRESHOLD)
+        new_scorer = partial(SplitScorer, store.class_titles, thresholds, params.min_overlap, params.min_area_px)
+        scorer = score_images(new_scorer, iter_images())
+        rows = scorer.image_rows(threshold)
+        draw_overlays(partial_dir, store, rows, threshold, params.overlays)
+    metrics = summarise(scorer, threshold)
+    metrics |= measure_speed(trained, threshold, params.timing_images)
+    write_csv(metrics_dir / "test_images.csv", rows, IMAGE_COLUMNS)
+    write_csv(metrics_dir / "pr_curve.csv", scorer.pr_curve(), PR_COLUMNS)
+    write_csv(metrics_dir / "reliability.csv", scorer.reliability(), RELIABILITY_COLUMNS)
+    write_csv(metrics_dir / "froc.csv", scorer.froc_rows(), FROC_COLUMNS)
+    write_json(metrics_dir / "test.json", metrics)
+    trackers.log({"test": metrics})
+    trackers.finish()
+    return metrics
+
+
+def read_threshold(path: Path) -> tuple[float, Any]:
+    """Return the threshold that ``tune-threshold`` froze, and `Trained.fingerprint` of what it was learned for.
+
+    Raises:
+        RunError: the file is missing or holds no number in (0, 1).
+    """
+    values = read_metrics(path, THRESHOLD_REMEDY, ("threshold",))
+    value = values.get("threshold")
+    if value is None or not 0 < value < 1:
+        raise RunError("the file holds no threshold between 0 and 1", path, THRESHOLD_REMEDY)
+    return float(value), values.get("run_fingerprint")
+
+
+def summarise(scorer: SplitScorer, threshold: float | None) -> dict[str, Any]:
+    """Return every number of a scored split: ungrouped ones, ``optimal`` (the frozen threshold) and ``fixed`` (0.5).
+
+    By class and by size at the frozen threshold. Without a learned threshold everything that belongs to it is left out.
+    """
+    fixed = {"fixed": scorer.group(FIXED_THRESHOLD)}
+    if threshold is None:
+        return scorer.summary() | fixed
+    optimal = {"threshold": threshold, "optimal": scorer.group(threshold)}
+    parts = {"recall_class": scorer.recall_class(threshold), **scorer.by_component(threshold)}
+    return scorer.summary() | optimal | fixed | parts

@@ -1,0 +1,115 @@
+"""Judge another model by its predictions: the second door into the evaluator that scores our own model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from steelcli.commands.evaluate import FIXED_THRESHOLD, IMAGE_COLUMNS, METRICS_DIR, summarise
+from steelcli.commands.tune_threshold import learn_threshold
+from steelcli.common.errors import DataError, ParamsError
+from steelcli.common.fingerprint import fingerprint
+from steelcli.common.outputs import write_csv, write_json
+from steelcli.common.progress import say, track
+from steelcli.data.predictions.match import Predictions, match_predictions, open_predictions
+from steelcli.data.predictions.source import Kind
+from steelcli.data.raw.source import Split
+from steelcli.data.store.reader import Store
+from steelcli.model.trained_model import STORE_DIR, open_store
+from steelcli.params.data import DataParams
+from steelcli.params.evaluate import EvaluateParams
+from steelcli.params.threshold import ThresholdParams
+from steelcli.scores.parallel import Scored, score_images
+from steelcli.scores.scorer import SplitScorer
+
+OWN_NAMES = ("data", "train", "threshold", "test")
+"""The stages' own files in metrics/."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+
+
+def evaluate_foreign(
+    path: Path,
+    name: str,
+    val_path: Path | None,
+    data: DataParams,
+    learning: ThresholdParams,
+    params: EvaluateParams,
+    store_dir: Path = STORE_DIR,
+    metrics_dir: Path = METRICS_DIR,
+) -> dict[str, Any]:
+    """Score predictions of the test split; write ``metrics/NAME.json`` and ``NAME_images.csv``, return the former.
+
+    Args:
+        path: predictions of the test images, in any format of `open_predictions`.
+        name: what the other model is called in the files and the report.
+        val_path: its predictions of the validation images, to learn its threshold on.
+        data, learning, params: the sections ``data``, ``threshold`` and ``evaluate``.
+
+    Raises:
+        ParamsError: a name that cannot be used.
+        DataError: predictions that are missing, broken or doubtful, or a missing store.
+    """
+    _check_name(name)
+    store = open_store(store_dir)
+    test = _open(store, "test", path, data)
+    val = _open(store, "val", val_path, data) if val_path else None
+    kind, threshold = _choose_kind(test, val, path), None
+    if val and kind == "probs":
+        learned, _ = learn_threshold(learning.objective, store.class_titles, _iter_images(store, "val", val, kind))
+        threshold = learned["threshold"]
+        say(f"threshold {threshold:g}, learned on the {len(val.name_of)} predictions of {val_path}")
+    elif kind == "masks":
+        say("the predictions are masks: there is no threshold to learn, they are scored as they are")
+    else:
+        say("no learned threshold without --val-predictions: the predictions are scored at 0.5 alone")
+    thresholds = (FIXED_THRESHOLD,) if threshold is None else (threshold, FIXED_THRESHOLD)
+    new_scorer = partial(SplitScorer, store.class_titles, thresholds, params.min_overlap, params.min_area_px)
+    scorer = score_images(new_scorer, _iter_images(store, "test", test, kind))
+    metrics = summarise(scorer, threshold) | {"data_fingerprint": fingerprint([store.fingerprint])}
+    rows = scorer.image_rows(FIXED_THRESHOLD if threshold is None else threshold)
+    (metrics_dir / f"{name}.json").unlink(missing_ok=True)  # never beside another's images
+    write_csv(metrics_dir / f"{name}_images.csv", rows, IMAGE_COLUMNS)
+    write_json(metrics_dir / f"{name}.json", metrics)
+    return metrics
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        remedy = "use letters, digits, dots, hyphens and underscores, a letter or digit first"
+        raise ParamsError(f"{name!r} cannot be a file name", "--name", remedy)
+    if name.casefold() in OWN_NAMES:
+        raise ParamsError(f"metrics/{name}.json belongs to a stage", "--name", "choose another name")
+
+
+def _open(store: Store, split: Split, path: Path, data: DataParams) -> Predictions:
+    """Pair the predictions with the images of a split; say how many are left over."""
+    images = [store.records[position].image for position in store.positions(split)]
+    predictions = match_predictions(open_predictions(path, data), images, split, path)
+    if predictions.outside:
+        say(f"{predictions.outside} predictions in {path} are of no image of the {split} split and were left out")
+    return predictions
+
+
+def _choose_kind(test: Predictions, val: Predictions | None, path: Path) -> Kind:
+    """Return what the predictions of both splits are; those that are all 0 go with the others."""
+    kinds = {predictions.kind for predictions in (test, val) if predictions and predictions.kind}
+    if len(kinds) > 1:
+        what = f"the test predictions are {test.kind}, those of the validation images are not"
+        raise DataError(what, path, "give both as probabilities")
+    return kinds.pop() if kinds else "masks"
+
+
+def _iter_images(store: Store, split: Split, predictions: Predictions, kind: Kind) -> Iterator[Scored]:
+    """Yield what the scorer counts, one prediction in memory at a time; say how many were resized."""
+    positions = store.positions(split)
+    resized = 0
+    for position in track(positions, split, len(positions)):
+        record = store.records[position]
+        probs, was_resized = predictions.read(record.image, record.height, record.width, kind)
+        resized += was_resized
+        yield record.image, probs, store.class_masks(position)
+    if resized:
+        say(f"{resized} of {len(positions)} {split} predictions were stretched to the size of their image")

@@ -1,0 +1,1 @@
+"""What every room uses: errors, paths, reading and writing. Neither torch nor cv2."""

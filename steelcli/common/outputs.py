@@ -1,0 +1,247 @@
+"""Write outputs to a temporary name and move them into place, so that a killed command leaves nothing half-written."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import math
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from steelcli.common.errors import RunError, quote
+
+MOST_JSON_BYTES, MOST_JSON_DEPTH = 2**26, 32
+"""What a stage's json file may take at most; those written here are far smaller."""
+
+
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "move the file away that stands where a folder belongs"),
+    errno.EISDIR: "move the folder away that stands where a file belongs",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+@contextmanager
+def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]:
+    """Yield an empty folder beside ``final_dir`` that takes its place, whole, when the block ends without an error.
+
+    Args:
+        final_dir: where the folder goes; where this is a link, its target is replaced.
+        outdates: files that describe the old folder, removed just before it is replaced.
+
+    Raises:
+        RunError: the folder cannot be written, another process is at it, or something else stands in its place.
+    """
+    final_dir = _resolve(final_dir)
+    partial_dir, old_dir = (final_dir.with_name(f".{final_dir.name}.{state}") for state in ("partial", "old"))
+    refuse_files([final_dir, *(path.parent for path in outdates)])
+    with _told(final_dir), _alone(final_dir):
+        _remove(partial_dir)
+        partial_dir.mkdir()
+        try:
+            yield partial_dir
+            _remove(old_dir)
+            if final_dir.exists():
+                final_dir.replace(old_dir)  # the first step, for a folder that is a mount point refuses it
+            try:
+                for path in outdates:
+                    path.unlink(missing_ok=True)
+                partial_dir.replace(final_dir)
+            except BaseException:
+                if old_dir.exists():
+                    old_dir.replace(final_dir)
+                raise
+            _remove(old_dir)
+        except BaseException:
+            _remove(partial_dir)
+            raise
+
+
+@contextmanager
+def _alone(final_dir: Path) -> Iterator[None]:
+    """Hold a lock beside a folder for the block: two processes that fill one folder would mix their files."""
+    lock_path = final_dir.with_name(f".{final_dir.name}.lock.partial")
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(lock_path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError("another process is writing this folder", final_dir, "wait for it or stop it") from error
+    try:
+        yield
+    finally:
+        lock_path.unlink(missing_ok=True)
+        lock.release()
+
+
+def refuse_files(folders: Sequence[Path]) -> None:
+    """Find out before the work, not after it, that a file stands where a folder is to be written.
+
+    Raises:
+        RunError: one does, or the place cannot be looked at.
+    """
+    for path in folders:
+        with _told(path):
+            if path.exists() and not path.is_dir():
+                raise RunError("a file stands where a folder is to be written", path, "move the file away")
+
+
+@contextmanager
+def staged_file(final_path: Path) -> Iterator[Path]:
+    """Yield a name beside ``final_path`` to write to; it is renamed to ``final_path`` when the block ends well.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    partial_path = final_path.with_name(f".{final_path.name}.{os.getpid()}.partial")
+    with _told(final_path):
+        final_path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial_path
+            partial_path.replace(final_path)
+        finally:
+            partial_path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a mapping of finite scalars, or of such mappings, as DVC metrics want it.
+
+    Raises:
+        ValueError: a value that is not finite, a bug of the caller.
+    """
+    with staged_file(path) as partial_path:
+        partial_path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Write rows under the given columns; an absent, None or non-finite value becomes an empty cell."""
+    with staged_file(path) as partial_path, partial_path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: "" if _is_blank(row.get(key)) else row[key] for key in columns})
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Return the content of a regular file of at most ``most`` bytes.
+
+    Raises:
+        OSError: it cannot be read, is larger, or is a folder, a pipe or a device, which might never end.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
+    with path.open("rb") as file:
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
+    return raw
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """Return a JSON object that another stage wrote: finite numbers, bounded in size and depth.
+
+    Raises:
+        RunError: the file is missing or broken; ``remedy`` says which command makes it.
+    """
+    try:
+        text = read_bytes(path, MOST_JSON_BYTES).decode("utf-8-sig")
+        values = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        json.dumps(values, ensure_ascii=False).encode("utf-8")  # half a character could not be written again
+    except FileNotFoundError as error:
+        raise RunError("a stage's input is missing", path, remedy) from error
+    except OSError as error:
+        raise RunError(f"a stage's input cannot be read ({error.strerror})", path, remedy) from error
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"a stage's input cannot be read ({quote(error, 120)})", path, remedy) from error
+    if not isinstance(values, dict):
+        raise RunError("a stage's input is no JSON object", path, remedy)
+    if not is_shallow(values, MOST_JSON_DEPTH):
+        raise RunError(f"a stage's input is nested deeper than {MOST_JSON_DEPTH} levels", path, remedy)
+    return values
+
+
+def read_metrics(path: Path, remedy: str, numbers: Sequence[str] = ()) -> dict[str, Any]:
+    """Return metrics that `write_json` wrote: finite numbers, or groups of them, but numbers alone under ``numbers``.
+
+    Raises:
+        RunError: see `read_json`, or a value that is no number.
+    """
+    values = read_json(path, remedy)
+    for name, value in values.items():
+        is_group = isinstance(value, dict) and name not in numbers
+        for key, number in value.items() if is_group else [(name, value)]:
+            if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) < 1e300:
+                what = f"a stage's input holds {quote(number)} for {quote(key)}, which is no number"
+                raise RunError(what, path, remedy)
+    return values
+
+
+def is_shallow(value: Any, most: int, items: int = 1_000_000) -> bool:
+    """Tell whether lists and mappings stand in each other at most ``most`` levels deep and hold few items in all.
+
+    A circle is endlessly deep, and a list that holds one list many times counts it as often.
+    """
+    level = [value]
+    for _ in range(most + 1):
+        inner: list[Any] = []
+        for outer in level:
+            if isinstance(outer, (dict, list, tuple)):
+                items -= len(outer)
+                if items < 0:
+                    return False
+                inner += dict.values(outer) if isinstance(outer, dict) else outer
+        if not inner:
+            return True
+        level = inner
+    return False
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{quote(text)} is too large")
+    return value
+
+
+def _resolve(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # a RuntimeError up to Python 3.12
+        raise RunError("the links of a path go in a circle", path, "remove them") from error
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn the file system's refusal to write ``path`` into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        remedy = _REMEDIES.get(error.errno, "free space or mend the permissions")
+        raise RunError(f"cannot write ({error.strerror or str(error)})", path, remedy) from error

@@ -1,0 +1,245 @@
+"""Read images as they are stored. Anything doubtful is refused by name, never returned half grey."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import threading
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from steelcli.common.errors import DataError
+from steelcli.common.problems import REFUSE, Problems
+from steelcli.data.images.folders import iter_folders
+from steelcli.data.images.header import check_header
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp")
+"""File name endings that count as images, lower case."""
+_FOREIGN_SUFFIXES = (
+    *(".gif", ".avif", ".heic", ".jp2", ".jxl", ".jpe", ".mpo", ".nrrd", ".dcm", ".nii", ".npy", ".exr", ".svg"),
+    *(".pgm", ".ppm", ".pbm", ".pnm"),
+)
+_DAMAGE = (b"premature end", b"Premature end", b"bad Huffman code", b"TIFF_Error", b"PackBitsDecode")
+"""What libjpeg and libtiff say where they fill in pixels; bytes too many at a JPEG's end do no harm."""
+_UNPRINTABLE = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # all but letters, marks, digits, signs and blanks
+MAX_NAME_BYTES = 200
+"""Longest file name of an image: outputs are named after it, with something before and behind it."""
+_REMEDY = "restore the original or remove it together with its annotation"
+
+Color = Literal["grey", "rgb"]
+
+
+def iter_images(
+    folder: Path, recursive: bool = False, problems: Problems = REFUSE, are_masks: bool = False
+) -> Iterator[Path]:
+    """Yield the image files of a folder, sorted by their POSIX path; hidden files and other types are passed over.
+
+    Links are followed, out of the folder too: DVC's own cache is linked that way.
+
+    Args:
+        folder: where to look.
+        recursive: whether to look into sub-folders.
+        problems: takes an image of a format that is not read, a name no output can have, and a link to nowhere:
+            passing over them would drop them from the data unseen.
+        are_masks: whether leaving one out leaves out no image: that one will lack its mask.
+    """
+    for path in sorted(_iter_files(folder, recursive), key=lambda path: path.as_posix()):
+        suffix = path.suffix.lower()
+        fault = None
+        if suffix in _FOREIGN_SUFFIXES:
+            fault = DataError(f"images of type {suffix} are not read", path, "convert it to PNG")
+        elif suffix not in IMAGE_SUFFIXES:
+            continue
+        elif not os.path.isfile(path):  # noqa: PTH113  Path.is_file raises where the rights or the name are at fault
+            fault = DataError("no file, or a link to nowhere", path, "restore the original or remove it")
+        elif not is_printable(path.relative_to(folder).as_posix()):
+            fault = DataError("the file name holds unprintable characters", path, "rename it")
+        elif len(os.fsencode(path.name)) > MAX_NAME_BYTES:
+            fault = DataError(f"the file name is longer than {MAX_NAME_BYTES} bytes", path, "shorten it")
+        if fault is None:
+            yield path
+        else:
+            problems.add(fault, "" if are_masks else path.as_posix())
+
+
+def refuse_folders(folder: Path, problems: Problems) -> None:
+    """Tell the folders of images inside a folder whose own images alone are read: they would be lost unseen."""
+    for parent, children, names in iter_folders(folder):
+        children[:] = [child for child in children if child[0] != "."]
+        if parent != folder and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
+            what = "images in a folder inside the folder of images are not read"
+            problems.add(DataError(what, parent, "move them up, or remove the folder"), None)
+
+
+def is_printable(name: str) -> bool:
+    """Tell whether a name may stand in tables and file names."""
+    return not any(unicodedata.category(character) in _UNPRINTABLE for character in name)
+
+
+def _iter_files(folder: Path, recursive: bool) -> Iterator[Path]:
+    for parent, children, names in iter_folders(folder):
+        yield from (parent / name for name in names if name[0] != ".")
+        children[:] = [child for child in children if child[0] != "."] if recursive else []
+
+
+def read_image(path: Path, color: Color, max_pixels: int | None = None) -> NDArray[np.uint8]:
+    """Return one image file, uint8 [H, W] for grey or [H, W, 3] in the order R, G, B for rgb.
+
+    The pixels are those stored in the file: an EXIF orientation is ignored, because annotations and their
+    ``size`` refer to the stored grid. Grey is the luma of a colour image; an alpha channel is dropped.
+
+    Args:
+        path: the file; its content tells the format, not its name.
+        color: channels wanted.
+        max_pixels: the most pixels to decode; None for no limit.
+
+    Raises:
+        DataError: a file that is missing, empty, cut off, undecodable or not 8 bits a channel; see `check_header`.
+    """
+    return read_image_bytes(read_bytes(path, file_limit(max_pixels)), color, path, max_pixels)
+
+
+def read_image_bytes(raw: bytes, color: Color, where: object, max_pixels: int | None = None) -> NDArray[np.uint8]:
+    """Return one encoded image; see `read_image`. ``where`` is what the errors name."""
+    pixels = decode_pixels(raw, where, max_pixels)
+    grey = pixels.ndim == 2
+    if color == "grey":
+        if grey:
+            return pixels
+        return _convert(pixels, cv2.COLOR_BGRA2GRAY if pixels.shape[2] == 4 else cv2.COLOR_BGR2GRAY)
+    if grey:
+        return _convert(pixels, cv2.COLOR_GRAY2RGB)
+    return _convert(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+
+
+def file_limit(max_pixels: int | None) -> int | None:
+    """Return the most bytes that an image of ``max_pixels`` can have: four channels and a generous head."""
+    return None if max_pixels is None else 4 * max_pixels + 2**26
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
+    """Return the bytes of a file.
+
+    Args:
+        path: the file.
+        limit: the most bytes to take into memory; None for no limit.
+
+    Raises:
+        DataError: a file that cannot be read, that is no regular file, or that is larger than ``limit``.
+    """
+    try:
+        check_file(path, limit)
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"cannot read the file ({error.strerror})", path, "check that it exists and its rights"
+        ) from error
+
+
+def check_file(path: Path, limit: int | None) -> None:
+    """Refuse what is better not opened.
+
+    Raises:
+        DataError: no regular file, because opening a pipe waits for ever, or one larger than ``limit`` bytes.
+        OSError: no such file.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError("no regular file", path, "replace it by the file it should be")
+    if limit is not None and status.st_size > limit:
+        what = f"the file has {status.st_size} bytes, more than the {limit} that are read"
+        raise DataError(what, path, "remove what does not belong into it")
+
+
+def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> NDArray[np.uint8]:
+    """Return the stored pixels, uint8 [H, W], or [H, W, 3 or 4] in OpenCV's order B, G, R, A.
+
+    Raises:
+        DataError: see `read_image`.
+    """
+    # the header comes first: OpenCV would decode a bomb, fill the missing rows of a cut-off file with grey in some
+    # versions, and take the first of several pictures
+    header = check_header(raw, where, max_pixels)
+    pixels = decode_unchanged(raw)
+    if pixels is None:
+        raise DataError("not an image that can be decoded", where, _REMEDY)
+    if pixels.dtype != np.uint8:
+        bits = pixels.dtype.itemsize * 8
+        raise DataError(f"the image has {bits} bits a channel, 8 are read", where, "convert it to an 8-bit PNG")
+    if pixels.ndim == 3 and pixels.shape[2] not in (3, 4):
+        raise DataError(f"the image has {pixels.shape[2]} channels", where, "convert it to grey or RGB")
+    if pixels.shape[:2] != (header.height, header.width):
+        raise DataError("the header of the image states another size than its pixels have", where, _REMEDY)
+    return pixels
+
+
+def decode_unchanged(raw: bytes) -> NDArray[Any] | None:
+    """Return an encoded image with its own type and channels; None where OpenCV fails or finds the pixels damaged.
+
+    Raises:
+        MemoryError: there is no room for the pixels.
+    """
+    with _LISTENER as complaints:
+        try:
+            pixels = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error as error:
+            if error.code == cv2.Error.StsNoMem:
+                raise MemoryError from error
+            return None
+        complaints.seek(0)
+        told = complaints.read()
+    return None if any(words in told for words in _DAMAGE) else pixels
+
+
+def channels_first(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return [1, H, W] of a grey image [H, W], [3, H, W] of a colour one [H, W, 3], contiguous."""
+    return np.ascontiguousarray(image[None] if image.ndim == 2 else image.transpose(2, 0, 1))
+
+
+def _convert(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+
+
+class _Listener:
+    """Keeps what OpenCV and its libraries say off stderr, in a file: the error that follows names the image.
+
+    They write to file descriptor 2 past Python, and there alone they tell that pixels were made up. Threads take turns.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # OpenCV 5 moved the two functions out of its top level; 3 stands for warnings in both
+        self._log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+
+    def __enter__(self) -> IO[bytes]:
+        self._lock.acquire()
+        self._level = self._log.getLogLevel()
+        self._log.setLogLevel(3)
+        self._file = _memory_file()
+        self._stderr = os.dup(2)
+        os.dup2(self._file.fileno(), 2)
+        return self._file
+
+    def __exit__(self, *error: object) -> None:
+        os.dup2(self._stderr, 2)
+        os.close(self._stderr)
+        self._file.close()
+        self._log.setLogLevel(self._level)
+        self._lock.release()
+
+
+def _memory_file() -> IO[bytes]:
+    """Open a file that needs no disk where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("complaints"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
+
+
+_LISTENER = _Listener()

@@ -1,0 +1,1 @@
+"""Another model's maps and masks."""

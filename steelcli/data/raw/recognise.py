@@ -1,0 +1,61 @@
+"""Find out the raw format and open it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from steelcli.common.errors import DataError, ParamsError
+from steelcli.common.problems import REFUSE, Problems
+from steelcli.data.raw.kaggle import find_csvs, open_kaggle
+from steelcli.data.raw.mask_folders import open_masks
+from steelcli.data.raw.source import RawSource
+from steelcli.data.raw.supervisely import find_datasets, open_supervisely
+from steelcli.params.data import DataParams
+
+_SYNTHETIC = ("data", "synthetic", "project")
+
+
+def open_source(params: DataParams, problems: Problems = REFUSE) -> RawSource:
+    """Return the raw data set that ``params`` name; ``auto`` recognises its format by the files in the root.
+
+    Args:
+        params: where and what.
+        problems: takes what is wrong with single images; their samples are left out.
+
+    Raises:
+        DataError: a missing root, a format that cannot be told, or any error of the format itself.
+        ParamsError: classes or data sets that the data does not have.
+    """
+    root = Path(params.root)
+    if not root.is_dir():
+        raise DataError("data.root not found", root, _remedy(root))
+    name = params.format if params.format != "auto" else _recognise(root)
+    if name == "supervisely":
+        return open_supervisely(root, params, problems)
+    if params.datasets:
+        raise ParamsError(f"the format {name} has no data sets", "data.datasets", "empty it")
+    return (open_kaggle if name == "kaggle" else open_masks)(root, params, problems)
+
+
+def _recognise(root: Path) -> str:
+    """Return the one format whose files stand in ``root``."""
+    fits = {
+        "supervisely": (root / "meta.json").is_file() and bool(find_datasets(root)),
+        "kaggle": bool(find_csvs(root)),
+        "masks": (root / "images").is_dir() and (root / "masks").is_dir(),
+    }
+    names = [name for name, fit in fits.items() if fit]
+    if len(names) > 1:
+        raise DataError(f"the files fit several formats ({', '.join(names)})", root, "set data.format to one of them")
+    if not names and (root / "train.csv").is_file():
+        return "kaggle"  # whose reader says what is wrong with it
+    if not names:
+        looked = "meta.json with img/ and ann/, a csv with EncodedPixels, images/ with masks/"
+        raise DataError(f"no known format, looked for {looked}", root, "point data.root at the data or set data.format")
+    return names[0]
+
+
+def _remedy(root: Path) -> str:
+    if root.parts[-3:] == _SYNTHETIC:
+        return f"run dvc repro, or steelcli synthesize {'/'.join(_SYNTHETIC)}"
+    return "fetch the data or correct the path in params.yaml"

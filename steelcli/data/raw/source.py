@@ -1,0 +1,95 @@
+"""What every raw format gives: a list of samples, and the masks of one sample by class."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelcli.common.errors import DataError
+from steelcli.common.problems import REFUSE, Problems
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class RawSample:
+    """One raw image and where its annotation stands; picklable, cheap, nothing decoded.
+
+    Attributes:
+        image: unique name shown in every table, POSIX style (see `name_samples`).
+        image_path: the image file.
+        annotation: what the format's own `read_masks` needs (a path, run lengths, None for a clean image).
+        split: the split the data itself assigns, or None.
+    """
+
+    image: str
+    image_path: Path
+    annotation: Any
+    split: Split | None = None
+
+
+class RawSource(Protocol):
+    """One raw data set. Implementations are picklable: `prepare` sends them to its workers."""
+
+    format: str
+    """What ``data.format`` calls it."""
+    class_titles: tuple[str, ...]
+    """Titles of the defect classes, in the channel order of `read_masks`."""
+    samples: tuple[RawSample, ...]
+    """Sorted by `RawSample.image`."""
+
+    def read_masks(self, sample: RawSample, height: int, width: int) -> NDArray[np.bool_]:
+        """Return the masks of one sample, bool [C, H, W], C in the order of `class_titles`.
+
+        Raises:
+            DataError: an undecodable or out-of-bounds annotation, or one made for another image size.
+        """
+        ...
+
+
+def name_samples(samples: Iterable[RawSample], problems: Problems = REFUSE) -> tuple[RawSample, ...]:
+    """Sort samples by name and drop folders from the names where the bare stems stay unique.
+
+    Predictions are found by stem (``DIR/<stem>.png``), hence two images of one folder may not share a stem. Names that
+    differ in nothing but case or Unicode form (a letter and its accent, in one or two characters) count as one: they
+    are one file on many systems.
+
+    Args:
+        samples: with their names including all folders.
+        problems: takes all images of one name.
+    """
+    ordered = sorted(samples, key=lambda sample: sample.image)
+    stems = Counter(_same(PurePosixPath(sample.image).stem) for sample in ordered)
+    if all(count == 1 for count in stems.values()):
+        ordered = [replace(sample, image=PurePosixPath(sample.image).name) for sample in ordered]
+        return tuple(sorted(ordered, key=lambda sample: sample.image))
+    full = Counter(_full_stem(sample) for sample in ordered)
+    for sample in ordered:
+        if full[_full_stem(sample)] > 1:
+            what = "two images share one name but for the extension, case or Unicode form"
+            problems.add(DataError(what, sample.image_path, "rename one of them"), sample.image_path.as_posix())
+    return tuple(sample for sample in ordered if full[_full_stem(sample)] == 1)
+
+
+def _full_stem(sample: RawSample) -> str:
+    return _same(str(PurePosixPath(sample.image).with_suffix("")))
+
+
+def _same(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def channel_bits(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Pack masks bool [C, H, W] into one bit a class, uint64 [H, W]; bit i is channel i."""
+    packed = np.zeros(masks.shape[1:], np.uint64)
+    for channel, mask in enumerate(masks):
+        packed |= mask.astype(np.uint64) << np.uint64(channel)
+    return packed

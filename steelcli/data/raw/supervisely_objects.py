@@ -1,0 +1,222 @@
+"""One object of a Supervisely annotation: every access checked, its shape drawn into a mask; and the way back."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from steelcli.common.errors import DataError, quote
+from steelcli.data.images.decode import read_bytes
+from steelcli.data.raw.bitmap import decode_bitmap, encode_bitmap, paste
+
+AREA_SHAPES = ("bitmap", "polygon", "rectangle")
+"""Shapes that cover pixels and are read."""
+LINE_SHAPES = ("line", "polyline", "point", "graph")
+"""Shapes that cover no area."""
+MAX_JSON_BYTES = 2**24
+"""The most bytes of a JSON file that are read (16 MiB): nested lists take twenty times as much memory."""
+_REMEDY = "export the project from Supervisely again"
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # no text that can be written, unless its other half follows
+_FAR = 1e9  # beyond any image, yet safe to round and to add
+
+T = TypeVar("T")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the mapping in a JSON file.
+
+    Raises:
+        DataError: an unreadable or gigantic file, broken JSON, a key that stands twice in one mapping, or another
+            value than a mapping.
+    """
+    value = parse_json(read_bytes(path, MAX_JSON_BYTES), path, _REMEDY)
+    if not isinstance(value, dict):
+        raise DataError("the JSON is no mapping", path, _REMEDY)
+    return value
+
+
+def parse_json(raw: bytes, path: Path, remedy: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        DataError: broken JSON, a key that stands twice in one mapping, or half a character.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+        value = json.loads(text, object_pairs_hook=_build_mapping)
+        if _HALF_CHARACTER.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"broken JSON ({quote(error, 120)})", path, remedy) from error
+    return value
+
+
+def _build_mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} stands twice")
+    return mapping
+
+
+def take(mapping: dict[str, Any], key: str, kind: type[T], where: object) -> T:
+    """Return ``mapping[key]``, which must be of the JSON type ``kind``.
+
+    Raises:
+        DataError: no such key, or another type; a truth value is no number.
+    """
+    value = mapping.get(key)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        fault = "is missing" if key not in mapping else f"is {type(value).__name__}, not {kind.__name__}"
+        raise DataError(f"{key!r} {fault}", where, _REMEDY)
+    return value
+
+
+def take_mappings(mapping: dict[str, Any], key: str, where: object) -> list[dict[str, Any]]:
+    """Return the list of mappings ``mapping[key]``; see `take` for the errors."""
+    values: list[Any] = take(mapping, key, list, where)
+    for value in values:
+        if not isinstance(value, dict):
+            raise DataError(f"{key!r} holds {type(value).__name__}, not mappings", where, _REMEDY)
+    return values
+
+
+def object_shape(item: dict[str, Any], class_shape: str, where: object) -> str:
+    """Return the shape of one object; old projects write none, so class and content tell it.
+
+    Raises:
+        DataError: a shape that is no text, or nothing to tell it by.
+    """
+    for key in ("geometryType", "shape"):
+        if item.get(key) is not None:
+            return take(item, key, str, where)
+    if item.get("bitmap") is not None:
+        return "bitmap"
+    if class_shape not in ("any", "bitmap"):
+        return class_shape
+    if item.get("points") is not None:
+        return "polygon"
+    raise DataError("an object has neither a shape, a bitmap nor points", where, _REMEDY)
+
+
+def most_drawn(pixels: int) -> int:
+    """Return how many pixels the boxes of all objects, and of all holes of one, may have in an image of ``pixels``.
+
+    32 times the image, or 2^28 where that is more: 655 times a Severstal image. More would take minutes.
+    """
+    return max(2**28, 32 * pixels)
+
+
+def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], where: object) -> int:
+    """Add one object to the mask of its class, bool [H, W], in place; return the pixels gone through for it.
+
+    Args:
+        item: the object as read from JSON.
+        shape: one of `AREA_SHAPES`.
+
+    Raises:
+        DataError: missing or broken fields, too few points, or a shape that leaves the image.
+    """
+    if shape == "bitmap":
+        bitmap: dict[str, Any] = take(item, "bitmap", dict, where)
+        origin = _corners(bitmap, "origin", where)
+        box = decode_bitmap(take(bitmap, "data", str, where), where, target.shape)
+        if not box.any():
+            raise DataError("a bitmap has no pixel set", where, "delete the object or draw it again")
+        paste(target, box, origin, where)
+        return box.size
+    points: dict[str, Any] = take(item, "points", dict, where)
+    (exterior,) = _rings([take(points, "exterior", list, where)], target.shape, where)
+    if shape == "rectangle":
+        if len(exterior) != 2:
+            raise DataError(f"a rectangle has {len(exterior)} corners, not 2", where, _REMEDY)
+        (left, top), (right, bottom) = exterior.min(axis=0), exterior.max(axis=0)
+        target[top : bottom + 1, left : right + 1] = True
+        return int((bottom - top + 1) * (right - left + 1))
+    holes = take(points, "interior", list, where) if points.get("interior") is not None else []
+    if len(exterior) and np.ptp(exterior, axis=0).prod() * len(holes) > most_drawn(target.size):
+        raise DataError(f"a large polygon has {len(holes)} holes", where, "draw it as a bitmap")
+    return _draw_polygon(target, [exterior, *_rings(holes, target.shape, where)], where)
+
+
+def _draw_polygon(target: NDArray[np.bool_], rings: list[NDArray[np.int32]], where: object) -> int:
+    """Draw a polygon whose further rings are holes; a ring's own line belongs to it. Return the pixels gone through."""
+    for index, ring in enumerate(rings):
+        if len(ring) < 3:
+            name = "hole" if index else "polygon"
+            raise DataError(f"a {name} has {len(ring)} points, fewer than 3", where, _REMEDY)
+    points = np.concatenate(rings)
+    corner, (right, bottom) = points.min(axis=0), points.max(axis=0)
+    left, top = (int(side) for side in corner)
+    canvas = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
+    for index, ring in enumerate(rings):
+        # one call a ring: given together, overlapping holes would cancel each other by the even-odd rule
+        cv2.fillPoly(canvas, [ring - corner], 0 if index else 1)
+    target[top : bottom + 1, left : right + 1] |= canvas.astype(np.bool_)
+    return canvas.size * len(rings)
+
+
+def _corners(bitmap: dict[str, Any], key: str, where: object) -> tuple[int, int]:
+    """Return the x and y of a bitmap's origin in pixels."""
+    pair = _pair(take(bitmap, key, list, where), where)
+    return round(pair[0]), round(pair[1])
+
+
+def _rings(values: list[Any], shape: tuple[int, ...], where: object) -> list[NDArray[np.int32]]:
+    """Return rings of points in whole pixels inside an image, int32 [N, 2] each, as x, y.
+
+    Supervisely's web tool measures from pixel edges, so the right and lower border of an image stand at its width
+    and height: these come back to the last pixel, whereas anything further out is refused.
+    """
+    for value in values:
+        if not isinstance(value, list):
+            raise DataError(f"points are {type(value).__name__}, not list", where, _REMEDY)
+    pairs = [_pair(item, where) for value in values for item in value]
+    points = np.rint(np.array(pairs, np.float64).reshape(-1, 2))  # of all rings at once: there may be 100,000
+    limits = np.array([shape[1], shape[0]])
+    if (points < 0).any() or (points > limits).any():
+        raise DataError(f"a point lies outside the {shape[1]}x{shape[0]} image", where, _REMEDY)
+    points = np.asarray(np.minimum(points, limits - 1), np.int32)
+    ends = list(itertools.accumulate(map(len, values)))
+    return [points[end - len(value) : end] for value, end in zip(values, ends, strict=True)]
+
+
+def _pair(value: Any, where: object) -> tuple[float, float]:
+    if isinstance(value, list) and len(value) == 2 and all(_is_number(number) for number in value):
+        return float(value[0]), float(value[1])
+    raise DataError("a point is no pair of numbers", where, _REMEDY)
+
+
+def _is_number(value: Any) -> bool:
+    # the comparison also keeps out NaN, which json reads, and integers too large for a float
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _FAR
+
+
+def component_objects(title: str, mask: NDArray[np.bool_]) -> list[dict[str, Any]]:
+    """Return the objects of one class mask bool [H, W]: a bitmap for each 8-connected component, row by row."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    objects = []
+    for label in range(1, count):
+        x, y, width, height = (int(number) for number in stats[label, :4])
+        box = np.asarray(labels[y : y + height, x : x + width] == label, np.bool_)
+        objects.append(
+            {
+                "classTitle": title,
+                "description": "",
+                "tags": [],
+                "bitmap": {"origin": [x, y], "data": encode_bitmap(box)},
+                "shape": "bitmap",
+                "geometryType": "bitmap",
+                "nnCreated": False,
+                "nnUpdated": False,
+            }
+        )
+    return objects

@@ -1,0 +1,1 @@
+"""The prepared store: what `prepare` writes and every later stage reads."""

@@ -1,0 +1,1 @@
+"""Synthetic rolled-steel strips."""

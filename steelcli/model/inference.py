@@ -1,0 +1,114 @@
+"""From the store through the network to probability maps at native size, in the 16-bit levels they are saved in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from steelcli.common.errors import DataError, ModelError, RunError
+from steelcli.data.images.decode import channels_first, decode_unchanged, read_bytes
+from steelcli.data.store import letterbox
+from steelcli.data.store.reader import Store
+from steelcli.model.device import autocast
+from steelcli.model.network import to_probs
+
+LEVELS = 65535
+"""Highest level of a saved probability: the PNG value divided by it is the probability."""
+
+
+def to_levels(probs: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Round probabilities float32 0..1 to the levels 0..65535 of a 16-bit PNG."""
+    return np.asarray(np.rint(probs * np.float32(LEVELS)), np.uint16)
+
+
+def from_levels(levels: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return the probabilities, float32 0..1, that levels stand for."""
+    return levels.astype(np.float32) / np.float32(LEVELS)
+
+
+def save_levels(path: Path, levels: NDArray[np.uint16]) -> None:
+    """Write a probability map, uint16 [H, W], as a 16-bit grey PNG; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
+
+
+def load_levels(path: Path) -> NDArray[np.uint16]:
+    """Read what `save_levels` wrote, uint16 [H, W].
+
+    Raises:
+        DataError: a file that is no 16-bit grey PNG.
+    """
+    levels = decode_unchanged(read_bytes(path))
+    if levels is None or levels.dtype != np.uint16 or levels.ndim != 2:
+        raise DataError("the file is no 16-bit grey probability map", path, "run `dvc repro evaluate` again")
+    return levels
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Run the block with the model in evaluation mode; restore its mode afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+@torch.inference_mode()  # at each step alone: a block around a `yield` would switch the gradients off for the caller
+def iter_logits(
+    model: nn.Module, store: Store, positions: Sequence[int], batch_size: int, device: torch.device, precision: str
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Yield the store positions of each batch and its logits, float32 [N, 1, H, W] on the device."""
+    for start in range(0, len(positions), batch_size):
+        members = list(positions[start : start + batch_size])
+        images = torch.from_numpy(np.stack([channels_first(store.images[position]) for position in members]))
+        with autocast(precision, device):
+            logits = model(images.to(device))
+        yield members, logits.float()
+
+
+def native_levels(logits: torch.Tensor, box: letterbox.Letterbox) -> NDArray[np.uint16]:
+    """Turn one image's logits [1, H, W] into its probability map at native size, in 16-bit levels [height, width].
+
+    Scores are taken from these levels, so that a saved map scores exactly as it did when it was made.
+
+    Raises:
+        RunError: logits that are not finite; rounded to levels they would pass for "no defect".
+    """
+    if not bool(torch.isfinite(logits).all()):
+        raise RunError("the network's output is not finite", "logits", "train again with a lower train.lr or in fp32")
+    probs = to_probs(logits)[0].cpu().numpy()
+    return to_levels(letterbox.restore(probs, box))
+
+
+def iter_levels(
+    model: nn.Module, store: Store, positions: Sequence[int], batch_size: int, device: torch.device, precision: str
+) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+    """Yield (store position, probability map in levels [height, width]) for each image, in the order given."""
+    with eval_mode(model):
+        for members, logits in iter_logits(model, store, positions, batch_size, device, precision):
+            for position, image_logits in zip(members, logits, strict=True):
+                yield position, native_levels(image_logits, store.letterbox(position))
+
+
+def try_forward(model: nn.Module, store: Store) -> None:
+    """Find out before training whether the network takes images of the store's size.
+
+    Raises:
+        ModelError: it does not.
+    """
+    try:
+        with eval_mode(model), torch.inference_mode():
+            model(torch.from_numpy(channels_first(store.images[0]).copy())[None])
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        what = f"the network takes no images of {store.image_size[0]}×{store.image_size[1]} ({reason})"
+        raise ModelError(what, "data.image_size", "change it or model.encoder_name") from error

@@ -1,0 +1,60 @@
+"""What later stages take from a training's ``args.json``, checked before anything is built by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from steelcli.common.errors import ModelError, ParamsError
+from steelcli.common.outputs import read_json
+from steelcli.params.section import Section, parse_section
+from steelcli.params.train import Tracker
+
+_REMEDY = "run `dvc repro train` or `steelcli train`"
+
+
+class _Part(Section):
+    """Some keys of a mapping; the others are for the reader."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class TrackedRun(Section):
+    """What a run is called by its trackers, see `Trackers`; names of folders, which none may leave."""
+
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    name: Annotated[str, Field(pattern=r"^[^./\\][^/\\]{0,199}$")]
+    mlflow: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+
+
+class _Train(_Part):
+    monitor: Literal["dice", "iou"]
+    trackers: tuple[Tracker, ...]
+
+
+class _Run(_Part):
+    trackers: TrackedRun | None = None
+
+
+class RunSettings(_Part):
+    """How a training ended up: its monitor and its trackers."""
+
+    train: _Train
+    run: _Run
+
+
+def read_settings(path: Path) -> tuple[dict[str, Any], RunSettings]:
+    """Return the whole content of ``args.json``, and what of it later stages act on.
+
+    Raises:
+        RunError: the file is missing or broken.
+        ModelError: settings that no training wrote.
+    """
+    values = read_json(path, _REMEDY)
+    try:
+        return values, parse_section(values, "args.json", RunSettings)
+    except ParamsError as error:
+        what = f"the run's settings are wrong at {error.where.removeprefix('args.json.')}: {error.what}"
+        raise ModelError(what, path, _REMEDY) from error

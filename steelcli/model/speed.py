@@ -1,0 +1,53 @@
+"""How fast the model is, measured on test images: warm, batch of one, device synchronised, medians."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import torch
+
+from steelcli.data.images.decode import channels_first, read_image_bytes
+from steelcli.data.store import letterbox
+from steelcli.model.device import autocast
+from steelcli.model.inference import eval_mode, from_levels, native_levels
+from steelcli.model.trained_model import Trained
+from steelcli.scores.counts import apply_threshold
+
+WARM_UP = 3
+
+
+def measure_speed(trained: Trained, threshold: float, images: int) -> dict[str, float]:
+    """Return ``ms_per_image`` and ``ms_per_image_end_to_end``.
+
+    The first is the forward pass alone, the image already on the device. The second goes from the raw file's bytes, as
+    read from disk, to the defect mask at native size: decode, letterbox, forward pass, resize, threshold. Both are
+    clocked in the same runs, so that the part never takes longer than the whole.
+    """
+    positions = trained.store.positions("test")[:images]
+    with eval_mode(trained.model), torch.inference_mode():
+        times = [_clock(trained, threshold, position) for position in [positions[0]] * WARM_UP + [*positions]]
+    parts, wholes = zip(*times[WARM_UP:], strict=True)
+    return {"ms_per_image": statistics.median(parts), "ms_per_image_end_to_end": statistics.median(wholes)}
+
+
+def _clock(trained: Trained, threshold: float, position: int) -> tuple[float, float]:
+    """Return the milliseconds of the forward pass, and of the whole way from the file's bytes to the mask."""
+    store, device = trained.store, trained.device
+    raw, box = store.original(position), store.letterbox(position)
+    started = _now(device)
+    image = read_image_bytes(raw, store.color, store.records[position].image)
+    batch = torch.from_numpy(channels_first(letterbox.apply_to_image(image, box)))[None].to(device)
+    ready = _now(device)
+    with autocast(trained.precision, device):
+        logits = trained.model(batch)
+    forwarded = _now(device)
+    apply_threshold(from_levels(native_levels(logits[0], box)), threshold)
+    return 1000 * (forwarded - ready), 1000 * (_now(device) - started)
+
+
+def _now(device: torch.device) -> float:
+    """Return seconds, when the device has done all that it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -1,0 +1,68 @@
+"""Start several processes on this machine, as torchrun does, and say in one sentence why they ended badly."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from steelcli.common.errors import Interrupted, RunError, UserError
+
+
+def launch(processes: int, function: Callable[..., Any], *arguments: Any) -> None:
+    """Call ``function(*arguments)`` in ``processes`` processes and wait for all.
+
+    Raises:
+        RunError: a process raised an error or was killed; the others are ended with it.
+        Interrupted: SIGINT or SIGTERM, passed on to the processes.
+    """
+    for name in ("torch.distributed.elastic", "torch.distributed.launcher", "torch.multiprocessing.spawn"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the end is told below, in words
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    with tempfile.TemporaryDirectory() as folder:
+        sentence_path = Path(folder) / "error"
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            monitor_interval=1,
+            run_id=uuid4().hex,
+            max_restarts=0,
+        )
+        try:
+            elastic_launch(config, _call)(function, arguments, sentence_path)
+        except SignalException as error:
+            message = "Interrupted; the same command goes on from the last saved state."
+            raise Interrupted(int(error.sigval), message) from error
+        except ChildFailedError as error:
+            rank, failure = error.get_first_failure()
+            reason = sentence_path.read_text(encoding="utf-8") if sentence_path.exists() else ""
+            what = f"process {rank} of {processes} ended with exit code {failure.exitcode}"
+            raise RunError(
+                f"{what} ({reason.rstrip('.')})" if reason else what,
+                "train.processes",
+                "mend the cause, then run the same command: it goes on from the last saved state",
+            ) from error
+
+
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...], sentence_path: Path) -> None:
+    """Run in a launched process; the first user's error is left to the parent, which says it once."""
+    try:
+        function(*arguments)
+    except UserError as error:
+        with sentence_path.open("x", encoding="utf-8") as file:
+            file.write(str(error))
+        sys.exit(1)
+    except Interrupted as stop:
+        sys.exit(stop.exit_code)

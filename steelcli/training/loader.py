@@ -1,0 +1,148 @@
+"""From the prepared store to batches: which images an epoch draws, in which order, and how they are varied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import albumentations as A
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from steelcli.data.images.decode import channels_first
+from steelcli.data.store.reader import Store
+from steelcli.params.augment import AugmentParams
+from steelcli.training.augment import apply_augmentation, build_augmentation
+
+Draw = tuple[int, int, int]
+"""Epoch, index of the draw within the epoch, position in the store."""
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Images uint8 [N, C, H, W], masks uint8 [N, 1, H, W], store positions int64 [N]."""
+
+
+class TrainSet(Dataset[Any]):
+    """Augmented samples: image uint8 [C, H, W] with C = 1 or 3, mask uint8 [1, H, W], 0 or 1, store position."""
+
+    def __init__(self, store: Store, augment: AugmentParams, seed: int) -> None:
+        self.store, self.seed = store, seed
+        self.pipeline: A.Compose | None = build_augmentation(augment)
+
+    def __getitem__(self, draw: Draw) -> tuple[torch.Tensor, torch.Tensor, int]:
+        epoch, index, position = draw
+        image, mask = np.array(self.store.images[position]), np.array(self.store.masks[position])
+        if self.pipeline is not None:
+            image, mask = apply_augmentation(self.pipeline, image, mask, self.seed, epoch, index)
+        return torch.from_numpy(channels_first(image)), torch.from_numpy(np.ascontiguousarray(mask))[None], position
+
+
+class EpochSampler(Sampler[Draw]):
+    """The draws of one epoch, a function of (seed, epoch) and the labels alone.
+
+    Unbalanced, each image is drawn once. Balanced, the epoch has as many draws, half of them defect images and half
+    clean ones; the rarer kind is gone through again in a new order before any image of it comes a second time more.
+    """
+
+    def __init__(self, positions: Sequence[int], has_defect: Sequence[bool], balance: bool, seed: int) -> None:
+        labels = np.asarray(has_defect, bool)
+        self.positions, self.seed, self.epoch = np.asarray(positions), seed, 0
+        self.groups = [np.flatnonzero(labels), np.flatnonzero(~labels)]
+        self.balance = balance and all(len(group) for group in self.groups)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __iter__(self) -> Iterator[Draw]:
+        generator = np.random.default_rng([self.seed, self.epoch])
+        if self.balance:
+            half = (len(self) + 1) // 2
+            shares = [half, len(self) - half]
+            order = np.concatenate(
+                [_cycle(generator, group, share) for group, share in zip(self.groups, shares, strict=True)]
+            )
+            generator.shuffle(order)
+        else:
+            order = generator.permutation(len(self))
+        for index, member in enumerate(order):
+            yield self.epoch, index, int(self.positions[member])
+
+
+class ShareSampler(Sampler[list[Draw]]):
+    """This process's share of each batch of the epoch; the batches are the same for any number of processes.
+
+    Batches are full: what is left at the end of an epoch is dropped, unless the split is smaller than one batch.
+
+    Attributes:
+        first: batches to pass over, those that an interrupted epoch has done.
+    """
+
+    def __init__(self, sampler: EpochSampler, batch_size: int, process: int, processes: int) -> None:
+        self.sampler, self.size = sampler, min(batch_size, len(sampler))
+        self.process, self.processes, self.first = process, processes, 0
+
+    def __len__(self) -> int:
+        return len(self.sampler) // self.size
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        draws = list(self.sampler)
+        for batch in range(self.first, len(self)):
+            members = draws[batch * self.size : (batch + 1) * self.size]
+            start, end = (len(members) * share // self.processes for share in (self.process, self.process + 1))
+            yield members[start:end]
+
+
+class TrainLoader:
+    """Batches of the train split, an epoch at a time, from any of its batches on.
+
+    Args:
+        process, processes: which share of each batch to load.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        augment: AugmentParams,
+        batch_size: int,
+        balance: bool,
+        seed: int,
+        workers: int,
+        process: int = 0,
+        processes: int = 1,
+    ) -> None:
+        positions = store.positions("train")
+        self.sampler = EpochSampler(positions, [store.records[p].has_defect for p in positions], balance, seed)
+        self.shares = ShareSampler(self.sampler, batch_size, process, processes)
+        self._loader: DataLoader[Batch] = DataLoader(
+            TrainSet(store, augment, seed),
+            batch_sampler=self.shares,
+            num_workers=workers,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_one_thread if workers else None,
+            generator=torch.Generator(),  # else each epoch would draw from the random numbers of the training
+        )
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.shares)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self._loader)
+
+    def seek(self, epoch: int, first: int) -> None:
+        """Go to batch ``first`` (0-based) of an epoch; the next iteration starts there."""
+        self.sampler.epoch, self.shares.first = epoch, first
+
+
+def _cycle(generator: np.random.Generator, group: NDArray[np.intp], draws: int) -> NDArray[np.intp]:
+    """Go through fresh permutations of the group until there are ``draws`` members."""
+    rounds = -(-draws // len(group))
+    return np.concatenate([generator.permutation(group) for _ in range(rounds)])[:draws]
+
+
+def _one_thread(_worker: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

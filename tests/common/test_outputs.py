@@ -1,0 +1,140 @@
+"""Outputs appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from steelcli.common.errors import RunError
+from steelcli.common.outputs import read_json, staged_dir, staged_file, write_csv, write_json
+
+
+def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
+    final_dir = tmp_path / "a" / "out"
+    for text in ("one", "two"):
+        with staged_dir(final_dir) as partial_dir:
+            (partial_dir / text).write_text(text, encoding="utf-8")
+            assert not (final_dir / text).exists()
+    assert [path.name for path in final_dir.iterdir()] == ["two"]
+    assert [path.name for path in final_dir.parent.iterdir()] == ["out"]
+
+
+def test_a_linked_folder_is_replaced_at_its_target(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "models").mkdir(parents=True)
+    (tmp_path / "models").symlink_to(tmp_path / "disk" / "models")
+    for text in ("one", "two"):
+        with staged_dir(tmp_path / "models") as partial_dir:
+            (partial_dir / text).touch()
+    assert (tmp_path / "models").is_symlink()
+    assert [path.name for path in (tmp_path / "disk" / "models").iterdir()] == ["two"]
+
+
+def test_what_describes_the_old_folder_goes_with_it(tmp_path: Path) -> None:
+    with staged_dir(tmp_path / "out"):
+        pass
+    stale_path = tmp_path / "out.json"
+    stale_path.touch()
+    with staged_dir(tmp_path / "out", outdates=[stale_path]):
+        assert stale_path.exists()
+    assert not stale_path.exists()
+
+
+def interrupt(final_dir: Path) -> None:
+    with staged_dir(final_dir) as partial_dir:
+        (partial_dir / "new").touch()
+        raise KeyboardInterrupt
+
+
+def fill_the_disk(path: Path) -> None:
+    with staged_file(path) as partial_path:
+        partial_path.write_text("half", encoding="utf-8")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_failing_block_leaves_the_old_folder(tmp_path: Path) -> None:
+    final_dir = tmp_path / "out"
+    with staged_dir(final_dir) as partial_dir:
+        (partial_dir / "old").touch()
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(final_dir)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
+    stale_dir = tmp_path / ".out.partial"
+    stale_dir.mkdir()
+    (stale_dir / "half").touch()
+    with staged_dir(tmp_path / "out"):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"]
+
+
+def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(RunError, match="No space left") as caught:
+        fill_the_disk(path)
+    assert str(path) in str(caught.value)
+    assert read_json(path, "") == {"a": 1}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_metrics_are_finite(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "m.json", {"auprc": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_csv_cells_without_a_value_are_empty(tmp_path: Path) -> None:
+    write_csv(tmp_path / "t.csv", [{"a": 1, "b": None}, {"a": float("nan")}], ("a", "b"))
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "a,b\n1,\n,\n"
+
+
+@pytest.mark.parametrize("text", [None, "{", "[1]"])
+def test_a_bad_input_names_the_remedy(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "in.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(RunError, match="run the stage") as caught:
+        read_json(path, "run the stage")
+    assert str(path) in str(caught.value)
+
+
+def test_json_is_readable(tmp_path: Path) -> None:
+    write_json(tmp_path / "m.json", {"group": {"x": 0.5}})
+    assert json.loads((tmp_path / "m.json").read_text(encoding="utf-8")) == {"group": {"x": 0.5}}
+
+
+def test_two_processes_cannot_fill_one_folder(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    with staged_dir(target) as first:
+        (first / "a").write_text("a")
+        with pytest.raises(RunError, match="another process is writing this folder"), staged_dir(target):
+            raise AssertionError("two at once")
+        (first / "b").write_text("b")
+    assert sorted(path.name for path in target.iterdir()) == ["a", "b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("failing", [".out.partial", "out"])
+def test_a_replacement_that_fails_loses_nothing(failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, metrics = tmp_path / "out", tmp_path / "metrics.json"
+    target.mkdir()
+    (target / "a").write_text("old")
+    metrics.write_text("{}")
+    replace = Path.replace
+
+    def refuse(path: Path, other: Path) -> Path:
+        if path.name == failing:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return replace(path, other)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(RunError, match="Device or resource busy"), staged_dir(target, outdates=[metrics]):
+        pass
+    assert (target / "a").read_text() == "old"
+    assert [path.name for path in sorted(tmp_path.iterdir())][-1] == "out"
+    assert metrics.exists() == (failing == "out")

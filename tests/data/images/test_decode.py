@@ -1,0 +1,143 @@
+"""Reading images: grey and colour, and every kind of damage refused by name."""
+
+from __future__ import annotations
+
+import os
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from steelcli.common.errors import DataError
+from steelcli.data.images.decode import decode_pixels, decode_unchanged, iter_images, read_image, read_image_bytes
+
+RGB = np.random.default_rng(1).integers(0, 256, (37, 53, 3)).astype(np.uint8)
+GREY = RGB[:, :, 0].copy()
+LUMA = RGB @ np.array([0.299, 0.587, 0.114])
+
+
+def encoded(suffix: str, pixels: np.ndarray, *options: int) -> bytes:
+    return cv2.imencode(suffix, pixels, options)[1].tobytes()
+
+
+def bgr(rgb: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(rgb[:, :, ::-1])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+def test_colour_image(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"ä{suffix}"
+    path.write_bytes(encoded(suffix, bgr(RGB)))
+    assert np.array_equal(read_image(path, "rgb"), RGB)
+    grey = read_image(path, "grey")
+    assert grey.dtype == np.uint8
+    assert np.abs(grey - LUMA).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+def test_grey_image(suffix: str) -> None:
+    raw = encoded(suffix, GREY)
+    assert np.array_equal(read_image_bytes(raw, "grey", "a"), GREY)
+    assert np.array_equal(read_image_bytes(raw, "rgb", "a"), np.dstack([GREY] * 3))
+
+
+def test_equal_channels_stay_exact() -> None:
+    assert np.array_equal(read_image_bytes(encoded(".png", np.dstack([GREY] * 3)), "grey", "a"), GREY)
+
+
+def test_alpha_is_dropped() -> None:
+    raw = encoded(".png", np.dstack([bgr(RGB), GREY]))
+    assert np.array_equal(read_image_bytes(raw, "rgb", "a"), RGB)
+    assert np.abs(read_image_bytes(raw, "grey", "a") - LUMA).max() <= 1
+
+
+def test_exif_orientation_is_ignored() -> None:
+    raw = encoded(".jpg", bgr(RGB))
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)  # orientation 6: turn by 90 degrees
+    tiff = b"II*\x00" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    exif = b"Exif\x00\x00" + tiff
+    turned = raw[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + raw[2:]
+    assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape == (53, 37, 3)
+    assert np.array_equal(read_image_bytes(turned, "rgb", "a"), read_image_bytes(raw, "rgb", "a"))
+
+
+def test_progressive_jpeg_with_trailing_bytes() -> None:
+    raw = encoded(".jpg", bgr(RGB), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    assert read_image_bytes(raw + bytes(9), "rgb", "a").shape == RGB.shape
+
+
+JPEG = encoded(".jpg", bgr(RGB))
+THUMBNAIL = b"\xff\xe1" + struct.pack(">H", len(JPEG) + 2) + JPEG
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        (b"", "empty"),
+        (b"no image", "decoded"),
+        (JPEG[:-2], "JPEG is cut off"),
+        (JPEG[: len(JPEG) // 2], "JPEG is cut off"),
+        (JPEG[:3], "JPEG is cut off"),
+        (JPEG[:2] + THUMBNAIL + JPEG[2 : len(JPEG) // 2], "JPEG is cut off"),
+        (encoded(".png", GREY)[:-12], "PNG is cut off"),
+        (encoded(".png", GREY)[:200], "PNG is cut off"),
+        (encoded(".bmp", GREY)[:-300], "decoded"),
+        (encoded(".tif", GREY)[:-300], "decoded"),
+        (encoded(".webp", bgr(RGB))[:-300], "decoded"),
+        (encoded(".png", GREY.astype(np.uint16) * 257), "16 bits"),
+        (encoded(".tif", GREY.astype(np.float32)), "32 bits"),
+    ],
+)
+def test_refuses(raw: bytes, fault: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "coil_7.jpg"
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=fault) as caught:
+        read_image(path, "grey")
+    assert "coil_7.jpg" in str(caught.value)
+    assert not capfd.readouterr().err
+
+
+def test_jpeg_with_a_whole_thumbnail_is_read() -> None:
+    raw = JPEG[:2] + THUMBNAIL + JPEG[2:]
+    assert np.array_equal(decode_pixels(raw, "a"), decode_pixels(JPEG, "a"))
+
+
+def test_log_level_is_restored() -> None:
+    log = cv2 if hasattr(cv2, "getLogLevel") else cv2.utils.logging
+    before = log.getLogLevel()
+    log.setLogLevel(2)
+    with pytest.raises(DataError):
+        decode_pixels(b"no image", "a")
+    assert log.getLogLevel() == 2
+    log.setLogLevel(before)
+
+
+def test_stderr_is_back_after_threads_decoded(capfd: pytest.CaptureFixture[str]) -> None:
+    raw = encoded(".png", GREY)
+    broken = raw[:900] + bytes([raw[900] ^ 1]) + raw[901:]  # libpng complains of it aloud
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(decode_unchanged, [broken] * 64)) == [None] * 64
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.png"):
+        read_image(tmp_path / "gone.png", "rgb")
+
+
+def test_images_of_a_folder_are_sorted(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.jpg", ".hidden.png", "notes.txt", "sub/c.tiff", ".git/d.png", "e.png/x.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in iter_images(tmp_path)] == ["a.jpg", "b.PNG"]
+    assert [path.name for path in iter_images(tmp_path, recursive=True)] == ["a.jpg", "b.PNG", "c.tiff"]
+
+
+def test_unread_image_type_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.gif").touch()
+    with pytest.raises(DataError, match=r"a\.gif; convert"):
+        list(iter_images(tmp_path))

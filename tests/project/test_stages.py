@@ -1,0 +1,184 @@
+"""Docs, DVC stages and commands say the same thing, and the package imports in one direction."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from closure import ROOT, import_closure, imported_modules
+from typer.testing import CliRunner
+
+from steelcli.cli import app
+
+DVC: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+MODULES = {
+    "prepare": ["steelcli.commands.prepare"],
+    "train": ["steelcli.training.run"],
+    "tune-threshold": ["steelcli.commands.tune_threshold"],
+    "evaluate": ["steelcli.commands.evaluate"],
+    "report": ["steelcli.reporting.page"],
+}
+ROOMS = (
+    "__init__",
+    "common",
+    "params",
+    "data",
+    "scores",
+    "model",
+    "training",
+    "reporting",
+    "commands",
+    "cli",
+    "__main__",
+)
+"""Each imports from those before it and from itself, never from those behind it."""
+SECTIONS = {
+    "prepare": ["data"],
+    "train": ["model", "train"],
+    "tune-threshold": ["threshold"],
+    "evaluate": ["evaluate"],
+    "report": ["report"],
+}
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def sources(stage: dict[str, Any]) -> set[str]:
+    return {dep for dep in stage["deps"] if dep.endswith(".py")}
+
+
+def test_the_stages_are_the_commands() -> None:
+    assert list(DVC["stages"]) == list(MODULES)
+    for name, stage in DVC["stages"].items():
+        assert stage["cmd"] == f"steelcli {name}"
+        assert name in COMMANDS
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_stage_depends_on_the_modules_it_imports(name: str) -> None:
+    closure = set().union(*(import_closure(module) for module in MODULES[name]))
+    assert sources(DVC["stages"][name]) == closure
+
+
+def test_the_embedded_data_depends_on_the_modules_it_imports() -> None:
+    stage = yaml.safe_load((ROOT / "data/synthetic/dvc.yaml").read_text(encoding="utf-8"))["stages"]["synthesize"]
+    assert sources(stage) == import_closure("steelcli.data.synthetic.strip")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_stage_has_its_own_params_alone(name: str) -> None:
+    assert DVC["stages"][name]["params"] == SECTIONS[name]
+
+
+def test_the_report_never_makes_training_stale() -> None:
+    training = set(DVC["stages"]["train"]["deps"])
+    assert not any("report" in dep or "tables" in dep or "charts" in dep for dep in training)
+
+
+def test_plots_name_columns_that_exist() -> None:
+    from steelcli.commands.evaluate import FROC_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
+    from steelcli.commands.tune_threshold import CURVE_COLUMNS
+    from steelcli.training.run_folder import COLUMNS
+
+    columns = {
+        "models/metrics_seed${train.seed}.csv": COLUMNS,
+        "metrics/pr_curve.csv": PR_COLUMNS,
+        "metrics/threshold_curve.csv": CURVE_COLUMNS,
+        "metrics/froc.csv": FROC_COLUMNS,
+        "metrics/reliability.csv": RELIABILITY_COLUMNS,
+    }
+    for plot in DVC["plots"]:
+        ((_, spec),) = plot.items()
+        for file, wanted in spec["y"].items():
+            assert {spec["x"], *([wanted] if isinstance(wanted, str) else wanted)} <= set(columns[file])
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    files = sorted((ROOT / "steelcli").rglob("*.py"))
+    graph = {path: imported_modules(path) for path in files}
+    done: set[Path] = set()
+
+    def visit(path: Path, above: tuple[Path, ...]) -> None:
+        assert path not in above, " → ".join(p.name for p in (*above, path))
+        if path not in done:
+            for other in graph[path]:
+                visit(other, (*above, path))
+            done.add(path)
+
+    for path in files:
+        visit(path, ())
+
+
+def test_a_room_imports_from_its_left_alone() -> None:
+    for path in (ROOT / "steelcli").rglob("*.py"):
+        for other in imported_modules(path):
+            assert ROOMS.index(room_of(other)) <= ROOMS.index(room_of(path)), f"{path} imports {other}"
+
+
+def room_of(path: Path) -> str:
+    """Return the first level of a module's path under the package."""
+    return path.relative_to(ROOT / "steelcli").with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("package", ["common", "params"])
+def test_the_first_rooms_are_light(package: str) -> None:
+    code = f"import sys, pkgutil, importlib, steelcli.{package} as room\n"
+    code += "for info in pkgutil.iter_modules(room.__path__, room.__name__ + '.'): importlib.import_module(info.name)\n"
+    code += "assert not {'torch', 'cv2'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_only_the_command_line_knows_typer() -> None:
+    for path in (ROOT / "steelcli").rglob("*.py"):
+        names = {
+            alias.name.partition(".")[0]
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        assert path.name == "cli.py" or "typer" not in names
+
+
+def test_modules_and_functions_stay_small() -> None:
+    for path in (ROOT / "steelcli").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") <= 300, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno is not None
+                assert node.end_lineno - node.lineno < 60, f"{path}: {node.name}"
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    assert COMMANDS[name].help
+    assert f"`{name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_section_of_the_parameters_stands_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for section in ("data", "model", "train", "threshold", "evaluate", "report"):
+        assert re.search(rf"^\| `{section}`", readme, re.MULTILINE), section
+
+
+def test_help_does_not_import_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['steelcli', '--help']\n"
+        "from steelcli.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "heavy = {'torch', 'cv2', 'albumentations', 'dvc', 'matplotlib', 'pandas', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in COMMANDS:
+        assert name in done.stdout

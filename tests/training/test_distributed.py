@@ -1,0 +1,102 @@
+"""Two processes on one machine: the same losses and counts as one, and an end in words when one of them dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import distributed_run
+import pytest
+import torch
+from walk import SMALL, steelcli, write_params
+
+from steelcli.common.errors import RunError
+from steelcli.training.launch import launch
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _path_of_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def losses(processes: int, store_dir: Path, out_path: Path, steps: int, **changes: Any) -> list[float]:
+    launch(processes, distributed_run.write_losses, store_dir, out_path, steps, changes)
+    found: list[float] = json.loads(out_path.read_text(encoding="utf-8"))
+    assert len(found) == steps
+    return found
+
+
+@pytest.mark.parametrize("changes", [{"lr": 1e-5}, {"lr": 1e-5, "accumulate_steps": 2, "batch_size": 3}])
+def test_two_processes_take_the_steps_of_one(store_dir: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    """At a low rate: at 1e-3 rounding grows to 1e-4 in ten steps, between one thread and two as well."""
+    one = losses(1, store_dir, tmp_path / "one", 20, **changes)
+    two = losses(2, store_dir, tmp_path / "two", 20, **changes)
+    assert two == pytest.approx(one, rel=1e-5)
+    assert two[0] == pytest.approx(one[0], rel=1e-6)
+    assert one[-1] < one[0]
+
+
+def test_two_processes_validate_as_one_does(store_dir: Path, tmp_path: Path) -> None:
+    for processes in (1, 2):
+        launch(processes, distributed_run.write_validation, store_dir, tmp_path / str(processes))
+    one, two = (json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in ("1", "2"))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (distributed_run.die, r"process 1 of 2 ended with exit code -9: train\.processes"),
+        (distributed_run.complain, r"the image is broken: .*; mend it\): train\.processes"),
+    ],
+)
+def test_a_dead_process_ends_the_others_in_words(function: Any, reason: str, tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(RunError, match=reason):
+        launch(2, function, tmp_path)
+    assert time.monotonic() - started < 60
+
+
+def test_two_processes_stop_save_and_go_on(project_dir: Path, tmp_path: Path) -> None:
+    train = SMALL["train"] | {"processes": 2, "epochs": 5, "patience": 5, "checkpoint_every_epochs": 0}
+    changes = SMALL | {"data": {"root": str(project_dir), **SMALL["data"]}, "train": train}
+    for name in ("whole", "stopped"):
+        (tmp_path / name).mkdir()
+        write_params(tmp_path / name, changes)
+        assert steelcli(tmp_path / name, "prepare").returncode == 0
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    done = steelcli(whole, "train")
+    assert done.returncode == 0, done.stderr
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "steelcli", "train"],
+        cwd=stopped,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("epoch 2/"):
+            process.send_signal(signal.SIGTERM)
+            break
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, stderr
+    assert stderr.splitlines()[-1] == "Interrupted; the same command goes on from the last saved state."
+    done = steelcli(stopped, "train")
+    assert done.returncode == 0, done.stderr
+    assert "going on with an interrupted run" in done.stdout
+    weights = [
+        torch.load(next((folder / "models").glob("best_dice_*.pth")), weights_only=True)["weights"]
+        for folder in (whole, stopped)
+    ]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])

@@ -1,0 +1,42 @@
+"""The CUDA path: the same bits twice, every number format finite, resumption exact; `python -m pytest -m gpu`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from make_params import train_params
+from test_saved_state import Killed, assert_same_run, kill_at, run
+
+import steelcli.training.run
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine"),
+]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_two_runs_on_a_gpu_are_bit_identical(precision: str, store_dir: Path, tmp_path: Path) -> None:
+    params = train_params(precision=precision, channels_last=True)
+    for name in ("one", "two"):
+        metrics = run(tmp_path / name, store_dir, params)
+        assert math.isfinite(metrics["train_loss"])
+        assert math.isfinite(metrics["val_loss"])
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_killed_run_on_a_gpu_ends_as_if_nothing_had_happened(
+    precision: str, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = train_params(precision=precision, save_every_minutes=1e-9)
+    run(tmp_path / "whole", store_dir, params)
+    with monkeypatch.context() as patch:
+        kill_at(patch, steelcli.training.run.Trainer, "_step", 3)
+        with pytest.raises(Killed):
+            run(tmp_path / "killed", store_dir, params)
+    run(tmp_path / "killed", store_dir, params)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
