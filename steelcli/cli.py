@@ -1,4 +1,5 @@
-"""The command line: parse, call, show. The only place that knows Typer; heavy imports happen inside the commands."""
+"""The command line: parse, call, show. The only place that knows Typer; heavy imports happen inside
+the commands."""
 
 from __future__ import annotations
 
@@ -24,14 +25,17 @@ app = typer.Typer(
     epilog="Every stage reads params.yaml; change a value for one run with `dvc exp run -S train.lr=1e-4`.",
 )
 
-ParamsPath = Annotated[Path, typer.Option("--params", help="The parameter file.", show_default=True)]
+ParamsPath = Annotated[
+    Path, typer.Option("--params", help="The parameter file.", show_default=True)
+]
 PARAMS = Path("params.yaml")
 
 
 def main() -> None:
     """Run the command line; a user's error becomes one sentence on stderr and exit code 1."""
-    # Read when torch starts OpenMP. Threads that spin while they wait cost a third of the speed for each core that
-    # another process also wants (measured on two cores: 25 → 73 s an epoch; waiting passively 26 → 44 s).
+    # Read when torch starts OpenMP. Threads that spin while they wait cost a third of the speed for
+    # each core that another process also wants (measured on two cores: 25 → 73 s an epoch; waiting
+    # passively 26 → 44 s).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character gets its escape
         if isinstance(stream, io.TextIOWrapper):
@@ -39,7 +43,9 @@ def main() -> None:
     try:
         app()
     except MemoryError:
-        sys.exit("Error: the memory is full: this process; free memory, or lower data.max_image_pixels.")
+        sys.exit(
+            "Error: the memory is full: this process; free memory, or lower data.max_image_pixels."
+        )
     except UserError as error:
         sys.exit(f"Error: {error}")
     except Interrupted as stop:
@@ -48,7 +54,9 @@ def main() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def version(show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
     """Train and judge segmentation networks for defects on rolled steel."""
     if show:
         typer.echo(f"steelcli {__version__}")
@@ -76,7 +84,8 @@ def check(
     path: Annotated[Path, typer.Argument(help="Folder of raw data, read as data.root would be.")],
     params: ParamsPath = PARAMS,
 ) -> None:
-    """Read raw data as prepare does, write nothing, and say what is there, what is at fault and what looks odd."""
+    """Read raw data as prepare does, write nothing, and say what is there, what is at fault and
+    what looks odd."""
     strict = _load(params).data.model_copy(update={"root": str(path), "on_error": "fail"})
     from steelcli.data.raw.survey import settle
     from steelcli.data.raw.suspicions import check
@@ -90,7 +99,9 @@ def check(
 @app.command()
 def train(
     params: ParamsPath = PARAMS,
-    restart: Annotated[bool, typer.Option("--restart", help="Forget an interrupted run and start afresh.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget an interrupted run and start afresh.")
+    ] = False,
 ) -> None:
     """Train the network, or go on with an interrupted run; keep the best by Dice and by IoU."""
     loaded = _load(params)
@@ -116,13 +127,22 @@ def tune_threshold(params: ParamsPath = PARAMS) -> None:
 @app.command()
 def evaluate(
     params: ParamsPath = PARAMS,
-    predictions: Annotated[Path | None, typer.Option(help="Test predictions of another model to judge.")] = None,
-    name: Annotated[str | None, typer.Option(help="What that model is called: metrics/NAME.json.")] = None,
-    val_predictions: Annotated[Path | None, typer.Option(help="Its validation predictions, for a threshold.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Test predictions of another model to judge.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What that model is called: metrics/NAME.json.")
+    ] = None,
+    val_predictions: Annotated[
+        Path | None, typer.Option(help="Its validation predictions, for a threshold.")
+    ] = None,
 ) -> None:
-    """Score the test split at the frozen threshold and at 0.5, of the trained model or of another's predictions."""
+    """Score the test split at the frozen threshold and at 0.5, of the trained model or of another's
+    predictions."""
     if (predictions is None) != (name is None) or (val_predictions and not predictions):
-        raise typer.BadParameter("--predictions and --name belong together, --val-predictions to both")
+        raise typer.BadParameter(
+            "--predictions and --name belong together, --val-predictions to both"
+        )
     loaded = _load(params)
     if predictions and name:
         _evaluate_foreign(loaded, predictions, name, val_predictions)
@@ -133,12 +153,16 @@ def evaluate(
     show_test(evaluate(loaded.evaluate))
 
 
-def _evaluate_foreign(params: Params, predictions: Path, name: str, val_predictions: Path | None) -> None:
+def _evaluate_foreign(
+    params: Params, predictions: Path, name: str, val_predictions: Path | None
+) -> None:
     from steelcli.commands.judge import evaluate_foreign
     from steelcli.reporting.other_models import build_foreign
     from steelcli.reporting.table import show_tables
 
-    metrics = evaluate_foreign(predictions, name, val_predictions, params.data, params.threshold, params.evaluate)
+    metrics = evaluate_foreign(
+        predictions, name, val_predictions, params.data, params.threshold, params.evaluate
+    )
     show_tables(build_foreign(metrics))
 
 
@@ -154,9 +178,14 @@ def report(params: ParamsPath = PARAMS) -> None:
 
 @app.command()
 def compare(
-    a: Annotated[str, typer.Argument(help="NAME of metrics/NAME_images.csv, a DVC experiment or a git revision.")],
+    a: Annotated[
+        str,
+        typer.Argument(help="NAME of metrics/NAME_images.csv, a DVC experiment or a git revision."),
+    ],
     b: Annotated[str, typer.Argument(help="The other one; differences are B - A.")],
-    plot: Annotated[Path | None, typer.Option(help="Draw each image's Dice, A against B: a png or svg file.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw each image's Dice, A against B: a png or svg file.")
+    ] = None,
     params: ParamsPath = PARAMS,
 ) -> None:
     """Compare two scored models on the same images: differences, bootstrap intervals, p-values."""
@@ -181,7 +210,8 @@ def synthesize(
 
 
 def _load(path: Path) -> Params:
-    """Read the parameters before the heavy imports of a command, so that a slip in them is told at once."""
+    """Read the parameters before the heavy imports of a command, so that a slip in them is told at
+    once."""
     from steelcli.params.all import load_params
 
     return load_params(path)

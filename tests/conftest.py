@@ -1,4 +1,5 @@
-"""Shared fixtures: a small synthetic project, its prepared store, and a run trained on it for two epochs."""
+"""Shared fixtures: a small synthetic project, its prepared store, and a run trained on it for two
+epochs."""
 
 from __future__ import annotations
 
@@ -38,7 +39,13 @@ def run_dir(store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from steelcli.training.run import train
 
     out_dir = tmp_path_factory.mktemp("run")
-    train(model_params(), train_params(), store_dir, out_dir / "models", out_dir / "metrics" / "train.json")
+    train(
+        model_params(),
+        train_params(),
+        store_dir,
+        out_dir / "models",
+        out_dir / "metrics" / "train.json",
+    )
     return out_dir
 
 

@@ -49,26 +49,44 @@ def test_test_json_has_the_contract_s_keys(walked_dir: Path) -> None:
     ]
     for name in ("optimal", "fixed"):
         assert set(group) <= set(metrics[name])
-    assert {"images", "defect_images", "threshold", "auprc", "auprc_low", "auprc_high"} <= set(metrics)
-    assert {"recall_at_1_fp", "ms_per_image", "ms_per_image_end_to_end", "iou_prob_50", "recall_class"} <= set(metrics)
+    assert {"images", "defect_images", "threshold", "auprc", "auprc_low", "auprc_high"} <= set(
+        metrics
+    )
+    assert {
+        "recall_at_1_fp",
+        "ms_per_image",
+        "ms_per_image_end_to_end",
+        "iou_prob_50",
+        "recall_class",
+    } <= set(metrics)
     assert metrics["auprc_low"] <= metrics["auprc"] <= metrics["auprc_high"]
     assert metrics["ms_per_image"] > 0 < metrics["ms_per_image_end_to_end"]
     assert metrics["threshold"] == read_json(walked_dir / "metrics" / "threshold.json")["threshold"]
 
 
 def test_numbers_come_back_from_the_saved_maps(walked_dir: Path) -> None:
-    store, metrics = Store(walked_dir / "data" / "prepared"), read_json(walked_dir / "metrics" / "test.json")
+    store, metrics = (
+        Store(walked_dir / "data" / "prepared"),
+        read_json(walked_dir / "metrics" / "test.json"),
+    )
     with (walked_dir / "metrics" / "test_images.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     dices = []
     for position, row in zip(store.positions("test"), rows, strict=True):
         record = store.records[position]
         assert row["image"] == record.image
-        levels = load_levels(walked_dir / "predictions" / "test" / Path(record.image).with_suffix(".png"))
+        levels = load_levels(
+            walked_dir / "predictions" / "test" / Path(record.image).with_suffix(".png")
+        )
         pred = from_levels(levels) >= np.float32(metrics["threshold"])
         truth = store.class_masks(position).any(axis=0)
         tp, fp, fn = (int(x.sum()) for x in (pred & truth, pred & ~truth, ~pred & truth))
-        assert [int(row[key]) for key in ("tp", "fp", "fn", "defect_pixels")] == [tp, fp, fn, int(truth.sum())]
+        assert [int(row[key]) for key in ("tp", "fp", "fn", "defect_pixels")] == [
+            tp,
+            fp,
+            fn,
+            int(truth.sum()),
+        ]
         dices.append(2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1.0)
     assert metrics["optimal"]["dice"] == pytest.approx(np.mean(dices), abs=1e-12)
 
@@ -100,7 +118,9 @@ def test_our_own_maps_are_judged_as_another_model(walked_dir: Path, tmp_path: Pa
     assert "twin" in steelcli(work_dir, "report").stdout
     assert "Other models" in (work_dir / "reports" / "report.html").read_text(encoding="utf-8")
     assert_one_sentence(
-        steelcli(work_dir, "evaluate", "--predictions", "predictions/test/overlays", "--name", "twin"),
+        steelcli(
+            work_dir, "evaluate", "--predictions", "predictions/test/overlays", "--name", "twin"
+        ),
         "have no prediction",
         "predictions/test/overlays",
     )
@@ -116,7 +136,9 @@ def assert_one_sentence(done: CompletedProcess[str], *words: str) -> None:
 
 def test_missing_inputs_say_which_command_makes_them(tmp_path: Path) -> None:
     write_params(tmp_path, SMALL)
-    assert_one_sentence(steelcli(tmp_path, "prepare"), "data/synthetic/project", "steelcli synthesize")
+    assert_one_sentence(
+        steelcli(tmp_path, "prepare"), "data/synthetic/project", "steelcli synthesize"
+    )
     assert_one_sentence(steelcli(tmp_path, "train"), "data/prepared", "steelcli prepare")
     assert_one_sentence(steelcli(tmp_path, "tune-threshold"), "data/prepared")
     assert_one_sentence(steelcli(tmp_path, "evaluate"), "metrics/threshold.json", "tune-threshold")

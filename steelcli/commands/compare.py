@@ -1,4 +1,5 @@
-"""Compare two scored models image by image: two ``metrics/NAME_images.csv``, DVC experiments or git revisions."""
+"""Compare two scored models image by image: two ``metrics/NAME_images.csv``, DVC experiments or git
+revisions."""
 
 from __future__ import annotations
 
@@ -63,7 +64,11 @@ class Comparison:
 
 
 def compare(
-    a: str, b: str, params: ReportParams, metrics_dir: Path = METRICS_DIR, plot_path: Path | None = None
+    a: str,
+    b: str,
+    params: ReportParams,
+    metrics_dir: Path = METRICS_DIR,
+    plot_path: Path | None = None,
 ) -> Comparison:
     """Return the difference b - a of every metric; draw Dice against Dice to ``plot_path``.
 
@@ -71,10 +76,14 @@ def compare(
         RunError: a name that is nothing, a file that is no table of images, or images that differ.
     """
     if plot_path and plot_path.suffix.lower() not in PICTURES:
-        raise RunError("a plot is a png or svg file", plot_path, "name it so, as in --plot dice.png")
+        raise RunError(
+            "a plot is a png or svg file", plot_path, "name it so, as in --plot dice.png"
+        )
     first, second = (load_images(name, metrics_dir) for name in (a, b))
     _check_same(first, second)
-    differences = compare_counts(first.counts, second.counts, params.bootstrap_resamples, params.bootstrap_seed)
+    differences = compare_counts(
+        first.counts, second.counts, params.bootstrap_resamples, params.bootstrap_seed
+    )
     if plot_path:
         plot_dice(first, second, plot_path)
     return Comparison(
@@ -88,7 +97,8 @@ def compare(
 
 
 def load_images(name: str, metrics_dir: Path) -> ScoredImages:
-    """Read ``NAME_images.csv``, or ``test_images.csv`` of the experiment or git revision NAME; the file goes first.
+    """Read ``NAME_images.csv``, or ``test_images.csv`` of the experiment or git revision NAME; the
+    file goes first.
 
     Raises:
         RunError: neither is there, or the table is damaged.
@@ -98,7 +108,9 @@ def load_images(name: str, metrics_dir: Path) -> ScoredImages:
         raw = read_bytes(path, MOST_BYTES)
     except OSError as error:
         if error.errno not in _ABSENT:
-            raise RunError(f"cannot read the table ({error.strerror})", path, "mend or remove the file") from error
+            raise RunError(
+                f"cannot read the table ({error.strerror})", path, "mend or remove the file"
+            ) from error
     else:
         if find_revision(name):
             say(f"note: {name} is a file and a git revision; taking the file {path}")
@@ -108,10 +120,16 @@ def load_images(name: str, metrics_dir: Path) -> ScoredImages:
         what = f"neither {path} nor an experiment or git revision of this name exists"
         if no_git := explain_no_git():
             what = f"{path} does not exist, and {no_git}"
-        raise RunError(what, quote(name), "list experiments with `dvc exp list`, or run `steelcli evaluate`")
+        raise RunError(
+            what, quote(name), "list experiments with `dvc exp list`, or run `steelcli evaluate`"
+        )
     content = read_revision(commit, revision_path)
     if content is None:
-        raise RunError(f"the revision holds no {revision_path}", name, "commit it, or name an experiment that ran")
+        raise RunError(
+            f"the revision holds no {revision_path}",
+            name,
+            "commit it, or name an experiment that ran",
+        )
     return _parse(name, f"{revision_path} at {commit[:10]}", content)
 
 
@@ -120,13 +138,19 @@ def _parse(name: str, source: str, content: bytes) -> ScoredImages:
     try:
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
         images = tuple(row["image"] for row in rows)
-        table = np.array([[int(row[column]) for column in COLUMNS] for row in rows], np.int64).reshape(-1, 4)
+        table = np.array(
+            [[int(row[column]) for column in COLUMNS] for row in rows], np.int64
+        ).reshape(-1, 4)
     except (KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
-        raise RunError(f"no table of images with {', '.join(('image', *COLUMNS))}", source, remedy) from error
+        raise RunError(
+            f"no table of images with {', '.join(('image', *COLUMNS))}", source, remedy
+        ) from error
     if not images:
         raise RunError("the table holds no image", source, remedy)
     defect_pixels, tp, fp, fn = table.T
-    wrong = np.flatnonzero(((table < 0) | (table > MOST_PIXELS)).any(axis=1) | (defect_pixels != tp + fn))
+    wrong = np.flatnonzero(
+        ((table < 0) | (table > MOST_PIXELS)).any(axis=1) | (defect_pixels != tp + fn)
+    )
     if wrong.size:
         raise RunError(f"defect_pixels is not tp + fn for {images[wrong[0]]}", source, remedy)
     return ScoredImages(name, source, images, ImageCounts(tp, fp, fn))
@@ -137,14 +161,22 @@ def _check_same(a: ScoredImages, b: ScoredImages) -> None:
     remedy = "score both on the same split"
     for number, (one, other) in enumerate(zip(a.images, b.images, strict=False), 1):
         if one != other:
-            raise RunError(f"the images differ: number {number} is {one} and {other}", f"{a.name}, {b.name}", remedy)
+            raise RunError(
+                f"the images differ: number {number} is {one} and {other}",
+                f"{a.name}, {b.name}",
+                remedy,
+            )
     if len(a.images) != len(b.images):
         longer = max(a, b, key=lambda scored: len(scored.images))
         extra = longer.images[min(len(a.images), len(b.images))]
-        raise RunError(f"the images differ: only {longer.name} has {extra}", f"{a.name}, {b.name}", remedy)
+        raise RunError(
+            f"the images differ: only {longer.name} has {extra}", f"{a.name}, {b.name}", remedy
+        )
     differing = np.flatnonzero(a.counts.tp + a.counts.fn != b.counts.tp + b.counts.fn)
     if differing.size:
-        raise RunError(f"the truth differs for {a.images[differing[0]]}", f"{a.name}, {b.name}", remedy)
+        raise RunError(
+            f"the truth differs for {a.images[differing[0]]}", f"{a.name}, {b.name}", remedy
+        )
 
 
 def plot_dice(a: ScoredImages, b: ScoredImages, path: Path) -> None:
@@ -161,11 +193,35 @@ def plot_dice(a: ScoredImages, b: ScoredImages, path: Path) -> None:
         figure = Figure(figsize=(5.5, 5.5), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, zorder=1)
-        for name, color, marker, chosen in (("with a defect", "C0", "o", defect), ("clean", "C1", "x", ~defect)):
+        for name, color, marker, chosen in (
+            ("with a defect", "C0", "o", defect),
+            ("clean", "C1", "x", ~defect),
+        ):
             label = f"{name} ({np.count_nonzero(chosen)})"
-            axes.scatter(x[chosen], y[chosen], s=18, c=color, marker=marker, alpha=0.6, label=label, clip_on=False)
-        labels = (f"Dice of {scored.name}".replace("$", r"\$") for scored in (a, b))  # a dollar would begin a formula
-        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", **dict(zip(("xlabel", "ylabel"), labels, strict=True)))
+            axes.scatter(
+                x[chosen],
+                y[chosen],
+                s=18,
+                c=color,
+                marker=marker,
+                alpha=0.6,
+                label=label,
+                clip_on=False,
+            )
+        labels = (
+            f"Dice of {scored.name}".replace("$", r"\$") for scored in (a, b)
+        )  # a dollar would begin a formula
+        axes.set(
+            xlim=(0, 1),
+            ylim=(0, 1),
+            aspect="equal",
+            **dict(zip(("xlabel", "ylabel"), labels, strict=True)),
+        )
         figure.legend(loc="outside upper center", ncols=2, frameon=False)
         with staged_file(path) as partial_path:
-            figure.savefig(partial_path, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
+            figure.savefig(
+                partial_path,
+                format=kind,
+                dpi=150,
+                metadata={"Date": None} if kind == "svg" else None,
+            )

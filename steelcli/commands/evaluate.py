@@ -25,7 +25,13 @@ FIXED_THRESHOLD = 0.5
 THRESHOLD_REMEDY = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
 IMAGE_COLUMNS = ("image", "defect_pixels", "tp", "fp", "fn", "iou", "dice")
 PR_COLUMNS = ("threshold", "precision", "recall")
-RELIABILITY_COLUMNS = ("probability_low", "probability_high", "mean_probability", "defect_share", "pixels")
+RELIABILITY_COLUMNS = (
+    "probability_low",
+    "probability_high",
+    "mean_probability",
+    "defect_share",
+    "pixels",
+)
 FROC_COLUMNS = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
 
 
@@ -40,8 +46,8 @@ def evaluate(
     """Write predictions, overlays, curves and ``metrics/test.json``; return the latter's content.
 
     Raises:
-        UserError: a missing threshold, one learned on other data or for another checkpoint, a missing or foreign
-            checkpoint or store, or a test image that stands in another split.
+        UserError: a missing threshold, one learned on other data or for another checkpoint, a
+            missing or foreign checkpoint or store, or a test image that stands in another split.
     """
     threshold, learned_for = read_threshold(threshold_path)
     trained = load_trained(models_dir, store_dir)
@@ -50,7 +56,9 @@ def evaluate(
         raise RunError(what, threshold_path, THRESHOLD_REMEDY)
     store = trained.store
     run = trained.settings.run.trackers
-    trackers = Trackers(trained.settings.train.trackers, run.model_dump(exclude_none=True) if run else {})
+    trackers = Trackers(
+        trained.settings.train.trackers, run.model_dump(exclude_none=True) if run else {}
+    )
     with staged_dir(predictions_dir, outdates=[metrics_dir / "test.json"]) as partial_dir:
 
         def iter_images() -> Iterator[Scored]:
@@ -60,7 +68,9 @@ def evaluate(
                 yield image, from_levels(levels), store.class_masks(position)
 
         thresholds = (threshold, FIXED_THRESHOLD)
-        new_scorer = partial(SplitScorer, store.class_titles, thresholds, params.min_overlap, params.min_area_px)
+        new_scorer = partial(
+            SplitScorer, store.class_titles, thresholds, params.min_overlap, params.min_area_px
+        )
         scorer = score_images(new_scorer, iter_images())
         rows = scorer.image_rows(threshold)
         draw_overlays(partial_dir, store, rows, threshold, params.overlays)
@@ -77,7 +87,8 @@ def evaluate(
 
 
 def read_threshold(path: Path) -> tuple[float, Any]:
-    """Return the threshold that ``tune-threshold`` froze, and `Trained.fingerprint` of what it was learned for.
+    """Return the threshold that ``tune-threshold`` froze, and `Trained.fingerprint` of what it was
+    learned for.
 
     Raises:
         RunError: the file is missing or holds no number in (0, 1).
@@ -90,9 +101,11 @@ def read_threshold(path: Path) -> tuple[float, Any]:
 
 
 def summarise(scorer: SplitScorer, threshold: float | None) -> dict[str, Any]:
-    """Return every number of a scored split: ungrouped ones, ``optimal`` (the frozen threshold) and ``fixed`` (0.5).
+    """Return every number of a scored split: ungrouped ones, ``optimal`` (the frozen threshold) and
+    ``fixed`` (0.5).
 
-    By class and by size at the frozen threshold. Without a learned threshold everything that belongs to it is left out.
+    By class and by size at the frozen threshold. Without a learned threshold everything that
+    belongs to it is left out.
     """
     fixed = {"fixed": scorer.group(FIXED_THRESHOLD)}
     if threshold is None:

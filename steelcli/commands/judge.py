@@ -1,4 +1,5 @@
-"""Judge another model by its predictions: the second door into the evaluator that scores our own model."""
+"""Judge another model by its predictions: the second door into the evaluator that scores our own
+model."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ def evaluate_foreign(
     store_dir: Path = STORE_DIR,
     metrics_dir: Path = METRICS_DIR,
 ) -> dict[str, Any]:
-    """Score predictions of the test split; write ``metrics/NAME.json`` and ``NAME_images.csv``, return the former.
+    """Score predictions of the test split; write ``metrics/NAME.json`` and ``NAME_images.csv``,
+    return the former.
 
     Args:
         path: predictions of the test images, in any format of `open_predictions`.
@@ -58,15 +60,23 @@ def evaluate_foreign(
     val = _open(store, "val", val_path, data) if val_path else None
     kind, threshold = _choose_kind(test, val, path), None
     if val and kind == "probs":
-        learned, _ = learn_threshold(learning.objective, store.class_titles, _iter_images(store, "val", val, kind))
+        learned, _ = learn_threshold(
+            learning.objective, store.class_titles, _iter_images(store, "val", val, kind)
+        )
         threshold = learned["threshold"]
         say(f"threshold {threshold:g}, learned on the {len(val.name_of)} predictions of {val_path}")
     elif kind == "masks":
-        say("the predictions are masks: there is no threshold to learn, they are scored as they are")
+        say(
+            "the predictions are masks: there is no threshold to learn, they are scored as they are"
+        )
     else:
-        say("no learned threshold without --val-predictions: the predictions are scored at 0.5 alone")
+        say(
+            "no learned threshold without --val-predictions: the predictions are scored at 0.5 alone"
+        )
     thresholds = (FIXED_THRESHOLD,) if threshold is None else (threshold, FIXED_THRESHOLD)
-    new_scorer = partial(SplitScorer, store.class_titles, thresholds, params.min_overlap, params.min_area_px)
+    new_scorer = partial(
+        SplitScorer, store.class_titles, thresholds, params.min_overlap, params.min_area_px
+    )
     scorer = score_images(new_scorer, _iter_images(store, "test", test, kind))
     metrics = summarise(scorer, threshold) | {"data_fingerprint": fingerprint([store.fingerprint])}
     rows = scorer.image_rows(FIXED_THRESHOLD if threshold is None else threshold)
@@ -81,7 +91,9 @@ def _check_name(name: str) -> None:
         remedy = "use letters, digits, dots, hyphens and underscores, a letter or digit first"
         raise ParamsError(f"{name!r} cannot be a file name", "--name", remedy)
     if name.casefold() in OWN_NAMES:
-        raise ParamsError(f"metrics/{name}.json belongs to a stage", "--name", "choose another name")
+        raise ParamsError(
+            f"metrics/{name}.json belongs to a stage", "--name", "choose another name"
+        )
 
 
 def _open(store: Store, split: Split, path: Path, data: DataParams) -> Predictions:
@@ -89,7 +101,9 @@ def _open(store: Store, split: Split, path: Path, data: DataParams) -> Predictio
     images = [store.records[position].image for position in store.positions(split)]
     predictions = match_predictions(open_predictions(path, data), images, split, path)
     if predictions.outside:
-        say(f"{predictions.outside} predictions in {path} are of no image of the {split} split and were left out")
+        say(
+            f"{predictions.outside} predictions in {path} are of no image of the {split} split and were left out"
+        )
     return predictions
 
 
@@ -102,8 +116,11 @@ def _choose_kind(test: Predictions, val: Predictions | None, path: Path) -> Kind
     return kinds.pop() if kinds else "masks"
 
 
-def _iter_images(store: Store, split: Split, predictions: Predictions, kind: Kind) -> Iterator[Scored]:
-    """Yield what the scorer counts, one prediction in memory at a time; say how many were resized."""
+def _iter_images(
+    store: Store, split: Split, predictions: Predictions, kind: Kind
+) -> Iterator[Scored]:
+    """Yield what the scorer counts, one prediction in memory at a time; say how many were
+    resized."""
     positions = store.positions(split)
     resized = 0
     for position in track(positions, split, len(positions)):
@@ -112,4 +129,6 @@ def _iter_images(store: Store, split: Split, predictions: Predictions, kind: Kin
         resized += was_resized
         yield record.image, probs, store.class_masks(position)
     if resized:
-        say(f"{resized} of {len(positions)} {split} predictions were stretched to the size of their image")
+        say(
+            f"{resized} of {len(positions)} {split} predictions were stretched to the size of their image"
+        )

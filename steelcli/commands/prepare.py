@@ -1,4 +1,5 @@
-"""Stage ``prepare``: raw images and annotations of any format → the prepared store and ``metrics/data.json``."""
+"""Stage ``prepare``: raw images and annotations of any format → the prepared store and
+``metrics/data.json``."""
 
 from __future__ import annotations
 
@@ -34,14 +35,19 @@ class Scanned:
     class_pixels: tuple[int, ...]
 
 
-def prepare(params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path = METRICS_PATH) -> dict[str, Any]:
-    """Read all raw images twice, once to split them and once to store those taken; return ``metrics/data.json``.
+def prepare(
+    params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path = METRICS_PATH
+) -> dict[str, Any]:
+    """Read all raw images twice, once to split them and once to store those taken; return
+    ``metrics/data.json``.
 
     Beside it ``data_problems.csv`` lists every fault, whether it ends the run or leaves images out.
 
     Raises:
-        ProblemsError: anything unreadable, contradictory or missing in the raw data, unless it may be skipped.
-        DataError: the data set as a whole cannot be read, a split has no defect, or a file changed meanwhile.
+        ProblemsError: anything unreadable, contradictory or missing in the raw data, unless it may
+            be skipped.
+        DataError: the data set as a whole cannot be read, a split has no defect, or a file changed
+            meanwhile.
     """
     problems_path = metrics_path.with_name(PROBLEMS_NAME)
     found = survey(params, scan)
@@ -59,7 +65,8 @@ def prepare(params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path 
         StoreWriter(partial_dir, len(chosen), params.image_size, params.color) as writer,
     ):
         places = [
-            (place, samples[position], split, scanned[position]) for place, (position, split) in enumerate(chosen)
+            (place, samples[position], split, scanned[position])
+            for place, (position, split) in enumerate(chosen)
         ]
         packed = over_cores(partial(_store, source, params, partial_dir), places, "writing")
         for (position, split), (height, width, truth, original) in zip(chosen, packed, strict=True):
@@ -88,13 +95,21 @@ def scan(look: Look) -> Scanned:
 
 
 def _store(
-    source: RawSource, params: DataParams, store_dir: Path, item: tuple[int, RawSample, Split, Scanned]
+    source: RawSource,
+    params: DataParams,
+    store_dir: Path,
+    item: tuple[int, RawSample, Split, Scanned],
 ) -> tuple[int, int, bytes, bytes]:
-    """Write one image's pixels; return its native size, packed truth and, for the test split, the raw file."""
+    """Write one image's pixels; return its native size, packed truth and, for the test split, the
+    raw file."""
     place, sample, split, expected = item
     look = read_sample(source, params, sample)
     if scan(look) != expected:
-        raise DataError("the image or its annotation changed while it was read", sample.image_path, "run prepare again")
+        raise DataError(
+            "the image or its annotation changed while it was read",
+            sample.image_path,
+            "run prepare again",
+        )
     height, width = look.image.shape[:2]
     canvas_width, canvas_height = params.image_size
     box = letterbox.fit(height, width, canvas_height, canvas_width)
@@ -106,13 +121,20 @@ def _store(
 def _choose(
     params: DataParams, samples: Sequence[RawSample], scanned: Sequence[Scanned]
 ) -> tuple[list[tuple[int, Split]], dict[str, int]]:
-    """Split the samples and apply ``data.limit``; return (position, split) in store order and what was left out."""
+    """Split the samples and apply ``data.limit``; return (position, split) in store order and what
+    was left out."""
     candidates = [
-        Candidate(found.content, frozenset(int(c) for c in np.flatnonzero(found.class_pixels)), sample.split)
+        Candidate(
+            found.content,
+            frozenset(int(c) for c in np.flatnonzero(found.class_pixels)),
+            sample.split,
+        )
         for sample, found in zip(samples, scanned, strict=True)
     ]
     refuse = params.duplicates == "refuse"
-    splits = assign(candidates, params.val_fraction, params.test_fraction, params.split_seed, refuse)
+    splits = assign(
+        candidates, params.val_fraction, params.test_fraction, params.split_seed, refuse
+    )
     chosen: list[tuple[int, Split]] = []
     for name in SPLITS:
         members = [position for position, split in enumerate(splits) if split == name]
@@ -131,12 +153,16 @@ def _refuse_splits_without_defect(
     params: DataParams, chosen: Sequence[tuple[int, Split]], scanned: Sequence[Scanned]
 ) -> None:
     for name in SPLITS:
-        if not any(sum(scanned[position].class_pixels) for position, split in chosen if split == name):
+        if not any(
+            sum(scanned[position].class_pixels) for position, split in chosen if split == name
+        ):
             remedy = "add annotated images, or change the fractions, data.limit, data.classes or data.split_seed"
             raise DataError(f"no image of the {name} split has a defect", params.root, remedy)
 
 
-def _describe(titles: Sequence[str], records: Sequence[Record], counts: dict[str, int]) -> dict[str, Any]:
+def _describe(
+    titles: Sequence[str], records: Sequence[Record], counts: dict[str, int]
+) -> dict[str, Any]:
     """Count images and pixels per split and class: the content of ``metrics/data.json``."""
     metrics: dict[str, Any] = dict(counts)
     for name in SPLITS:
@@ -149,7 +175,11 @@ def _describe(titles: Sequence[str], records: Sequence[Record], counts: dict[str
             "clean_images": len(members) - defects,
         }
         for channel, title in enumerate(titles):
-            group[f"images_class.{title}"] = sum(bool(record.class_pixels[channel]) for record in members)
-            group[f"pixel_share_class.{title}"] = sum(record.class_pixels[channel] for record in members) / pixels
+            group[f"images_class.{title}"] = sum(
+                bool(record.class_pixels[channel]) for record in members
+            )
+            group[f"pixel_share_class.{title}"] = (
+                sum(record.class_pixels[channel] for record in members) / pixels
+            )
         metrics[name] = group
     return metrics

@@ -1,4 +1,5 @@
-"""Stage ``tune-threshold``: learn the probability threshold on the validation split, and nothing else."""
+"""Stage ``tune-threshold``: learn the probability threshold on the validation split, and nothing
+else."""
 
 from __future__ import annotations
 
@@ -17,7 +18,16 @@ from steelcli.scores.scorer import SplitScorer
 
 METRICS_PATH = Path("metrics/threshold.json")
 CURVE_PATH = Path("metrics/threshold_curve.csv")
-CURVE_COLUMNS = ("threshold", "dice", "dice_defect", "f1", "iou", "iou_defect", "precision", "recall")
+CURVE_COLUMNS = (
+    "threshold",
+    "dice",
+    "dice_defect",
+    "f1",
+    "iou",
+    "iou_defect",
+    "precision",
+    "recall",
+)
 OBJECTIVES: tuple[Objective, ...] = ("dice", "dice_defect", "f1")
 BATCH_SIZE = 8  # images per forward pass; the result does not depend on it beyond rounding
 
@@ -53,18 +63,23 @@ def learn_threshold(
     """Score every threshold of the grid on validation images in one pass, of whatever model.
 
     Returns:
-        ``threshold``, the objective's best, with the best threshold and score of every objective; and the whole curve.
+        ``threshold``, the objective's best, with the best threshold and score of every objective;
+        and the whole curve.
     """
     scorer = score_images(lambda: SplitScorer(class_titles, (), 1.0, 0, froc=False), images)
     curve = scorer.threshold_curve()
     chosen = choose_threshold(curve, objective)
     if chosen.is_flat:
-        say(f"warning: {objective} hardly depends on the threshold; {chosen.threshold:g} is one of many")
+        say(
+            f"warning: {objective} hardly depends on the threshold; {chosen.threshold:g} is one of many"
+        )
     if chosen.at_edge:
         say(f"warning: the best {objective} lies at the edge of the grid, at {chosen.threshold:g}")
     metrics: dict[str, Any] = {"threshold": chosen.threshold}
     for name in OBJECTIVES:
-        if any(name in row for row in curve):  # dice_defect has no value where no image has a defect
+        if any(
+            name in row for row in curve
+        ):  # dice_defect has no value where no image has a defect
             best = choose_threshold(curve, name)
             metrics |= {f"{name}_threshold": best.threshold, f"{name}_score": best.score}
     return metrics, curve

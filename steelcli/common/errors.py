@@ -7,13 +7,15 @@ MOST = 1000
 
 
 def quote(value: object, most: int = 60) -> str:
-    """Return a value found in a file as one bounded line: what cannot be printed is escaped, the middle left out."""
+    """Return a value found in a file as one bounded line: what cannot be printed is escaped, the
+    middle left out."""
     text = str(value)
     if len(text) > most:
         head = (most - 1) // 2
         text = f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
     )
 
 
@@ -31,7 +33,9 @@ class UserError(Exception):
         super().__init__(what, self.where, remedy)
 
     def __str__(self) -> str:
-        what, where, remedy = (quote(clause, MOST) for clause in (self.what, self.where, self.remedy))
+        what, where, remedy = (
+            quote(clause, MOST) for clause in (self.what, self.where, self.remedy)
+        )
         return f"{what}: {where}; {remedy}."
 
 
@@ -52,7 +56,8 @@ class RunError(UserError):
 
 
 class Interrupted(Exception):  # noqa: N818  (no error: what the user asked for)
-    """The user asked to stop and all is saved; the command line exits with 128 + the signal's number."""
+    """The user asked to stop and all is saved; the command line exits with 128 + the signal's
+    number."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)

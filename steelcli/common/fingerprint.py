@@ -1,4 +1,5 @@
-"""Whole numbers that stand for content: so a metrics file, which holds numbers alone, can say what it belongs to."""
+"""Whole numbers that stand for content: so a metrics file, which holds numbers alone, can say what
+it belongs to."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from pathlib import Path
 
 
 def fingerprint(parts: Iterable[str | bytes]) -> int:
-    """Return 48 bits of the SHA-256 of the parts in their order; every JSON reader keeps such a number exactly."""
+    """Return 48 bits of the SHA-256 of the parts in their order; every JSON reader keeps such a
+    number exactly."""
     digest = hashlib.sha256()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part

@@ -1,4 +1,5 @@
-"""Files of other git revisions, DVC experiments among them, which are git references under refs/exps."""
+"""Files of other git revisions, DVC experiments among them, which are git references under
+refs/exps."""
 
 from __future__ import annotations
 
@@ -33,17 +34,21 @@ def find_revision(name: str) -> str | None:
     head = (_git("rev-parse", "HEAD") or b"").decode().strip()
     if len(found) > 1 and head not in found:
         commits = ", ".join(sorted(commit_id[:10] for commit_id in found.values()))
-        raise RunError("several experiments have this name", name, f"name one by its commit: {commits}")
+        raise RunError(
+            "several experiments have this name", name, f"name one by its commit: {commits}"
+        )
     return found.get(head, next(iter(found.values()), None))
 
 
 def read_revision(commit: str, path: Path) -> bytes | None:
-    """Return the content of ``path``, relative to the working folder, as committed, or None where it is not."""
+    """Return the content of ``path``, relative to the working folder, as committed, or None where
+    it is not."""
     return _git("show", f"{commit}:./{path.as_posix()}")
 
 
 def explain_no_git() -> str | None:
-    """Return why no revision can be looked up here at all, in words, or None where git has a commit to show."""
+    """Return why no revision can be looked up here at all, in words, or None where git has a commit
+    to show."""
     try:
         done = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, check=False)
     except OSError:
@@ -51,7 +56,11 @@ def explain_no_git() -> str | None:
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         return f"there is no git repository to look for a revision in ({quote(lines[0] if lines else 'git', 120)})"
-    return None if _git("rev-parse", "--verify", "--quiet", "HEAD") else "the git repository has no commit yet"
+    return (
+        None
+        if _git("rev-parse", "--verify", "--quiet", "HEAD")
+        else "the git repository has no commit yet"
+    )
 
 
 def _git(*arguments: str) -> bytes | None:

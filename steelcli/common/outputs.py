@@ -1,4 +1,5 @@
-"""Write outputs to a temporary name and move them into place, so that a killed command leaves nothing half-written."""
+"""Write outputs to a temporary name and move them into place, so that a killed command leaves
+nothing half-written."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ MOST_JSON_BYTES, MOST_JSON_DEPTH = 2**26, 32
 
 
 _REMEDIES = {
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "move the file away that stands where a folder belongs"),
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST), "move the file away that stands where a folder belongs"
+    ),
     errno.EISDIR: "move the folder away that stands where a file belongs",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
@@ -31,17 +34,21 @@ _REMEDIES = {
 
 @contextmanager
 def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]:
-    """Yield an empty folder beside ``final_dir`` that takes its place, whole, when the block ends without an error.
+    """Yield an empty folder beside ``final_dir`` that takes its place, whole, when the block ends
+    without an error.
 
     Args:
         final_dir: where the folder goes; where this is a link, its target is replaced.
         outdates: files that describe the old folder, removed just before it is replaced.
 
     Raises:
-        RunError: the folder cannot be written, another process is at it, or something else stands in its place.
+        RunError: the folder cannot be written, another process is at it, or something else stands
+            in its place.
     """
     final_dir = _resolve(final_dir)
-    partial_dir, old_dir = (final_dir.with_name(f".{final_dir.name}.{state}") for state in ("partial", "old"))
+    partial_dir, old_dir = (
+        final_dir.with_name(f".{final_dir.name}.{state}") for state in ("partial", "old")
+    )
     refuse_files([final_dir, *(path.parent for path in outdates)])
     with _told(final_dir), _alone(final_dir):
         _remove(partial_dir)
@@ -50,7 +57,9 @@ def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]
             yield partial_dir
             _remove(old_dir)
             if final_dir.exists():
-                final_dir.replace(old_dir)  # the first step, for a folder that is a mount point refuses it
+                final_dir.replace(
+                    old_dir
+                )  # the first step, for a folder that is a mount point refuses it
             try:
                 for path in outdates:
                     path.unlink(missing_ok=True)
@@ -67,14 +76,17 @@ def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]
 
 @contextmanager
 def _alone(final_dir: Path) -> Iterator[None]:
-    """Hold a lock beside a folder for the block: two processes that fill one folder would mix their files."""
+    """Hold a lock beside a folder for the block: two processes that fill one folder would mix their
+    files."""
     lock_path = final_dir.with_name(f".{final_dir.name}.lock.partial")
     lock_path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_path, timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
-        raise RunError("another process is writing this folder", final_dir, "wait for it or stop it") from error
+        raise RunError(
+            "another process is writing this folder", final_dir, "wait for it or stop it"
+        ) from error
     try:
         yield
     finally:
@@ -91,12 +103,15 @@ def refuse_files(folders: Sequence[Path]) -> None:
     for path in folders:
         with _told(path):
             if path.exists() and not path.is_dir():
-                raise RunError("a file stands where a folder is to be written", path, "move the file away")
+                raise RunError(
+                    "a file stands where a folder is to be written", path, "move the file away"
+                )
 
 
 @contextmanager
 def staged_file(final_path: Path) -> Iterator[Path]:
-    """Yield a name beside ``final_path`` to write to; it is renamed to ``final_path`` when the block ends well.
+    """Yield a name beside ``final_path`` to write to; it is renamed to ``final_path`` when the
+    block ends well.
 
     Raises:
         RunError: the file cannot be written.
@@ -118,12 +133,18 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
         ValueError: a value that is not finite, a bug of the caller.
     """
     with staged_file(path) as partial_path:
-        partial_path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        partial_path.write_text(
+            json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        )
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows under the given columns; an absent, None or non-finite value becomes an empty cell."""
-    with staged_file(path) as partial_path, partial_path.open("w", newline="", encoding="utf-8") as file:
+    """Write rows under the given columns; an absent, None or non-finite value becomes an empty
+    cell."""
+    with (
+        staged_file(path) as partial_path,
+        partial_path.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         for row in rows:
@@ -134,7 +155,8 @@ def read_bytes(path: Path, most: int) -> bytes:
     """Return the content of a regular file of at most ``most`` bytes.
 
     Raises:
-        OSError: it cannot be read, is larger, or is a folder, a pipe or a device, which might never end.
+        OSError: it cannot be read, is larger, or is a folder, a pipe or a device, which might never
+            end.
     """
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
@@ -157,22 +179,31 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     try:
         text = read_bytes(path, MOST_JSON_BYTES).decode("utf-8-sig")
         values = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-        json.dumps(values, ensure_ascii=False).encode("utf-8")  # half a character could not be written again
+        json.dumps(values, ensure_ascii=False).encode(
+            "utf-8"
+        )  # half a character could not be written again
     except FileNotFoundError as error:
         raise RunError("a stage's input is missing", path, remedy) from error
     except OSError as error:
-        raise RunError(f"a stage's input cannot be read ({error.strerror})", path, remedy) from error
+        raise RunError(
+            f"a stage's input cannot be read ({error.strerror})", path, remedy
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise RunError(f"a stage's input cannot be read ({quote(error, 120)})", path, remedy) from error
+        raise RunError(
+            f"a stage's input cannot be read ({quote(error, 120)})", path, remedy
+        ) from error
     if not isinstance(values, dict):
         raise RunError("a stage's input is no JSON object", path, remedy)
     if not is_shallow(values, MOST_JSON_DEPTH):
-        raise RunError(f"a stage's input is nested deeper than {MOST_JSON_DEPTH} levels", path, remedy)
+        raise RunError(
+            f"a stage's input is nested deeper than {MOST_JSON_DEPTH} levels", path, remedy
+        )
     return values
 
 
 def read_metrics(path: Path, remedy: str, numbers: Sequence[str] = ()) -> dict[str, Any]:
-    """Return metrics that `write_json` wrote: finite numbers, or groups of them, but numbers alone under ``numbers``.
+    """Return metrics that `write_json` wrote: finite numbers, or groups of them, but numbers alone
+    under ``numbers``.
 
     Raises:
         RunError: see `read_json`, or a value that is no number.
@@ -181,14 +212,19 @@ def read_metrics(path: Path, remedy: str, numbers: Sequence[str] = ()) -> dict[s
     for name, value in values.items():
         is_group = isinstance(value, dict) and name not in numbers
         for key, number in value.items() if is_group else [(name, value)]:
-            if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) < 1e300:
+            if (
+                isinstance(number, bool)
+                or not isinstance(number, (int, float))
+                or not abs(number) < 1e300
+            ):
                 what = f"a stage's input holds {quote(number)} for {quote(key)}, which is no number"
                 raise RunError(what, path, remedy)
     return values
 
 
 def is_shallow(value: Any, most: int, items: int = 1_000_000) -> bool:
-    """Tell whether lists and mappings stand in each other at most ``most`` levels deep and hold few items in all.
+    """Tell whether lists and mappings stand in each other at most ``most`` levels deep and hold few
+    items in all.
 
     A circle is endlessly deep, and a list that holds one list many times counts it as often.
     """

@@ -24,8 +24,8 @@ class Problem:
         file: the file to mend.
         what: what is wrong with it and where in it.
         remedy: what to do.
-        image: the image file left out for it under ``data.on_error: skip``; empty for a file that belongs to no image,
-            None for a fault that leaving out cannot heal.
+        image: the image file left out for it under ``data.on_error: skip``; empty for a file that
+            belongs to no image, None for a fault that leaving out cannot heal.
     """
 
     file: str
@@ -71,7 +71,8 @@ REFUSE = Refuse()
 
 
 def list_problems(error: DataError, files: Iterable[object], image: str | None) -> list[Problem]:
-    """Return the rows of an error; a place inside one of ``files`` is split into the file and the place."""
+    """Return the rows of an error; a place inside one of ``files`` is split into the file and the
+    place."""
     rows = []
     known = [str(file) for file in files]
     for each in error.errors if isinstance(error, SeveralError) else (error,):
@@ -88,12 +89,17 @@ def try_each(work: Callable[[T], None], items: Iterable[T], where: object) -> No
 
     Raises:
         DataError: the only fault.
-        SeveralError: all faults, up to `MAX_PER_FILE`, after which the rest of the file is not looked at.
+        SeveralError: all faults, up to `MAX_PER_FILE`, after which the rest of the file is not
+            looked at.
     """
     errors: list[DataError] = []
     for item in items:
         if len(errors) == MAX_PER_FILE:
-            errors.append(DataError("more than that is wrong, the rest is not listed", where, "mend these first"))
+            errors.append(
+                DataError(
+                    "more than that is wrong, the rest is not listed", where, "mend these first"
+                )
+            )
             break
         try:
             work(item)
@@ -103,4 +109,6 @@ def try_each(work: Callable[[T], None], items: Iterable[T], where: object) -> No
         raise errors[0]
     if errors:
         first = errors[0]
-        raise SeveralError(f"{first.what} (the first of {len(errors)} problems)", first.where, first.remedy, errors)
+        raise SeveralError(
+            f"{first.what} (the first of {len(errors)} problems)", first.where, first.remedy, errors
+        )

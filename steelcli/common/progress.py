@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 T = TypeVar("T")
 
@@ -17,10 +24,19 @@ def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
     if not Console(stderr=True).is_terminal:
         yield from items
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with (
-        os.fdopen(os.dup(2), "w", encoding="utf-8") as terminal,  # a way of our own: decoders shut 2 while they work
-        Progress(*columns, TimeRemainingColumn(), console=Console(file=terminal), transient=True) as progress,
+        os.fdopen(
+            os.dup(2), "w", encoding="utf-8"
+        ) as terminal,  # a way of our own: decoders shut 2 while they work
+        Progress(
+            *columns, TimeRemainingColumn(), console=Console(file=terminal), transient=True
+        ) as progress,
     ):
         yield from progress.track(items, total=total, description=label)
 

@@ -1,1 +1,2 @@
-"""Raw files in, batches out: codecs, raw formats, letterbox, splits, the prepared store, augmentation."""
+"""Raw files in, batches out: codecs, raw formats, letterbox, splits, the prepared store,
+augmentation."""

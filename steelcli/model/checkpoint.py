@@ -1,4 +1,5 @@
-"""Self-describing checkpoints: weights, params, score, versions, data; written whole, loaded without running code."""
+"""Self-describing checkpoints: weights, params, score, versions, data; written whole, loaded
+without running code."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ Side = Annotated[int, Field(ge=1, le=65536)]
 
 
 class _TrainedWith(Section):
-    """What running a checkpoint takes from section ``train``; the other keys are kept as they are."""
+    """What running a checkpoint takes from section ``train``; the other keys are kept as they
+    are."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -83,9 +85,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     values = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
     with staged_file(path) as partial_path, partial_path.open("wb") as file:
         try:
-            torch.save(values, file)  # given a path instead of a file, torch never says that the disk is full
+            torch.save(
+                values, file
+            )  # given a path instead of a file, torch never says that the disk is full
         except RuntimeError as error:
-            if isinstance(error.__context__, OSError):  # its own complaint, on closing, covers the cause up
+            if isinstance(
+                error.__context__, OSError
+            ):  # its own complaint, on closing, covers the cause up
                 raise error.__context__ from error
             raise
 
@@ -94,8 +100,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Load a checkpoint to the CPU with ``weights_only=True``.
 
     Raises:
-        ModelError: a file that is missing, truncated or foreign, would run code, or has a field that is not as written
-            by `save_checkpoint`.
+        ModelError: a file that is missing, truncated or foreign, would run code, or has a field
+            that is not as written by `save_checkpoint`.
     """
     try:
         values = load_values(path, "the checkpoint", _REMEDY)
@@ -103,11 +109,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise ModelError("checkpoint not found", path, "run `dvc repro train`") from error
     names = {field.name for field in fields(Checkpoint)}
     if not isinstance(values, dict) or set(values) != names:
-        is_bare = isinstance(values, dict) and all(isinstance(value, torch.Tensor) for value in values.values())
+        is_bare = isinstance(values, dict) and all(
+            isinstance(value, torch.Tensor) for value in values.values()
+        )
         kind = " but a bare state dict" if is_bare else ""
-        raise ModelError(f"the file is no steelcli checkpoint{kind}", path, "train again or name another file")
+        raise ModelError(
+            f"the file is no steelcli checkpoint{kind}", path, "train again or name another file"
+        )
     if type(values["format"]) is not int or values["format"] != FORMAT:
-        what = f"the file is a steelcli checkpoint of format {quote(values['format'])}, not {FORMAT}"
+        what = (
+            f"the file is a steelcli checkpoint of format {quote(values['format'])}, not {FORMAT}"
+        )
         raise ModelError(what, path, "train again or use the version that wrote it")
     header = {key: value for key, value in values.items() if key != "weights"}
     if not is_shallow(header, 8, items=10_000):
@@ -131,7 +143,9 @@ def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:
 
     def build() -> SegmentationModel:
         plain = params.model_copy(update={"encoder_weights": None})
-        return build_model(**plain.model_dump(), channels_last=bool(checkpoint.params["train"]["channels_last"]))
+        return build_model(
+            **plain.model_dump(), channels_last=bool(checkpoint.params["train"]["channels_last"])
+        )
 
     try:
         frame = build_frame(build)
@@ -142,7 +156,9 @@ def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:
     except ModelError as error:
         if error.where == str(path):
             raise
-        raise ModelError(f"the checkpoint's network cannot be built ({error.what})", path, "train again") from error
+        raise ModelError(
+            f"the checkpoint's network cannot be built ({error.what})", path, "train again"
+        ) from error
     model.load_state_dict(checkpoint.weights)
     return model.eval()
 
@@ -155,8 +171,14 @@ def find_best(models_dir: Path, monitor: str) -> Path:
     """
     found = sorted(models_dir.glob(f"best_{monitor}_*.pth"))
     if len(found) != 1:
-        remedy = "run `dvc repro train` or `steelcli train`" if not found else "keep one and remove the others"
-        raise ModelError(f"{len(found)} checkpoints named best_{monitor}_*.pth, not one", models_dir, remedy)
+        remedy = (
+            "run `dvc repro train` or `steelcli train`"
+            if not found
+            else "keep one and remove the others"
+        )
+        raise ModelError(
+            f"{len(found)} checkpoints named best_{monitor}_*.pth, not one", models_dir, remedy
+        )
     return found[0]
 
 

@@ -29,15 +29,18 @@ def pick_device() -> torch.device:
 def resolve_precision(wanted: str, device: torch.device) -> Precision:
     """Turn ``train.precision`` into the number format used on ``device``.
 
-    Automatic mixed precision pays only where the hardware computes in the format: measured on an AVX-512 CPU without
-    the bf16 instructions, bf16 autocast makes a training step about 2.3 times slower than fp32.
+    Automatic mixed precision pays only where the hardware computes in the format: measured on an
+    AVX-512 CPU without the bf16 instructions, bf16 autocast makes a training step about 2.3 times
+    slower than fp32.
 
     Raises:
         ParamsError: fp16 without a CUDA GPU.
     """
     if wanted == "fp16" and device.type != "cuda":
         raise ParamsError(
-            f"fp16 needs a CUDA GPU, not {device.type}", "train.precision", "set it to auto, bf16 or fp32"
+            f"fp16 needs a CUDA GPU, not {device.type}",
+            "train.precision",
+            "set it to auto, bf16 or fp32",
         )
     if wanted != "auto":
         return {"fp32": "fp32", "bf16": "bf16", "fp16": "fp16"}[wanted]  # type: ignore[return-value]
@@ -47,7 +50,8 @@ def resolve_precision(wanted: str, device: torch.device) -> Precision:
 
 
 def inference_precision(trained_in: str, device: torch.device) -> Precision:
-    """Return the format a checkpoint trained in ``trained_in`` runs in on ``device``: the same where it is fast."""
+    """Return the format a checkpoint trained in ``trained_in`` runs in on ``device``: the same
+    where it is fast."""
     if trained_in == "bf16" and resolve_precision("auto", device) == "bf16":
         return "bf16"
     return "fp16" if trained_in == "fp16" and device.type == "cuda" else "fp32"
@@ -64,13 +68,15 @@ def autocast(precision: str, device: torch.device) -> Iterator[None]:
 def seed_everything(seed: int, deterministic: bool) -> None:
     """Seed Python, NumPy and torch; choose deterministic kernels or the fastest ones.
 
-    Results are identical on one type of CPU or GPU with one number of threads; they differ in the last bits across
-    types, because sums are taken in another order.
+    Results are identical on one type of CPU or GPU with one number of threads; they differ in the
+    last bits across types, because sums are taken in another order.
     """
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts; without it, it refuses
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # read when cuBLAS starts; without it, it refuses
     torch.use_deterministic_algorithms(deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that costs a tenth of the speed
     torch.backends.cudnn.benchmark = not deterministic
@@ -78,14 +84,17 @@ def seed_everything(seed: int, deterministic: bool) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """Return the state of Python's, NumPy's and torch's random numbers, in tensors and plain types."""
+    """Return the state of Python's, NumPy's and torch's random numbers, in tensors and plain
+    types."""
     version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state(legacy=True)
     return {
         "python": [version, torch.tensor(numbers), gauss],
         "numpy": [kind, torch.from_numpy(np.array(keys, np.int64)), *rest],
         "torch": torch.get_rng_state(),
-        "cuda": [state.cpu() for state in torch.cuda.get_rng_state_all()] if torch.cuda.is_available() else [],
+        "cuda": [state.cpu() for state in torch.cuda.get_rng_state_all()]
+        if torch.cuda.is_available()
+        else [],
     }
 
 
@@ -102,8 +111,18 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 def describe_versions() -> dict[str, str]:
     """Return the versions that can change a result."""
-    packages = ("steelcli", "torch", "segmentation-models-pytorch", "albumentations", "opencv-python-headless", "numpy")
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    packages = (
+        "steelcli",
+        "torch",
+        "segmentation-models-pytorch",
+        "albumentations",
+        "opencv-python-headless",
+        "numpy",
+    )
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
 
 
 def describe_device(device: torch.device) -> str:
@@ -114,12 +133,19 @@ def describe_device(device: torch.device) -> str:
 
 
 def code_revision() -> str:
-    """Return the git commit of the working directory, with ``+`` where files differ from it; empty without git."""
+    """Return the git commit of the working directory, with ``+`` where files differ from it; empty
+    without git."""
     try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
-        return ""  # an installed package outside a repository has no revision; the version says enough
+        return (
+            ""  # an installed package outside a repository has no revision; the version says enough
+        )
     return commit + ("+" if changed.stdout.strip() else "")
 
 

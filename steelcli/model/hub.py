@@ -1,4 +1,5 @@
-"""Whether pretrained weights can be downloaded: found out in seconds, where the client would try for a minute."""
+"""Whether pretrained weights can be downloaded: found out in seconds, where the client would try
+for a minute."""
 
 from __future__ import annotations
 
@@ -15,13 +16,17 @@ TIMEOUT = 3.0
 
 @contextmanager
 def offline_where_unreachable() -> Iterator[bool]:
-    """Run the block with the hub's cache alone where the hub does not answer; yield whether it does.
+    """Run the block with the hub's cache alone where the hub does not answer; yield whether it
+    does.
 
-    Without this `huggingface_hub` repeats each request five times, waiting and complaining on stderr.
+    Without this `huggingface_hub` repeats each request five times, waiting and complaining on
+    stderr.
     """
     from huggingface_hub import constants
 
-    is_reachable = not constants.HF_HUB_OFFLINE and _answers(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    is_reachable = not constants.HF_HUB_OFFLINE and _answers(
+        os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    )
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, not is_reachable
     try:
         yield is_reachable

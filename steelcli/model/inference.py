@@ -1,4 +1,5 @@
-"""From the store through the network to probability maps at native size, in the 16-bit levels they are saved in."""
+"""From the store through the network to probability maps at native size, in the 16-bit levels they
+are saved in."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ def load_levels(path: Path) -> NDArray[np.uint16]:
     """
     levels = decode_unchanged(read_bytes(path))
     if levels is None or levels.dtype != np.uint16 or levels.ndim != 2:
-        raise DataError("the file is no 16-bit grey probability map", path, "run `dvc repro evaluate` again")
+        raise DataError(
+            "the file is no 16-bit grey probability map", path, "run `dvc repro evaluate` again"
+        )
     return levels
 
 
@@ -64,35 +67,55 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
 
 @torch.inference_mode()  # at each step alone: a block around a `yield` would switch the gradients off for the caller
 def iter_logits(
-    model: nn.Module, store: Store, positions: Sequence[int], batch_size: int, device: torch.device, precision: str
+    model: nn.Module,
+    store: Store,
+    positions: Sequence[int],
+    batch_size: int,
+    device: torch.device,
+    precision: str,
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """Yield the store positions of each batch and its logits, float32 [N, 1, H, W] on the device."""
+    """Yield the store positions of each batch and its logits, float32 [N, 1, H, W] on the
+    device."""
     for start in range(0, len(positions), batch_size):
         members = list(positions[start : start + batch_size])
-        images = torch.from_numpy(np.stack([channels_first(store.images[position]) for position in members]))
+        images = torch.from_numpy(
+            np.stack([channels_first(store.images[position]) for position in members])
+        )
         with autocast(precision, device):
             logits = model(images.to(device))
         yield members, logits.float()
 
 
 def native_levels(logits: torch.Tensor, box: letterbox.Letterbox) -> NDArray[np.uint16]:
-    """Turn one image's logits [1, H, W] into its probability map at native size, in 16-bit levels [height, width].
+    """Turn one image's logits [1, H, W] into its probability map at native size, in 16-bit levels
+    [height, width].
 
-    Scores are taken from these levels, so that a saved map scores exactly as it did when it was made.
+    Scores are taken from these levels, so that a saved map scores exactly as it did when it was
+    made.
 
     Raises:
         RunError: logits that are not finite; rounded to levels they would pass for "no defect".
     """
     if not bool(torch.isfinite(logits).all()):
-        raise RunError("the network's output is not finite", "logits", "train again with a lower train.lr or in fp32")
+        raise RunError(
+            "the network's output is not finite",
+            "logits",
+            "train again with a lower train.lr or in fp32",
+        )
     probs = to_probs(logits)[0].cpu().numpy()
     return to_levels(letterbox.restore(probs, box))
 
 
 def iter_levels(
-    model: nn.Module, store: Store, positions: Sequence[int], batch_size: int, device: torch.device, precision: str
+    model: nn.Module,
+    store: Store,
+    positions: Sequence[int],
+    batch_size: int,
+    device: torch.device,
+    precision: str,
 ) -> Iterator[tuple[int, NDArray[np.uint16]]]:
-    """Yield (store position, probability map in levels [height, width]) for each image, in the order given."""
+    """Yield (store position, probability map in levels [height, width]) for each image, in the
+    order given."""
     with eval_mode(model):
         for members, logits in iter_logits(model, store, positions, batch_size, device, precision):
             for position, image_logits in zip(members, logits, strict=True):
@@ -110,5 +133,7 @@ def try_forward(model: nn.Module, store: Store) -> None:
             model(torch.from_numpy(channels_first(store.images[0]).copy())[None])
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        what = f"the network takes no images of {store.image_size[0]}×{store.image_size[1]} ({reason})"
+        what = (
+            f"the network takes no images of {store.image_size[0]}×{store.image_size[1]} ({reason})"
+        )
         raise ModelError(what, "data.image_size", "change it or model.encoder_name") from error

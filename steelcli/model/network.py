@@ -1,4 +1,5 @@
-"""The network: an encoder-decoder of segmentation_models_pytorch that takes raw pixels and gives logits."""
+"""The network: an encoder-decoder of segmentation_models_pytorch that takes raw pixels and gives
+logits."""
 
 from __future__ import annotations
 
@@ -22,14 +23,19 @@ ARCHITECTURES = {"unet": "Unet", "unetplusplus": "UnetPlusPlus"}
 class SegmentationModel(nn.Module):
     """Normalises uint8 images on the device and runs the network.
 
-    Grey images are copied to the three channels, so that encoders trained on colour photographs fit.
+    Grey images are copied to the three channels, so that encoders trained on colour photographs
+    fit.
     """
 
     mean: torch.Tensor
     std: torch.Tensor
 
     def __init__(
-        self, network: nn.Module, mean: Sequence[float], std: Sequence[float], channels_last: bool = False
+        self,
+        network: nn.Module,
+        mean: Sequence[float],
+        std: Sequence[float],
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -39,13 +45,16 @@ class SegmentationModel(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images uint8 [N, C, H, W] with C = 1 or 3 to logits [N, 1, H, W]."""
-        normalised = (images.float() - self.mean) / self.std  # [N, 3, H, W]: broadcasting copies a grey channel
+        normalised = (
+            images.float() - self.mean
+        ) / self.std  # [N, 3, H, W]: broadcasting copies a grey channel
         logits: torch.Tensor = self.network(normalised.contiguous(memory_format=self.memory_format))
         return logits
 
 
 def to_probs(logits: torch.Tensor) -> torch.Tensor:
-    """Map logits of any float dtype to probabilities, float32: the one place where the sigmoid is applied."""
+    """Map logits of any float dtype to probabilities, float32: the one place where the sigmoid is
+    applied."""
     return torch.sigmoid(logits.float())
 
 
@@ -58,10 +67,12 @@ def build_model(
     std: Sequence[float],
     channels_last: bool,
 ) -> SegmentationModel:
-    """Build the network; ``encoder_weights`` is imagenet, the path of an encoder's state dict, or None for random.
+    """Build the network; ``encoder_weights`` is imagenet, the path of an encoder's state dict, or
+    None for random.
 
     Raises:
-        ModelError: an unknown encoder, weights that cannot be downloaded, or a file that does not fit the encoder.
+        ModelError: an unknown encoder, weights that cannot be downloaded, or a file that does not
+            fit the encoder.
     """
     if encoder_weights == "imagenet":
         with offline_where_unreachable() as is_online:
@@ -74,7 +85,8 @@ def build_model(
 
 
 def build_frame(build: Callable[[], SegmentationModel]) -> SegmentationModel:
-    """Build a network whose tensors have shapes but take no memory, however large a stranger's parameters make it."""
+    """Build a network whose tensors have shapes but take no memory, however large a stranger's
+    parameters make it."""
     try:
         with torch.device("meta"):
             return build()
@@ -103,21 +115,35 @@ def _describe(tensor: torch.Tensor) -> str:
 
 
 def _build_network(
-    architecture: str, encoder_name: str, downloads: bool, decoder_channels: Sequence[int], is_online: bool = True
+    architecture: str,
+    encoder_name: str,
+    downloads: bool,
+    decoder_channels: Sequence[int],
+    is_online: bool = True,
 ) -> nn.Module:
     smp = import_smp()
-    pretrained = True if encoder_name.startswith("tu-") else "imagenet"  # timm's names carry the weights' own tag
-    arguments: dict[str, Any] = {"in_channels": 3, "classes": 1, "decoder_channels": tuple(decoder_channels)}
+    pretrained = (
+        True if encoder_name.startswith("tu-") else "imagenet"
+    )  # timm's names carry the weights' own tag
+    arguments: dict[str, Any] = {
+        "in_channels": 3,
+        "classes": 1,
+        "decoder_channels": tuple(decoder_channels),
+    }
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # smp's advice on names, which a sentence below gives where it matters
+            warnings.simplefilter(
+                "ignore"
+            )  # smp's advice on names, which a sentence below gives where it matters
             network: nn.Module = getattr(smp, ARCHITECTURES[architecture])(
                 encoder_name, encoder_weights=pretrained if downloads else None, **arguments
             )
     except KeyError as error:
         if encoder_name in smp.encoders.encoders:
             what = f"there are no imagenet weights for {encoder_name}"
-            raise ModelError(what, "model.encoder_weights", "set it to null or to a file") from error
+            raise ModelError(
+                what, "model.encoder_weights", "set it to null or to a file"
+            ) from error
         raise _unknown_encoder(encoder_name, smp.encoders.encoders) from error
     except Exception as error:  # smp, timm and the hub's client each raise kinds of their own
         if encoder_name.startswith("tu-") and "Unknown model" in str(error):
@@ -126,7 +152,9 @@ def _build_network(
         if downloads:
             what = f"cannot load imagenet weights for {architecture} with {encoder_name} ({reason})"
             remedy = (
-                "set it to null or to a file" if is_online else "connect to the internet, or set it to null or a file"
+                "set it to null or to a file"
+                if is_online
+                else "connect to the internet, or set it to null or a file"
             )
             raise ModelError(what, "model.encoder_weights", remedy) from error
         what = f"cannot build {architecture} with {encoder_name} ({reason})"
@@ -136,7 +164,11 @@ def _build_network(
 
 def _unknown_encoder(name: str, known: Iterable[str]) -> ModelError:
     close = difflib.get_close_matches(name, list(known), n=3)
-    remedy = f"did you mean {' or '.join(close)}" if close else "see segmentation_models_pytorch's list of encoders"
+    remedy = (
+        f"did you mean {' or '.join(close)}"
+        if close
+        else "see segmentation_models_pytorch's list of encoders"
+    )
     return ModelError(f"unknown encoder {name}", "model.encoder_name", remedy)
 
 
@@ -147,16 +179,23 @@ def _timm_names() -> list[str]:
 
 
 def _load_encoder(network: nn.Module, path: Path) -> None:
-    what, remedy = "the file of encoder weights", "point model.encoder_weights at a state dict of this encoder"
+    what, remedy = (
+        "the file of encoder weights",
+        "point model.encoder_weights at a state dict of this encoder",
+    )
     try:
         state = take_tensors(load_values(path, what, remedy), path, what, remedy)
     except FileNotFoundError as error:
-        raise ModelError("encoder weights not found", path, "correct model.encoder_weights") from error
+        raise ModelError(
+            "encoder weights not found", path, "correct model.encoder_weights"
+        ) from error
     try:
         network.encoder.load_state_dict(state)  # type: ignore[union-attr]
     except (RuntimeError, LookupError, TypeError, ValueError) as error:
         reason = quote(" ".join(str(error).split()), 160)
-        raise ModelError(f"the encoder weights do not fit the encoder ({reason})", path, remedy) from error
+        raise ModelError(
+            f"the encoder weights do not fit the encoder ({reason})", path, remedy
+        ) from error
 
 
 def count_parameters(model: nn.Module) -> int:

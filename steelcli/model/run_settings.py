@@ -1,4 +1,5 @@
-"""What later stages take from a training's ``args.json``, checked before anything is built by it."""
+"""What later stages take from a training's ``args.json``, checked before anything is built by
+it."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class _Part(Section):
 
 
 class TrackedRun(Section):
-    """What a run is called by its trackers, see `Trackers`; names of folders, which none may leave."""
+    """What a run is called by its trackers, see `Trackers`; names of folders, which none may
+    leave."""
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     name: Annotated[str, Field(pattern=r"^[^./\\][^/\\]{0,199}$")]

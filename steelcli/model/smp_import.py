@@ -1,8 +1,10 @@
-"""Import segmentation_models_pytorch where torch is a CPU build and torchvision the CUDA build from PyPI.
+"""Import segmentation_models_pytorch where torch is a CPU build and torchvision the CUDA build from
+PyPI.
 
-That pair makes ``import torchvision`` fail with ``operator torchvision::nms does not exist``, because the compiled
-operators cannot be loaded while the Python side registers their fake kernels. Nothing here uses the operators, so
-declaring their schemas is enough. With a matching pair the import succeeds at once and nothing is declared.
+That pair makes ``import torchvision`` fail with ``operator torchvision::nms does not exist``,
+because the compiled operators cannot be loaded while the Python side registers their fake kernels.
+Nothing here uses the operators, so declaring their schemas is enough. With a matching pair the
+import succeeds at once and nothing is declared.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ _DECLARED: list[torch.library.Library] = []  # a library's schemas live as long 
 
 
 def import_smp() -> ModuleType:
-    """Return the module segmentation_models_pytorch, mending torchvision's import first if it needs it.
+    """Return the module segmentation_models_pytorch, mending torchvision's import first if it needs
+    it.
 
     Raises:
         RunError: torchvision is missing or does not fit torch in a way that cannot be mended here.
@@ -28,7 +31,9 @@ def import_smp() -> ModuleType:
     except (ImportError, OSError, RuntimeError) as error:
         if "torchvision::nms" not in str(error):
             what = f"torchvision cannot be imported beside torch {torch.__version__} ({quote(error, 120)})"
-            raise RunError(what, "torchvision", "install the torchvision that belongs to this torch") from error
+            raise RunError(
+                what, "torchvision", "install the torchvision that belongs to this torch"
+            ) from error
         _declare_operators()
     import segmentation_models_pytorch
 

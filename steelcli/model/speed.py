@@ -1,4 +1,5 @@
-"""How fast the model is, measured on test images: warm, batch of one, device synchronised, medians."""
+"""How fast the model is, measured on test images: warm, batch of one, device synchronised,
+medians."""
 
 from __future__ import annotations
 
@@ -20,19 +21,27 @@ WARM_UP = 3
 def measure_speed(trained: Trained, threshold: float, images: int) -> dict[str, float]:
     """Return ``ms_per_image`` and ``ms_per_image_end_to_end``.
 
-    The first is the forward pass alone, the image already on the device. The second goes from the raw file's bytes, as
-    read from disk, to the defect mask at native size: decode, letterbox, forward pass, resize, threshold. Both are
-    clocked in the same runs, so that the part never takes longer than the whole.
+    The first is the forward pass alone, the image already on the device. The second goes from the
+    raw file's bytes, as read from disk, to the defect mask at native size: decode, letterbox,
+    forward pass, resize, threshold. Both are clocked in the same runs, so that the part never takes
+    longer than the whole.
     """
     positions = trained.store.positions("test")[:images]
     with eval_mode(trained.model), torch.inference_mode():
-        times = [_clock(trained, threshold, position) for position in [positions[0]] * WARM_UP + [*positions]]
+        times = [
+            _clock(trained, threshold, position)
+            for position in [positions[0]] * WARM_UP + [*positions]
+        ]
     parts, wholes = zip(*times[WARM_UP:], strict=True)
-    return {"ms_per_image": statistics.median(parts), "ms_per_image_end_to_end": statistics.median(wholes)}
+    return {
+        "ms_per_image": statistics.median(parts),
+        "ms_per_image_end_to_end": statistics.median(wholes),
+    }
 
 
 def _clock(trained: Trained, threshold: float, position: int) -> tuple[float, float]:
-    """Return the milliseconds of the forward pass, and of the whole way from the file's bytes to the mask."""
+    """Return the milliseconds of the forward pass, and of the whole way from the file's bytes to
+    the mask."""
     store, device = trained.store, trained.device
     raw, box = store.original(position), store.letterbox(position)
     started = _now(device)

@@ -1,7 +1,9 @@
-"""Files of ``torch.save`` from strangers: read without running code, in memory that the file's own size bounds.
+"""Files of ``torch.save`` from strangers: read without running code, in memory that the file's own
+size bounds.
 
-``weights_only=True`` runs nothing that torch does not know. Beyond that a file may declare tensors far larger than
-itself, be a zip bomb, or be an endless pickle: each is refused before memory is taken for it.
+``weights_only=True`` runs nothing that torch does not know. Beyond that a file may declare tensors
+far larger than itself, be a zip bomb, or be an endless pickle: each is refused before memory is
+taken for it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ import torch
 from steelcli.common.errors import ModelError, quote
 
 MOST_PICKLE_BYTES = 2**21
-"""Size of the part that names tensors and values; that of the largest networks here takes a fifth of it."""
+"""Size of the part that names tensors and values; that of the largest networks here takes a fifth
+of it."""
 _STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 _HARMLESS = {
     "collections.OrderedDict",
@@ -41,34 +44,53 @@ def load_values(path: Path, what: str, remedy: str, mmap: bool = True) -> Any:
 
     Raises:
         FileNotFoundError: there is no file.
-        ModelError: a file that would run code, is truncated or foreign, or declares more than it holds.
+        ModelError: a file that would run code, is truncated or foreign, or declares more than it
+            holds.
     """
     try:
         fault = _find_fault(path)
     except FileNotFoundError:
         raise
-    except (OSError, zipfile.BadZipFile, ValueError, EOFError, struct.error, NotImplementedError) as error:
-        raise ModelError(f"cannot load {what} (damaged or cut off: {quote(error, 120)})", path, remedy) from error
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        ValueError,
+        EOFError,
+        struct.error,
+        NotImplementedError,
+    ) as error:
+        raise ModelError(
+            f"cannot load {what} (damaged or cut off: {quote(error, 120)})", path, remedy
+        ) from error
     if fault:
         raise ModelError(f"cannot load {what} ({fault})", path, remedy)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on the pickle's version
             values = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, KeyError … for a bad file
+    except (
+        Exception
+    ) as error:  # torch raises UnpicklingError, RuntimeError, EOFError, KeyError … for a bad file
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(f"cannot load {what} (damaged or foreign: {quote(reason, 120)})", path, remedy) from error
-    return dict(dict.items(values)) if isinstance(values, dict) else values  # an OrderedDict may bring its own methods
+        raise ModelError(
+            f"cannot load {what} (damaged or foreign: {quote(reason, 120)})", path, remedy
+        ) from error
+    return (
+        dict(dict.items(values)) if isinstance(values, dict) else values
+    )  # an OrderedDict may bring its own methods
 
 
 def take_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, torch.Tensor]:
     """Return a mapping of names to tensors, copied out of the file.
 
     Raises:
-        ModelError: no such mapping, tensors that are not plain, or more of them than the file has bytes for.
+        ModelError: no such mapping, tensors that are not plain, or more of them than the file has
+            bytes for.
     """
     if not isinstance(values, dict) or not values:
-        raise ModelError(f"{what} holds no names with tensors but {quote(type(values).__name__)}", path, remedy)
+        raise ModelError(
+            f"{what} holds no names with tensors but {quote(type(values).__name__)}", path, remedy
+        )
     copies: dict[tuple[object, ...], torch.Tensor] = {}
     left = path.stat().st_size
     tensors = {}
@@ -77,7 +99,9 @@ def take_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, t
             found = f"{quote(type(tensor).__name__)} under {quote(name)}, not a tensor"
             raise ModelError(f"{what} holds {found}", path, remedy)
         if not _is_plain(tensor):
-            raise ModelError(f"{what} holds a tensor that is not plain, {quote(name)}", path, remedy)
+            raise ModelError(
+                f"{what} holds a tensor that is not plain, {quote(name)}", path, remedy
+            )
         place = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
         if place not in copies:  # tied weights lie in the file once
             left -= tensor.numel() * tensor.element_size()
@@ -91,7 +115,8 @@ def take_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, t
 
 
 def find_code(raw: bytes) -> tuple[list[str], bool]:
-    """Return what unpickling ``raw`` would call beyond plain tensors, and whether the pickle is whole."""
+    """Return what unpickling ``raw`` would call beyond plain tensors, and whether the pickle is
+    whole."""
     found: dict[str, None] = {}
     texts = ["?", "?"]
     try:
@@ -136,7 +161,9 @@ def _find_archive_fault(path: Path) -> str:
         if pickles[0].file_size > MOST_PICKLE_BYTES:
             return f"its list of values is larger than {MOST_PICKLE_BYTES:,} bytes"
         code, is_whole = find_code(archive.read(pickles[0]))
-    return _told_code(code) if code else "" if is_whole else "damaged: its list of values breaks off"
+    return (
+        _told_code(code) if code else "" if is_whole else "damaged: its list of values breaks off"
+    )
 
 
 def _told_code(code: list[str]) -> str:
@@ -146,5 +173,7 @@ def _told_code(code: list[str]) -> str:
 
 def _is_plain(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor is real numbers that lie in memory as they are."""
-    is_dense = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    is_dense = (
+        tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    )
     return is_dense and not tensor.is_complex() and not tensor.is_neg()

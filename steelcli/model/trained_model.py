@@ -1,4 +1,5 @@
-"""The trained model as tuning and testing meet it: the best checkpoint, on the device, checked against the store."""
+"""The trained model as tuning and testing meet it: the best checkpoint, on the device, checked
+against the store."""
 
 from __future__ import annotations
 
@@ -39,15 +40,21 @@ class Trained:
 
     @property
     def fingerprint(self) -> int:
-        """A number that stands for the data and the weights: what a threshold is learned on, and for."""
+        """A number that stands for the data and the weights: what a threshold is learned on, and
+        for."""
         weights = sorted(self.checkpoint.weights.items())
         raw = (part for key, tensor in weights for part in (key, _raw_bytes(tensor)))
         return fingerprint(chain([self.store.fingerprint], raw))
 
-    def iter_levels(self, split: Split, batch_size: int) -> Iterator[tuple[int, NDArray[np.uint16]]]:
-        """Yield (store position, probability map in 16-bit levels [height, width]) over a split, with a bar."""
+    def iter_levels(
+        self, split: Split, batch_size: int
+    ) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+        """Yield (store position, probability map in 16-bit levels [height, width]) over a split,
+        with a bar."""
         positions = self.store.positions(split)
-        levels = iter_levels(self.model, self.store, positions, batch_size, self.device, self.precision)
+        levels = iter_levels(
+            self.model, self.store, positions, batch_size, self.device, self.precision
+        )
         return track(levels, split, len(positions))
 
 
@@ -55,7 +62,8 @@ def open_store(store_dir: Path) -> Store:
     """Open the prepared store for scoring.
 
     Raises:
-        DataError: see `Store`, or a picture that stands in two splits: its scores would be learned by heart.
+        DataError: see `Store`, or a picture that stands in two splits: its scores would be learned
+            by heart.
     """
     store = Store(store_dir)
     first: dict[str, int] = {}
@@ -71,15 +79,19 @@ def load_trained(models_dir: Path, store_dir: Path) -> Trained:
     """Load the checkpoint that is best by the run's monitor, for the store it was trained on.
 
     Raises:
-        UserError: a missing or broken checkpoint or store, a checkpoint trained on other data or with other parameters
-            than the run's, or a picture in two splits.
+        UserError: a missing or broken checkpoint or store, a checkpoint trained on other data or
+            with other parameters than the run's, or a picture in two splits.
     """
     store = open_store(store_dir)
     values, settings = read_settings(models_dir / "args.json")
     path = find_best(models_dir, settings.train.monitor)
     checkpoint = load_checkpoint(path)
     if checkpoint.store != store.fingerprint:
-        raise ModelError("the checkpoint was trained on other data than the store's", path, "run `dvc repro train`")
+        raise ModelError(
+            "the checkpoint was trained on other data than the store's",
+            path,
+            "run `dvc repro train`",
+        )
     for section, params in checkpoint.params.items():
         if params != values.get(section):
             what = f"the checkpoint was trained with other {section} parameters than {models_dir / 'args.json'} states"
@@ -88,7 +100,14 @@ def load_trained(models_dir: Path, store_dir: Path) -> Trained:
     train = checkpoint.params["train"]
     seed_everything(int(train["seed"]), bool(train["deterministic"]))
     model = restore_model(checkpoint, path).to(device)
-    return Trained(model, checkpoint, settings, store, device, inference_precision(checkpoint.precision, device))
+    return Trained(
+        model,
+        checkpoint,
+        settings,
+        store,
+        device,
+        inference_precision(checkpoint.precision, device),
+    )
 
 
 def _raw_bytes(tensor: torch.Tensor) -> bytes:

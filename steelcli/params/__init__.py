@@ -1,1 +1,2 @@
-"""One frozen, validated section of params.yaml a module, so that a stage depends on its own sections alone."""
+"""One frozen, validated section of params.yaml a module, so that a stage depends on its own
+sections alone."""

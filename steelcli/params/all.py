@@ -1,4 +1,5 @@
-"""The whole of ``params.yaml``, checked at the door of every command; stages depend on their own sections alone."""
+"""The whole of ``params.yaml``, checked at the door of every command; stages depend on their own
+sections alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Section ``train.augment``: what may happen to a picture of rolled steel without making it a false one."""
+"""Section ``train.augment``: what may happen to a picture of rolled steel without making it a false
+one."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ class AugmentParams(Section):
     enabled: bool
     """Whether training images are augmented at all."""
     horizontal_flip: Probability
-    """Probability of a left-right flip. There is no vertical flip: light falls on a strip from one side."""
+    """Probability of a left-right flip. There is no vertical flip: light falls on a strip from one
+    side."""
     geometry: Probability
     """Probability of one rotation, scaling and shift."""
     rotate_degrees: Annotated[Float, Field(ge=0, le=10)]

@@ -37,12 +37,14 @@ class DataParams(Section):
     split_seed: Annotated[int, Field(ge=0)]
     """Seed of the split and of limit, nothing else."""
     duplicates: Literal["drop", "refuse"]
-    """What to do when one picture stands in two splits of the data: drop keeps the test copy, then the val copy."""
+    """What to do when one picture stands in two splits of the data: drop keeps the test copy, then
+    the val copy."""
     limit: Annotated[int, Field(ge=2)] | None
     """Images taken per split; null takes all."""
 
     on_error: Literal["fail", "skip"]
-    """What to do when images or annotations are at fault: fail lists all of them and stops, skip leaves them out."""
+    """What to do when images or annotations are at fault: fail lists all of them and stops, skip
+    leaves them out."""
     max_skipped_fraction: Annotated[Float, Field(ge=0, lt=1)]
     """Share of the images above which skip fails too."""
     max_image_pixels: Annotated[int, Field(ge=1, le=2**30)]
@@ -53,7 +55,9 @@ class DataParams(Section):
         for side in self.image_size:
             if side % 32:
                 low = max(32, side // 32 * 32)
-                raise ValueError(f"image_size {side} is no multiple of 32; the nearest are {low} and {low + 32}")
+                raise ValueError(
+                    f"image_size {side} is no multiple of 32; the nearest are {low} and {low + 32}"
+                )
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction + test_fraction leave nothing to train on")
         return self

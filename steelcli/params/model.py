@@ -11,7 +11,8 @@ from steelcli.params.section import Float, Section
 
 
 def _plain(name: str) -> str:
-    """Let no name through that timm would take for an address to download a network from, such as hf_hub:…"""
+    """Let no name through that timm would take for an address to download a network from, such as
+    hf_hub:…"""
     if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,100}", name):
         raise ValueError("not the name of an encoder, such as resnet34")
     return name
@@ -27,10 +28,14 @@ class ModelParams(Section):
     encoder_name: EncoderName
     """Any encoder of segmentation_models_pytorch, such as resnet34 or resnet50."""
     encoder_weights: str | None
-    """imagenet downloads them, a path loads a state dict of the encoder, null starts from random weights."""
-    decoder_channels: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=5, max_length=5)]
+    """imagenet downloads them, a path loads a state dict of the encoder, null starts from random
+    weights."""
+    decoder_channels: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=5, max_length=5)
+    ]
     """Channels of the five decoder stages, deepest first."""
     mean: tuple[Channel, Channel, Channel]
     """Mean per colour channel, as a share of full scale, taken off the image."""
     std: tuple[Channel, Channel, Channel]
-    """Standard deviation per colour channel, as a share of full scale, that the image is divided by."""
+    """Standard deviation per colour channel, as a share of full scale, that the image is divided
+    by."""

@@ -1,4 +1,5 @@
-"""Read sections of ``params.yaml`` into frozen, validated objects; every refusal names the dotted key."""
+"""Read sections of ``params.yaml`` into frozen, validated objects; every refusal names the dotted
+key."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ Float = Annotated[float, BeforeValidator(_number)]
 
 
 class Section(BaseModel):
-    """One section of ``params.yaml``: frozen, no defaults, no extra keys, strict types, finite numbers."""
+    """One section of ``params.yaml``: frozen, no defaults, no extra keys, strict types, finite
+    numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -47,7 +49,11 @@ def read_params(path: Path) -> dict[str, Any]:
     """
     raw = read_document(path)
     if not isinstance(raw, dict):
-        what = "the parameter file is empty" if raw is None else "the parameters are no mapping of sections"
+        what = (
+            "the parameter file is empty"
+            if raw is None
+            else "the parameters are no mapping of sections"
+        )
         raise ParamsError(what, path, f"write the sections {', '.join(SECTIONS)}")
     for key in raw:
         if key not in SECTIONS:
@@ -59,7 +65,8 @@ def pick_section(raw: dict[str, Any], path: Path, name: str, kind: type[S]) -> S
     """Return section ``name`` of what `read_params` read from ``path``, validated as ``kind``.
 
     Raises:
-        ParamsError: a missing section, an unknown or missing key, a wrong type or a value out of range.
+        ParamsError: a missing section, an unknown or missing key, a wrong type or a value out of
+            range.
     """
     if name not in raw:
         raise ParamsError("missing section", name, f"add it to {path}")
@@ -82,14 +89,24 @@ def parse_section(raw: Any, name: str, kind: type[S]) -> S:
 def _explain(error: ValidationError, name: str, kind: type[Section]) -> ParamsError:
     """Turn one of pydantic's complaints into a sentence with the dotted key."""
     complaints = error.errors(include_url=False)
-    first = next((one for one in complaints if one["type"] == "extra_forbidden"), complaints[0])  # a slip of the key
-    message, place, value = first["msg"].removeprefix("Value error, "), list(first["loc"]), first["input"]
-    if not place and isinstance(value, dict):  # a check of the whole section begins with the key it is about
+    first = next(
+        (one for one in complaints if one["type"] == "extra_forbidden"), complaints[0]
+    )  # a slip of the key
+    message, place, value = (
+        first["msg"].removeprefix("Value error, "),
+        list(first["loc"]),
+        first["input"],
+    )
+    if not place and isinstance(
+        value, dict
+    ):  # a check of the whole section begins with the key it is about
         place = [key for key in value if message.startswith(f"{key} ")]
         value = value[place[0]] if place else value
     where = ".".join([name, *(quote(part) for part in place)])
     if first["type"] == "extra_forbidden":
-        return ParamsError("unknown parameter", where, _advice(str(place[-1]), _known(kind, place[:-1])))
+        return ParamsError(
+            "unknown parameter", where, _advice(str(place[-1]), _known(kind, place[:-1]))
+        )
     if first["type"] == "missing":
         return ParamsError("missing parameter", where, "add it; params.yaml holds every parameter")
     shown = quote(json.dumps(value, default=str))

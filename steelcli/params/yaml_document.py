@@ -1,7 +1,8 @@
 """The YAML that ``params.yaml`` may be: plain mappings, lists and scalars, from a stranger too.
 
-PyYAML's safe loader runs no code, but it takes the last of two equal keys, follows aliases that stand for billions of
-values, and fails with a traceback on dates, numbers and depths that make no sense. Here each of these is refused.
+PyYAML's safe loader runs no code, but it takes the last of two equal keys, follows aliases that
+stand for billions of values, and fails with a traceback on dates, numbers and depths that make no
+sense. Here each of these is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from steelcli.common.errors import ParamsError, quote
 from steelcli.common.outputs import read_bytes
 
 MOST_BYTES, MOST_DEPTH, MOST_SCALAR, MOST_NUMBER = 2**16, 16, 4096, 2**53
-"""A parameter file's bytes, levels, characters a value, and the largest number that is exact as a float."""
+"""A parameter file's bytes, levels, characters a value, and the largest number that is exact as a
+float."""
 
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -41,12 +43,20 @@ class _Loader(yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise _Fault("an anchor or alias (& or *)", event.start_mark, "write the value out")
         if getattr(event, "tag", None) is not None:
-            raise _Fault(f"the tag {quote(event.tag)}", event.start_mark, "remove it; nothing is run from this file")
+            raise _Fault(
+                f"the tag {quote(event.tag)}",
+                event.start_mark,
+                "remove it; nothing is run from this file",
+            )
         if isinstance(event, yaml.ScalarEvent) and len(event.value) > MOST_SCALAR:
             what = f"a value of {len(event.value):,} characters, at most {MOST_SCALAR:,} are read"
             raise _Fault(what, event.start_mark, "shorten it")
         if self.depth > MOST_DEPTH:
-            raise _Fault(f"values nested deeper than {MOST_DEPTH} levels", event.start_mark, "write them flat")
+            raise _Fault(
+                f"values nested deeper than {MOST_DEPTH} levels",
+                event.start_mark,
+                "write them flat",
+            )
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -56,18 +66,32 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _Fault("a list or mapping as key", key_node.start_mark, "name the parameter in plain text")
+                raise _Fault(
+                    "a list or mapping as key",
+                    key_node.start_mark,
+                    "name the parameter in plain text",
+                )
             if key_node.tag == "tag:yaml.org,2002:merge":
                 raise _Fault("a merge key (<<)", key_node.start_mark, "write the values out")
             if key_node.value in seen:
-                raise _Fault(f"the key {quote(key_node.value)} twice", key_node.start_mark, "remove one of the two")
+                raise _Fault(
+                    f"the key {quote(key_node.value)} twice",
+                    key_node.start_mark,
+                    "remove one of the two",
+                )
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
-        if node.tag in _NUMBERS and isinstance(node, yaml.ScalarNode) and _AMBIGUOUS.search(node.value):
+        if (
+            node.tag in _NUMBERS
+            and isinstance(node, yaml.ScalarNode)
+            and _AMBIGUOUS.search(node.value)
+        ):
             what = f"{quote(node.value)}, which some readers of YAML take for another number"
-            raise _Fault(what, node.start_mark, "write it as a plain decimal number or put it into quotes")
+            raise _Fault(
+                what, node.start_mark, "write it as a plain decimal number or put it into quotes"
+            )
         return super().construct_scalar(node)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -75,14 +99,17 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ValueError, OverflowError) as error:  # a number of 5,000 digits, a 31st of February
             what = f"a value that makes no sense ({quote(error, 100)})"
-            raise _Fault(what, node.start_mark, "write a plain number or put it into quotes") from error
+            raise _Fault(
+                what, node.start_mark, "write a plain number or put it into quotes"
+            ) from error
 
 
 def read_document(path: Path) -> Any:
     """Return the values of a YAML file: None, text, numbers, lists and mappings with text as keys.
 
     Raises:
-        ParamsError: the file is missing, no UTF-8, no YAML, or holds what `_Loader` or `_check` refuses.
+        ParamsError: the file is missing, no UTF-8, no YAML, or holds what `_Loader` or `_check`
+            refuses.
     """
     remedy = "run from the repository root, pass --params, or restore the file with `git checkout params.yaml`"
     try:
@@ -94,14 +121,18 @@ def read_document(path: Path) -> Any:
         raise ParamsError(f"cannot read the parameters ({error.strerror})", path, remedy) from error
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise ParamsError(f"the parameters are no UTF-8 (line {line})", path, "save the file as UTF-8") from error
+        raise ParamsError(
+            f"the parameters are no UTF-8 (line {line})", path, "save the file as UTF-8"
+        ) from error
     try:
         values = yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         raise _explain(error, path) from error
     except yaml.YAMLError as error:  # a character that YAML does not allow
         reason = quote(getattr(error, "reason", error), 100)
-        raise ParamsError(f"the parameters are no YAML ({reason})", path, "remove control characters") from error
+        raise ParamsError(
+            f"the parameters are no YAML ({reason})", path, "remove control characters"
+        ) from error
     _check(values, (), path)
     return values
 
@@ -119,7 +150,8 @@ def _explain(error: yaml.MarkedYAMLError, path: Path) -> ParamsError:
 
 
 def _check(value: Any, keys: tuple[str, ...], path: Path) -> None:
-    """Refuse what no parameter can be, naming its dotted key: the sections say what each has to be."""
+    """Refuse what no parameter can be, naming its dotted key: the sections say what each has to
+    be."""
     where = ".".join(keys) or path
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -136,4 +168,8 @@ def _check(value: Any, keys: tuple[str, ...], path: Path) -> None:
         if abs(value) > MOST_NUMBER:
             raise ParamsError(f"a whole number beyond ±{MOST_NUMBER}", where, "write a smaller one")
     elif value is not None and not isinstance(value, float):
-        raise ParamsError(f"a value is read as {type(value).__name__}, not text or number", where, "put it into quotes")
+        raise ParamsError(
+            f"a value is read as {type(value).__name__}, not text or number",
+            where,
+            "put it into quotes",
+        )

@@ -16,8 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 INK = "#000009"
-COLORS = {f"#00000{number}": f"var(--line-{number})" for number in range(1, 5)} | {INK: "currentColor"}
-"""Placeholders that matplotlib draws with, and the page's colours, light or dark, that take their place."""
+COLORS = {f"#00000{number}": f"var(--line-{number})" for number in range(1, 5)} | {
+    INK: "currentColor"
+}
+"""Placeholders that matplotlib draws with, and the page's colours, light or dark, that take their
+place."""
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
@@ -43,7 +46,8 @@ FEW = 30
 
 
 class Line(NamedTuple):
-    """One curve; NaN leaves a gap. ``color`` is 1 to 4, ``look`` matplotlib's line style, or a marker for points."""
+    """One curve; NaN leaves a gap. ``color`` is 1 to 4, ``look`` matplotlib's line style, or a
+    marker for points."""
 
     label: str
     x: Sequence[float]
@@ -115,7 +119,9 @@ def _plot(axes: Axes, line: Line, steps: bool) -> None:
         return
     marker = "o" if len(line.x) <= FEW else ""
     drawstyle = "steps-pre" if steps else "default"
-    axes.plot(line.x, line.y, line.look, color=color, marker=marker, drawstyle=drawstyle, label=line.label)
+    axes.plot(
+        line.x, line.y, line.look, color=color, marker=marker, drawstyle=drawstyle, label=line.label
+    )
 
 
 def _scale(axes: Axes, chart: Chart) -> None:
@@ -129,13 +135,16 @@ def _scale(axes: Axes, chart: Chart) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     else:
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_locator(FixedLocator(sorted({x for line in chart.lines for x in line.x if x > 0})))
+        axes.xaxis.set_major_locator(
+            FixedLocator(sorted({x for line in chart.lines for x in line.x if x > 0}))
+        )
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def _adopt(svg: str, description: str) -> str:
-    """Fit matplotlib's document into a page: no prolog, namespaces, size, style sheet or repeated ids; its colours."""
+    """Fit matplotlib's document into a page: no prolog, namespaces, size, style sheet or repeated
+    ids; its colours."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", r"<svg \1>", svg, count=1)
     svg = re.sub(r"<style.*?</style>", "", svg, count=1, flags=re.DOTALL)

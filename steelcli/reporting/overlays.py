@@ -1,4 +1,5 @@
-"""Pictures of prediction and truth for a person to judge: the worst, the median and the best of the defect images."""
+"""Pictures of prediction and truth for a person to judge: the worst, the median and the best of the
+defect images."""
 
 from __future__ import annotations
 
@@ -19,15 +20,27 @@ TRUTH_BGR, PREDICTED_BGR = (80, 220, 60), (60, 80, 255)
 
 
 def draw_overlays(
-    predictions_dir: Path, store: Store, rows: Sequence[Mapping[str, Any]], threshold: float, count: int
+    predictions_dir: Path,
+    store: Store,
+    rows: Sequence[Mapping[str, Any]],
+    threshold: float,
+    count: int,
 ) -> list[Path]:
-    """Write ``overlays/{worst,median,best}_<rank>_<image>.png`` under the saved predictions; return their paths.
+    """Write ``overlays/{worst,median,best}_<rank>_<image>.png`` under the saved predictions; return
+    their paths.
 
-    Ranked by the Dice of ``rows`` (as `SplitScorer.image_rows` gives them), images without a defect left out.
+    Ranked by the Dice of ``rows`` (as `SplitScorer.image_rows` gives them), images without a defect
+    left out.
     """
-    ranked = sorted((row for row in rows if row["defect_pixels"]), key=lambda row: (row["dice"], row["image"]))
+    ranked = sorted(
+        (row for row in rows if row["defect_pixels"]), key=lambda row: (row["dice"], row["image"])
+    )
     middle = max(0, (len(ranked) - count) // 2)
-    chosen = {"worst": ranked[:count], "median": ranked[middle : middle + count], "best": ranked[::-1][:count]}
+    chosen = {
+        "worst": ranked[:count],
+        "median": ranked[middle : middle + count],
+        "best": ranked[::-1][:count],
+    }
     position_of = {record.image: position for position, record in enumerate(store.records)}
     paths = []
     for kind, members in chosen.items():
@@ -37,8 +50,14 @@ def draw_overlays(
             image = read_image_bytes(store.original(position), store.color, name)
             probs = from_levels(load_levels(predictions_dir / name.with_suffix(".png")))
             truth: NDArray[np.bool_] = np.logical_or.reduce(store.class_masks(position), axis=0)
-            picture = draw_overlay(image, truth, apply_threshold(probs, threshold), f"dice {row['dice']:.3f}")
-            path = predictions_dir / "overlays" / f"{kind}_{rank}_{str(name.with_suffix('')).replace('/', '_')}.png"
+            picture = draw_overlay(
+                image, truth, apply_threshold(probs, threshold), f"dice {row['dice']:.3f}"
+            )
+            path = (
+                predictions_dir
+                / "overlays"
+                / f"{kind}_{rank}_{str(name.with_suffix('')).replace('/', '_')}.png"
+            )
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
             paths.append(path)
@@ -66,5 +85,13 @@ def draw_overlay(
         cv2.drawContours(picture, outlines, -1, colour, thickness)
     size = max(0.4, image.shape[0] / 400)
     for colour, weight in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(picture, caption, (6, int(22 * size) + 4), cv2.FONT_HERSHEY_SIMPLEX, size, colour, weight)
+        cv2.putText(
+            picture,
+            caption,
+            (6, int(22 * size) + 4),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            size,
+            colour,
+            weight,
+        )
     return np.asarray(picture, np.uint8)

@@ -1,4 +1,5 @@
-"""Stage ``report``: the other stages' files → tables and ``reports/report.html``, one page with curves."""
+"""Stage ``report``: the other stages' files → tables and ``reports/report.html``, one page with
+curves."""
 
 from __future__ import annotations
 
@@ -13,7 +14,13 @@ from steelcli.common.outputs import staged_file
 from steelcli.params.report import ReportParams
 from steelcli.reporting.charts import Chart, Line, draw
 from steelcli.reporting.other_models import build_others
-from steelcli.reporting.stage_files import IMAGE_COLUMNS, RELIABILITY_COLUMNS, Columns, Results, read_results
+from steelcli.reporting.stage_files import (
+    IMAGE_COLUMNS,
+    RELIABILITY_COLUMNS,
+    Columns,
+    Results,
+    read_results,
+)
 from steelcli.reporting.table import (
     Report,
     Table,
@@ -83,18 +90,32 @@ def _arrange(results: Results, decimals: int) -> list[Section]:
     split, prefix = pick_group(results.data, "test"), "images_class."
     classes = [key.removeprefix(prefix) for key in split if key.startswith(prefix)]
     pairs, whole, by_class, by_size, speed = build_test(results.test, decimals, classes)
-    everything = build_settings("Settings and versions of the training", results.settings, results.settings)
+    everything = build_settings(
+        "Settings and versions of the training", results.settings, results.settings
+    )
     run = build_settings("The run", results.settings, RUN_SETTINGS)
     others = build_others(results.test, results.others, results.settings.get("run.store"), decimals)
     comparison = [Section("Comparison", [others], [])] if results.others else []
     return [
         Section("Settings", [run], [], folded=everything),
         Section("Data", build_data(results.data, decimals), []),
-        Section("Training", [build_training(results.training, decimals)], _training_charts(results)),
-        Section("Threshold", [build_threshold(results.threshold, decimals)], [_threshold_chart(results)]),
-        Section("Test", [pairs, whole, by_class, by_size, _build_froc(results.froc, decimals)], _test_charts(results)),
+        Section(
+            "Training", [build_training(results.training, decimals)], _training_charts(results)
+        ),
+        Section(
+            "Threshold", [build_threshold(results.threshold, decimals)], [_threshold_chart(results)]
+        ),
+        Section(
+            "Test",
+            [pairs, whole, by_class, by_size, _build_froc(results.froc, decimals)],
+            _test_charts(results),
+        ),
         *comparison,
-        Section("Calibration", [_build_reliability(results.reliability, decimals)], [_reliability_chart(results)]),
+        Section(
+            "Calibration",
+            [_build_reliability(results.reliability, decimals)],
+            [_reliability_chart(results)],
+        ),
         Section("Images", [_build_worst(results, decimals)], []),
         Section("Speed", [speed], []),
     ]
@@ -116,8 +137,14 @@ def _build_froc(froc: Columns, decimals: int) -> Table:
 
 def _build_reliability(curve: Columns, decimals: int) -> Table:
     rows = [
-        (f"{low:.3f} to {high:.3f}", *(format_number(_known(value), decimals) for value in values), f"{pixels:,.0f}")
-        for low, high, *values, pixels in zip(*(curve[name] for name in RELIABILITY_COLUMNS), strict=True)
+        (
+            f"{low:.3f} to {high:.3f}",
+            *(format_number(_known(value), decimals) for value in values),
+            f"{pixels:,.0f}",
+        )
+        for low, high, *values, pixels in zip(
+            *(curve[name] for name in RELIABILITY_COLUMNS), strict=True
+        )
     ]
     return Table(
         "Probability and truth",
@@ -128,7 +155,8 @@ def _build_reliability(curve: Columns, decimals: int) -> Table:
 
 
 def _build_worst(results: Results, decimals: int) -> Table:
-    """List the images with the lowest Dice, those with the most wrong pixels first where it is equal."""
+    """List the images with the lowest Dice, those with the most wrong pixels first where it is
+    equal."""
     columns = results.images
     order = sorted(
         range(len(results.image_names)),
@@ -143,7 +171,12 @@ def _build_worst(results: Results, decimals: int) -> Table:
         for index in order[:WORST_IMAGES]
     ]
     note = "Pixels: true defect, rightly predicted (tp), wrongly predicted (fp), missed (fn); at the learned threshold."
-    return Table("Test images with the lowest Dice", ("image", "defect pixels", *IMAGE_COLUMNS[1:]), tuple(rows), note)
+    return Table(
+        "Test images with the lowest Dice",
+        ("image", "defect pixels", *IMAGE_COLUMNS[1:]),
+        tuple(rows),
+        note,
+    )
 
 
 def _training_charts(results: Results) -> list[Chart]:
@@ -151,7 +184,10 @@ def _training_charts(results: Results) -> list[Chart]:
     mark = ("best epoch", float(results.training.get("best_epoch", math.nan)))
 
     def lines(*columns: tuple[str, str, int, str]) -> tuple[Line, ...]:
-        return tuple(Line(label, epochs["epoch"], epochs[name], color, look) for name, label, color, look in columns)
+        return tuple(
+            Line(label, epochs["epoch"], epochs[name], color, look)
+            for name, label, color, look in columns
+        )
 
     losses = lines(("train_loss", "training", 1, "-"), ("val_loss", "validation", 2, "-"))
     scores = lines(
@@ -161,30 +197,60 @@ def _training_charts(results: Results) -> list[Chart]:
         ("val_iou_fixed", "IoU at 0.5", 2, "--"),
     )
     return [
-        Chart("Loss", "Mean over the epoch.", "epoch", "loss", losses, mark, "whole", y_is_share=False),
-        Chart("Validation scores", "Means over validation images.", "epoch", "score", scores, mark, "whole"),
+        Chart(
+            "Loss", "Mean over the epoch.", "epoch", "loss", losses, mark, "whole", y_is_share=False
+        ),
+        Chart(
+            "Validation scores",
+            "Means over validation images.",
+            "epoch",
+            "score",
+            scores,
+            mark,
+            "whole",
+        ),
     ]
 
 
 def _threshold_chart(results: Results) -> Chart:
-    names = {"dice": "Dice", "dice_defect": "Dice of defect images", "f1": "F1 of all pixels", "iou": "IoU"}
+    names = {
+        "dice": "Dice",
+        "dice_defect": "Dice of defect images",
+        "f1": "F1 of all pixels",
+        "iou": "IoU",
+    }
     x = results.thresholds["threshold"]
-    lines = [Line(label, x, results.thresholds[name], color) for color, (name, label) in enumerate(names.items(), 1)]
+    lines = [
+        Line(label, x, results.thresholds[name], color)
+        for color, (name, label) in enumerate(names.items(), 1)
+    ]
     mark = ("learned threshold", float(results.threshold.get("threshold", math.nan)))
     note = "Scores of the validation split at every threshold."
-    return Chart("Scores by threshold", note, "threshold (probability)", "score", tuple(lines), mark)
+    return Chart(
+        "Scores by threshold", note, "threshold (probability)", "score", tuple(lines), mark
+    )
 
 
 def _test_charts(results: Results) -> list[Chart]:
     curve, froc = results.pr_curve, results.froc
     lines = [Line("all thresholds", curve["recall"], curve["precision"], 1)]
-    for group, label, color, look in (("optimal", "learned threshold", 2, "o"), ("fixed", "threshold 0.5", 3, "s")):
+    for group, label, color, look in (
+        ("optimal", "learned threshold", 2, "o"),
+        ("fixed", "threshold 0.5", 3, "s"),
+    ):
         values = pick_group(results.test, group)
         if "precision" in values and "recall" in values:
             lines.append(Line(label, [values["recall"]], [values["precision"]], color, look))
     found = Line("defects found", froc["max_fp_per_image"], froc["recall"], 1)
     return [
-        Chart("Precision and recall", "All pixels of the test split.", "recall", "precision", tuple(lines), steps=True),
+        Chart(
+            "Precision and recall",
+            "All pixels of the test split.",
+            "recall",
+            "precision",
+            tuple(lines),
+            steps=True,
+        ),
         Chart(
             "FROC",
             "Share of the test split's defects found by the false components allowed.",
@@ -213,7 +279,10 @@ def _headline(test: Mapping[str, Any], decimals: int) -> Iterable[tuple[str, str
     yield "Dice of defect images", format_number(optimal.get("dice_defect"), decimals)
     yield "average precision", format_number(test.get("auprc"), decimals)
     yield "defect pixels found", format_number(optimal.get("recall"), decimals)
-    yield "clean images with a false alarm", format_number(optimal.get("clean_false_alarm"), decimals)
+    yield (
+        "clean images with a false alarm",
+        format_number(optimal.get("clean_false_alarm"), decimals),
+    )
 
 
 def _page(title: str, sections: Sequence[Section], headline: Iterable[tuple[str, str]]) -> str:
@@ -225,7 +294,9 @@ def _page(title: str, sections: Sequence[Section], headline: Iterable[tuple[str,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("report.html").render(title=title, sections=sections, headline=headline, draw=draw)
+    return environment.get_template("report.html").render(
+        title=title, sections=sections, headline=headline, draw=draw
+    )
 
 
 def _known(value: float) -> float | None:

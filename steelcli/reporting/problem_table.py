@@ -24,7 +24,9 @@ SHOWN = 20
 def show_check(found: Survey[Finding], params: DataParams) -> None:
     """Print what was found."""
     sizes = count_sizes(found)
-    rest: list[tuple[Any, ...]] = [("others", "", sum(count for *_, count in sizes[10:]))] if sizes[10:] else []
+    rest: list[tuple[Any, ...]] = (
+        [("others", "", sum(count for *_, count in sizes[10:]))] if sizes[10:] else []
+    )
     rows = [(kind, size, format_number(count, 0)) for kind, size, count in [*sizes[:10], *rest]]
     classes = [
         (title, format_number(images, 0), format_number(100 * share, DECIMALS))
@@ -44,7 +46,8 @@ def show_check(found: Survey[Finding], params: DataParams) -> None:
         ]
     )
     odd = [
-        (what, format_number(len(names), 0), _shorten(names)) for what, names in list_suspicions(found, params).items()
+        (what, format_number(len(names), 0), _shorten(names))
+        for what, names in list_suspicions(found, params).items()
     ]
     if odd:
         show_rows(("suspicious", "images", "the first of them"), odd)

@@ -1,4 +1,5 @@
-"""What the other stages wrote, read for the report; every refusal names the file and the command that makes it."""
+"""What the other stages wrote, read for the report; every refusal names the file and the command
+that makes it."""
 
 from __future__ import annotations
 
@@ -25,14 +26,21 @@ REMEDIES = {
 """The command that makes each input."""
 MOST_CSV_BYTES = 2**28
 IMAGE_COLUMNS = ("defect_pixels", "tp", "fp", "fn", "iou", "dice")
-RELIABILITY_COLUMNS = ("probability_low", "probability_high", "mean_probability", "defect_share", "pixels")
+RELIABILITY_COLUMNS = (
+    "probability_low",
+    "probability_high",
+    "mean_probability",
+    "defect_share",
+    "pixels",
+)
 Columns = dict[str, list[float]]
 """A csv file by column; an empty cell is NaN."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """All that the other stages wrote: json files as they are, csv files by column, settings under dotted names."""
+    """All that the other stages wrote: json files as they are, csv files by column, settings under
+    dotted names."""
 
     data: dict[str, Any]
     training: dict[str, Any]
@@ -62,17 +70,30 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         raise RunError("the file holds no train.seed", args_path, REMEDIES["train"])
     images_path = metrics_dir / "test_images.csv"
     curve_names = ("threshold", "dice", "dice_defect", "f1", "iou")
-    epoch_names = ("train_loss", "val_loss", "val_dice_opt", "val_iou_opt", "val_dice_fixed", "val_iou_fixed")
+    epoch_names = (
+        "train_loss",
+        "val_loss",
+        "val_dice_opt",
+        "val_iou_opt",
+        "val_dice_fixed",
+        "val_iou_fixed",
+    )
     froc_names = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
     return Results(
         data=read_metrics(metrics_dir / "data.json", REMEDIES["data"]),
         training=read_metrics(metrics_dir / "train.json", REMEDIES["train"], ("best_epoch",)),
-        threshold=read_metrics(metrics_dir / "threshold.json", REMEDIES["threshold"], ("threshold",)),
-        test=read_metrics(metrics_dir / "test.json", REMEDIES["test"], ("threshold", "auprc_low", "auprc_high")),
+        threshold=read_metrics(
+            metrics_dir / "threshold.json", REMEDIES["threshold"], ("threshold",)
+        ),
+        test=read_metrics(
+            metrics_dir / "test.json", REMEDIES["test"], ("threshold", "auprc_low", "auprc_high")
+        ),
         settings=settings,
         image_names=[row["image"] for row in _read_rows(images_path, ("image",), "test")],
         images=_read_columns(images_path, IMAGE_COLUMNS, "test"),
-        epochs=_read_columns(models_dir / f"metrics_seed{seed}.csv", ("epoch", *epoch_names), "train"),
+        epochs=_read_columns(
+            models_dir / f"metrics_seed{seed}.csv", ("epoch", *epoch_names), "train"
+        ),
         thresholds=_read_columns(metrics_dir / "threshold_curve.csv", curve_names, "threshold"),
         pr_curve=_read_columns(metrics_dir / "pr_curve.csv", ("precision", "recall"), "test"),
         froc=_read_columns(metrics_dir / "froc.csv", froc_names, "test"),
@@ -84,12 +105,16 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
 def _read_rows(path: Path, names: Sequence[str], maker: str) -> list[dict[str, str]]:
     remedy = REMEDIES[maker]
     try:
-        reader = csv.DictReader(io.StringIO(read_bytes(path, MOST_CSV_BYTES).decode("utf-8"), newline=""), restval="")
+        reader = csv.DictReader(
+            io.StringIO(read_bytes(path, MOST_CSV_BYTES).decode("utf-8"), newline=""), restval=""
+        )
         rows, found = list(reader), reader.fieldnames or ()
     except FileNotFoundError as error:
         raise RunError("a stage's input is missing", path, remedy) from error
     except (OSError, ValueError, csv.Error) as error:
-        raise RunError(f"a stage's input cannot be read ({quote(error, 120)})", path, remedy) from error
+        raise RunError(
+            f"a stage's input cannot be read ({quote(error, 120)})", path, remedy
+        ) from error
     if lacking := [name for name in names if name not in found]:
         raise RunError(f"a stage's input lacks the column {lacking[0]}", path, remedy)
     return rows
@@ -97,7 +122,9 @@ def _read_rows(path: Path, names: Sequence[str], maker: str) -> list[dict[str, s
 
 def _read_columns(path: Path, names: Sequence[str], maker: str) -> Columns:
     rows = _read_rows(path, names, maker)
-    return {name: [_number(row[name], name, path, REMEDIES[maker]) for row in rows] for name in names}
+    return {
+        name: [_number(row[name], name, path, REMEDIES[maker]) for row in rows] for name in names
+    }
 
 
 def _number(cell: str, name: str, path: Path, remedy: str) -> float:

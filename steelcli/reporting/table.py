@@ -26,11 +26,13 @@ from steelcli.reporting.metric_meanings import (
 )
 
 DECIMALS = 4
-"""Digits after the point where no parameter says otherwise: in the terminal, after a single stage."""
+"""Digits after the point where no parameter says otherwise: in the terminal, after a single
+stage."""
 ABSENT = "–"
 """What stands for a metric that has no value."""
 MEANING = "meaning"
-"""The heading of a column of prose; such columns and each table's first are flush left, the others flush right."""
+"""The heading of a column of prose; such columns and each table's first are flush left, the others
+flush right."""
 PROSE_WIDTH = 20
 """Characters that a column of prose keeps in a narrow terminal."""
 
@@ -65,7 +67,8 @@ class Report:
 
 
 def format_number(value: Any, decimals: int) -> str:
-    """Format a metric: counts with separators, fractions with ``decimals`` digits (from 10 on, two at most)."""
+    """Format a metric: counts with separators, fractions with ``decimals`` digits (from 10 on, two
+    at most)."""
     if value is None:
         return ABSENT
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -84,33 +87,46 @@ def pick_group(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return nested settings as text under dotted names; lists, null and booleans as they stand in YAML."""
+    """Return nested settings as text under dotted names; lists, null and booleans as they stand in
+    YAML."""
     flat: dict[str, str] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):
             flat |= flatten_settings(value, f"{prefix}{key}.")
         else:
-            flat[prefix + key] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            flat[prefix + key] = (
+                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            )
     return flat
 
 
 def build_settings(title: str, settings: Mapping[str, str], names: Iterable[str]) -> Table:
     """List the named settings among those `flatten_settings` returned."""
-    return Table(title, ("setting", "value"), tuple((name, settings.get(name) or ABSENT) for name in names))
+    return Table(
+        title, ("setting", "value"), tuple((name, settings.get(name) or ABSENT) for name in names)
+    )
 
 
 def build_data(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> list[Table]:
-    """Return the counts of images and pixels in ``metrics/data.json``, per split and for the raw data."""
+    """Return the counts of images and pixels in ``metrics/data.json``, per split and for the raw
+    data."""
     splits = {name: group for name, group in metrics.items() if isinstance(group, Mapping)}
     keys = list(dict.fromkeys(key for group in splits.values() for key in group))
     rows = []
     for key in keys:
         kind, _, title = key.partition("_class.")
-        label = {"images": f"images with {title}", "pixel_share": f"pixels of {title}, %"}.get(kind, key)
+        label = {"images": f"images with {title}", "pixel_share": f"pixels of {title}, %"}.get(
+            kind, key
+        )
         values = [group.get(key) for group in splits.values()]
         if kind == "pixel_share":
             values = [None if value is None else 100.0 * value for value in values]
-        rows.append((label if title else key.replace("_", " "), *(format_number(value, decimals) for value in values)))
+        rows.append(
+            (
+                label if title else key.replace("_", " "),
+                *(format_number(value, decimals) for value in values),
+            )
+        )
     raw = {name: value for name, value in metrics.items() if name not in splits}
     return [
         Table("Images and pixels by split", ("", *splits), tuple(rows)),
@@ -120,7 +136,11 @@ def build_data(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> list[Tab
 
 def build_training(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Table:
     """Return ``metrics/train.json``."""
-    return Table("Result of training", ("metric", "value", MEANING), _explained(metrics, TRAINING_MEANINGS, decimals))
+    return Table(
+        "Result of training",
+        ("metric", "value", MEANING),
+        _explained(metrics, TRAINING_MEANINGS, decimals),
+    )
 
 
 def build_threshold(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Table:
@@ -132,7 +152,13 @@ def build_threshold(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Tab
     rows = []
     for name in dict.fromkeys(objectives):
         values = (metrics.get(f"{name}_threshold"), metrics.get(f"{name}_score"))
-        rows.append((name, *(format_number(value, decimals) for value in values), OBJECTIVE_MEANINGS.get(name, "")))
+        rows.append(
+            (
+                name,
+                *(format_number(value, decimals) for value in values),
+                OBJECTIVE_MEANINGS.get(name, ""),
+            )
+        )
     threshold = format_number(metrics.get("threshold"), decimals)
     title = f"Threshold {threshold}, learned on the validation split"
     return Table(title, ("objective", "threshold", "score", MEANING), tuple(rows))
@@ -141,12 +167,14 @@ def build_threshold(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Tab
 def build_test(
     metrics: Mapping[str, Any], decimals: int = DECIMALS, class_titles: Sequence[str] | None = None
 ) -> list[Table]:
-    """Return ``metrics/test.json`` as five tables: both thresholds, ungrouped numbers, by class, by size, speed.
+    """Return ``metrics/test.json`` as five tables: both thresholds, ungrouped numbers, by class, by
+    size, speed.
 
     Args:
         metrics: the content of the file.
         decimals: digits after the point.
-        class_titles: the classes to list, those without a pixel in the split too; None lists those that have a recall.
+        class_titles: the classes to list, those without a pixel in the split too; None lists those
+            that have a recall.
     """
     fixed, optimal = pick_group(metrics, "fixed"), pick_group(metrics, "optimal")
     threshold = format_number(metrics.get("threshold"), decimals)
@@ -163,15 +191,22 @@ def build_test(
     whole = {
         key: value
         for key, value in metrics.items()
-        if not isinstance(value, Mapping) and key not in {*SPEED_MEANINGS, "auprc_low", "auprc_high"}
+        if not isinstance(value, Mapping)
+        and key not in {*SPEED_MEANINGS, "auprc_low", "auprc_high"}
     }
     meanings = TEST_MEANINGS | {"auprc": TEST_MEANINGS["auprc"] + _bracket(metrics, decimals)}
     speed = {key: metrics.get(key) for key in SPEED_MEANINGS}
     return [
         Table(
-            f"Test split at threshold 0.5 and at the learned {threshold}", ("metric", "0.5", threshold, MEANING), pairs
+            f"Test split at threshold 0.5 and at the learned {threshold}",
+            ("metric", "0.5", threshold, MEANING),
+            pairs,
         ),
-        Table("Test split as a whole", ("metric", "value", MEANING), _explained(whole, meanings, decimals)),
+        Table(
+            "Test split as a whole",
+            ("metric", "value", MEANING),
+            _explained(whole, meanings, decimals),
+        ),
         _build_by_class(metrics, decimals, class_titles or ()),
         _build_by_size(metrics, decimals),
         Table(
@@ -183,7 +218,9 @@ def build_test(
     ]
 
 
-def _build_by_class(metrics: Mapping[str, Any], decimals: int, class_titles: Sequence[str]) -> Table:
+def _build_by_class(
+    metrics: Mapping[str, Any], decimals: int, class_titles: Sequence[str]
+) -> Table:
     pixels, found = pick_group(metrics, "recall_class"), pick_group(metrics, "found_class")
     rows = [
         (title, *(format_number(group.get(title), decimals) for group in (pixels, found)))
@@ -191,22 +228,35 @@ def _build_by_class(metrics: Mapping[str, Any], decimals: int, class_titles: Seq
     ]
     threshold = format_number(metrics.get("threshold"), decimals)
     note = "Share of the class's pixels that are predicted, and of its defects that are found."
-    return Table(f"Recall by class at {threshold}", ("class", "pixels", "defects"), tuple(rows), note)
+    return Table(
+        f"Recall by class at {threshold}", ("class", "pixels", "defects"), tuple(rows), note
+    )
 
 
 def _build_by_size(metrics: Mapping[str, Any], decimals: int) -> Table:
     """Return the recall of small, medium and large defects, each with its bounds in pixels."""
     pixels, found = pick_group(metrics, "recall_size"), pick_group(metrics, "found_size")
     bounds = pick_group(metrics, "size_bounds_px")
-    small, medium = (format_number(bounds.get(name), decimals) for name in ("small_max", "medium_max"))
-    labels = {"small": f"small, up to {small}", "medium": f"medium, up to {medium}", "large": f"large, over {medium}"}
+    small, medium = (
+        format_number(bounds.get(name), decimals) for name in ("small_max", "medium_max")
+    )
+    labels = {
+        "small": f"small, up to {small}",
+        "medium": f"medium, up to {medium}",
+        "large": f"large, over {medium}",
+    }
     rows = [
         (label, *(format_number(group.get(size), decimals) for group in (pixels, found)))
         for size, label in labels.items()
     ]
     threshold = format_number(metrics.get("threshold"), decimals)
     note = "Thirds of the split's defects by their area in pixels; no class is told apart."
-    return Table(f"Recall by size at {threshold}", ("area", "pixels", "defects"), tuple(rows) if bounds else (), note)
+    return Table(
+        f"Recall by size at {threshold}",
+        ("area", "pixels", "defects"),
+        tuple(rows) if bounds else (),
+        note,
+    )
 
 
 def show_data(metrics: Mapping[str, Any]) -> None:
@@ -236,7 +286,8 @@ def show_report(report: Report) -> None:
 
 
 def show_tables(tables: Iterable[Table]) -> None:
-    """Print tables; prose wraps at the width of the terminal, numbers and names never break, if need be beyond it."""
+    """Print tables; prose wraps at the width of the terminal, numbers and names never break, if
+    need be beyond it."""
     console = Console()
     for table in tables:
         view = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -258,10 +309,15 @@ def show_tables(tables: Iterable[Table]) -> None:
         console.print()
 
 
-def _explained(values: Mapping[str, Any], meanings: Mapping[str, str], decimals: int) -> tuple[tuple[str, ...], ...]:
-    """Return rows name, value, meaning: the known metrics in the order of their meanings, then the unknown ones."""
+def _explained(
+    values: Mapping[str, Any], meanings: Mapping[str, str], decimals: int
+) -> tuple[tuple[str, ...], ...]:
+    """Return rows name, value, meaning: the known metrics in the order of their meanings, then the
+    unknown ones."""
     names = dict.fromkeys([*meanings, *values])
-    return tuple((name, format_number(values.get(name), decimals), meanings.get(name, "")) for name in names)
+    return tuple(
+        (name, format_number(values.get(name), decimals), meanings.get(name, "")) for name in names
+    )
 
 
 def _bracket(metrics: Mapping[str, Any], decimals: int) -> str:

@@ -1,9 +1,11 @@
-"""Two models on the same images: the difference of every number, its bootstrap interval and p-value.
+"""Two models on the same images: the difference of every number, its bootstrap interval and
+p-value.
 
-Efron and Tibshirani 1993, chapters 13 and 16: images are drawn with replacement, the same ones for both models
-(paired), and every number is computed anew from what was drawn. Every number is a quotient of two sums over images, so
-that a draw is one row of a matrix product. The sums are integers within 2^53, hence exact: equal models differ by
-exactly 0, and the order of summation leaves no trace.
+Efron and Tibshirani 1993, chapters 13 and 16: images are drawn with replacement, the same ones for
+both models (paired), and every number is computed anew from what was drawn. Every number is a
+quotient of two sums over images, so that a draw is one row of a matrix product. The sums are
+integers within 2^53, hence exact: equal models differ by exactly 0, and the order of summation
+leaves no trace.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ class ImageCounts(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One number of two models; None where it has nothing to divide by, or too few images to be drawn from.
+    """One number of two models; None where it has nothing to divide by, or too few images to be
+    drawn from.
 
     ``low`` and ``high`` bound ``difference``, which is b - a; ``p_value`` is two-sided.
     """
@@ -76,7 +79,9 @@ def compare_counts(a: ImageCounts, b: ImageCounts, resamples: int, seed: int) ->
     columns = np.concatenate([top_a, bottom_a, top_b, bottom_b], axis=1)  # [N, 4 * metrics]
     sums = draw_sums(columns, resamples, seed).reshape(resamples, 4, len(METRICS))
     with np.errstate(invalid="ignore"):
-        drawn = sums[:, 2] / sums[:, 3] - sums[:, 0] / sums[:, 1]  # [resamples, metrics], NaN for 0 / 0
+        drawn = (
+            sums[:, 2] / sums[:, 3] - sums[:, 0] / sums[:, 1]
+        )  # [resamples, metrics], NaN for 0 / 0
     rows = []
     for index, metric in enumerate(METRICS):
         one, other = values[0].get(metric), values[1].get(metric)
@@ -90,7 +95,8 @@ def compare_counts(a: ImageCounts, b: ImageCounts, resamples: int, seed: int) ->
 
 
 def quotients(counts: ImageCounts) -> tuple[Floats, Floats]:
-    """Return what each image adds above and below the line of each of METRICS, whole numbers as float64 [N, 11]."""
+    """Return what each image adds above and below the line of each of METRICS, whole numbers as
+    float64 [N, 11]."""
     tp, fp, fn = counts
     every = np.full(tp.size, _ONE, np.int64)
     defect = (tp + fn > 0).astype(np.int64)
@@ -107,7 +113,9 @@ def quotients(counts: ImageCounts) -> tuple[Floats, Floats]:
         (2 * tp, 2 * tp + fp + fn),
         *(((iou >= hit) * defect, defect) for hit in formulas.HITS),
     ]
-    above, below = (np.stack(part, axis=1).astype(np.float64) for part in zip(*columns, strict=True))
+    above, below = (
+        np.stack(part, axis=1).astype(np.float64) for part in zip(*columns, strict=True)
+    )
     return above, below
 
 
@@ -135,8 +143,9 @@ def draw_sums(columns: Floats, resamples: int, seed: int, cells: int = CELLS) ->
 def summarise(drawn: Floats) -> tuple[float | None, float | None, float | None]:
     """Return the bounds of the percentile interval and the two-sided p-value of drawn differences.
 
-    Draws that had nothing to divide by are left out. p is twice the smaller share of draws at or beyond 0, each side
-    counted with one draw more (Davison and Hinkley 1997, equation 4.11), and at most 1.
+    Draws that had nothing to divide by are left out. p is twice the smaller share of draws at or
+    beyond 0, each side counted with one draw more (Davison and Hinkley 1997, equation 4.11), and at
+    most 1.
     """
     known = drawn[np.isfinite(drawn)]
     if not known.size:

@@ -1,4 +1,5 @@
-"""Where probabilities become predictions and predictions become tp, fp and fn; every number starts here."""
+"""Where probabilities become predictions and predictions become tp, fp and fn; every number starts
+here."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ class Counts(NamedTuple):
 
 
 def apply_threshold(probs: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
-    """Return the predicted mask, bool, of the shape of ``probs``: the one place where a threshold is applied.
+    """Return the predicted mask, bool, of the shape of ``probs``: the one place where a threshold
+    is applied.
 
     Args:
         probs: float32, any shape, in [0, 1].
@@ -34,7 +36,8 @@ def count(preds: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Counts:
 
 
 def has_component(preds: NDArray[np.bool_], min_area_px: int) -> bool:
-    """Tell whether the bool mask [H, W] has an 8-connected component of at least ``min_area_px`` pixels (0 as 1)."""
+    """Tell whether the bool mask [H, W] has an 8-connected component of at least ``min_area_px``
+    pixels (0 as 1)."""
     pixels = int(np.count_nonzero(preds))
     if min_area_px <= 1 or pixels < min_area_px:
         return pixels >= max(min_area_px, 1)

@@ -1,4 +1,5 @@
-"""From the pixel histogram of a split to average precision, the precision-recall curve and the threshold curve."""
+"""From the pixel histogram of a split to average precision, the precision-recall curve and the
+threshold curve."""
 
 from __future__ import annotations
 
@@ -22,11 +23,13 @@ TIE = 1e-12
 FLAT = 1e-3
 """A curve is flat when scores this near to the best fill half of the grid around it."""
 _ONE = 2**42
-"""A score of 1 in the integer sums of `GridScores`: two million images fit, the error is under 2e-13."""
+"""A score of 1 in the integer sums of `GridScores`: two million images fit, the error is under
+2e-13."""
 
 
 class AveragePrecision(NamedTuple):
-    """The streaming estimate and the certified bracket ``low <= exact <= high`` (up to rounding of float64)."""
+    """The streaming estimate and the certified bracket ``low <= exact <= high`` (up to rounding of
+    float64)."""
 
     value: float
     low: float
@@ -34,13 +37,15 @@ class AveragePrecision(NamedTuple):
 
 
 def average_precision(histogram: PixelHistogram) -> AveragePrecision | None:
-    """Return the step-wise average precision over all pixels, sum of (R_n - R_n-1) P_n, or None without defect pixels.
+    """Return the step-wise average precision over all pixels, sum of (R_n - R_n-1) P_n, or None
+    without defect pixels.
 
-    A bin with P defect and N clean pixels lies below TP and FP pixels of higher bins. Whatever the order and the ties
-    inside, the i-th defect pixel from its top meets a precision of at least (TP + i) / (TP + FP + N + i), all clean
-    pixels of the bin before it, and at most (TP + P) / (TP + FP + P), all defect pixels of the bin tied above the clean
-    ones. A bin of one single probability is one step, exact: its precision is (TP + P) / (TP + P + FP + N). That is
-    also the estimate for the others, since it lies between the bounds.
+    A bin with P defect and N clean pixels lies below TP and FP pixels of higher bins. Whatever the
+    order and the ties inside, the i-th defect pixel from its top meets a precision of at least (TP
+    + i) / (TP + FP + N + i), all clean pixels of the bin before it, and at most (TP + P) / (TP + FP
+    + P), all defect pixels of the bin tied above the clean ones. A bin of one single probability is
+    one step, exact: its precision is (TP + P) / (TP + P + FP + N). That is also the estimate for
+    the others, since it lies between the bounds.
 
     The lower bounds add up to P - (FP + N) * sum 1 / (T + i), T = TP + FP + N; by convexity
     sum 1 / (T + i) <= log((T + P + 1/2) / (T + 1/2)), the midpoint rule.
@@ -64,10 +69,11 @@ def average_precision(histogram: PixelHistogram) -> AveragePrecision | None:
 
 
 def pr_curve(histogram: PixelHistogram) -> list[Row]:
-    """Return rows ``threshold, precision, recall``, the threshold falling; none without defect pixels.
+    """Return rows ``threshold, precision, recall``, the threshold falling; none without defect
+    pixels.
 
-    Each row is exact for ``probability >= threshold``. At most PR_POINTS rows, about even in recall, from the highest
-    bin to the lowest.
+    Each row is exact for ``probability >= threshold``. At most PR_POINTS rows, about even in
+    recall, from the highest bin to the lowest.
     """
     counted = histogram.bins()
     bins = np.flatnonzero(counted.pos + counted.neg)[::-1]
@@ -84,7 +90,8 @@ def pr_curve(histogram: PixelHistogram) -> list[Row]:
 
 
 class GridScores:
-    """Sums over images of Dice and IoU at every threshold of GRID, as integers, so that merging is exact.
+    """Sums over images of Dice and IoU at every threshold of GRID, as integers, so that merging is
+    exact.
 
     Attributes:
         sums: int64 [4, 1023], the rows being dice, iou, and both over the defect images alone.
@@ -99,7 +106,9 @@ class GridScores:
     def add(self, tp: NDArray[np.int64], fp: NDArray[np.int64], defect_pixels: int) -> None:
         """Add one image: ``tp`` and ``fp`` int64 [1023] at the thresholds of GRID."""
         fn = defect_pixels - tp
-        scores = np.stack([formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)])  # [2, 1023]
+        scores = np.stack(
+            [formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)]
+        )  # [2, 1023]
         units = np.rint(scores * _ONE).astype(np.int64)
         self.sums[:2] += units
         self.images += 1
@@ -114,7 +123,8 @@ class GridScores:
         self.defect_images += other.defect_images
 
     def means(self) -> dict[str, NDArray[np.float64]]:
-        """Return ``dice, iou, dice_defect, iou_defect``, float64 [1023] each, without those that no image has."""
+        """Return ``dice, iou, dice_defect, iou_defect``, float64 [1023] each, without those that no
+        image has."""
         names = ("dice", "iou", "dice_defect", "iou_defect")
         images = (self.images, self.images, self.defect_images, self.defect_images)
         columns = zip(names, self.sums, images, strict=True)
@@ -141,7 +151,8 @@ def threshold_curve(histogram: PixelHistogram, scores: GridScores) -> list[Row]:
 class Choice(NamedTuple):
     """The best threshold of a curve and whether to distrust it.
 
-    ``is_flat``: half of the grid scores about as well. ``at_edge``: the best thresholds reach an end of the grid.
+    ``is_flat``: half of the grid scores about as well. ``at_edge``: the best thresholds reach an
+        end of the grid.
     """
 
     threshold: float
@@ -151,7 +162,8 @@ class Choice(NamedTuple):
 
 
 def choose_threshold(curve: list[Row], objective: Objective) -> Choice:
-    """Return the middle of the plateau of best thresholds, the first one where several plateaus are as high.
+    """Return the middle of the plateau of best thresholds, the first one where several plateaus are
+    as high.
 
     Args:
         curve: rows of `threshold_curve`.
@@ -163,7 +175,11 @@ def choose_threshold(curve: list[Row], objective: Objective) -> Choice:
     known = [row for row in curve if objective in row]
     if not known:
         remedy = "choose another objective or a validation split with defects"
-        raise RunError("no image of the split gives the objective a value", f"threshold.objective {objective}", remedy)
+        raise RunError(
+            "no image of the split gives the objective a value",
+            f"threshold.objective {objective}",
+            remedy,
+        )
     scores = np.array([row[objective] for row in known])
     best = float(scores.max())
     first, last = _plateau(scores, best - TIE)
@@ -178,7 +194,8 @@ def choose_threshold(curve: list[Row], objective: Objective) -> Choice:
 
 
 def _plateau(scores: NDArray[np.float64], floor: float) -> tuple[int, int]:
-    """Return the first and last index of the run of scores >= ``floor`` that contains the first maximum."""
+    """Return the first and last index of the run of scores >= ``floor`` that contains the first
+    maximum."""
     peak = int(np.argmax(scores))
     below = np.flatnonzero(scores < floor)
     after = int(np.searchsorted(below, peak))

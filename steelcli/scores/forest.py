@@ -1,9 +1,10 @@
-"""The 8-connected components of all threshold masks of one map, in one pass instead of one labelling a threshold.
+"""The 8-connected components of all threshold masks of one map, in one pass instead of one
+labelling a threshold.
 
-Each pixel belongs to the basin of the peak it climbs to. Basins join where they touch, at the level of the saddle, the
-highest first, as in Kruskal's algorithm; the joins form a forest. A component at level k is the set of basins joined at
-levels >= k, for a pixel of level >= k reaches its peak through pixels of level >= k. (The max-tree of Salembier et al.
-1998, over basins.)
+Each pixel belongs to the basin of the peak it climbs to. Basins join where they touch, at the level
+of the saddle, the highest first, as in Kruskal's algorithm; the joins form a forest. A component at
+level k is the set of basins joined at levels >= k, for a pixel of level >= k reaches its peak
+through pixels of level >= k. (The max-tree of Salembier et al. 1998, over basins.)
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Pixels(NamedTuple):
         level: int64 [N], 1 or more, rising.
         basin: int64 [N], 0-based.
         truth: bool [N].
-        edges: int64 [E, 3], pairs of touching basins and their saddle level, each pair once, the highest saddle first.
+        edges: int64 [E, 3], pairs of touching basins and their saddle level, each pair once, the
+            highest saddle first.
         basins: number of basins.
     """
 
@@ -42,7 +44,8 @@ class Forest(NamedTuple):
     joined_at: Ints
 
     def climb(self, nodes: Ints, levels: Ints) -> Ints:
-        """Return the basin, int64 [N], that stands for the component of ``nodes`` at ``levels``, both [N]."""
+        """Return the basin, int64 [N], that stands for the component of ``nodes`` at ``levels``,
+        both [N]."""
         found = nodes.copy()
         moving = np.flatnonzero(self.joined_at[found] >= levels)
         while moving.size:
@@ -51,10 +54,14 @@ class Forest(NamedTuple):
         return found
 
 
-def iter_components(levels: NDArray[np.uint8], truth: NDArray[np.bool_]) -> Iterator[tuple[int, Ints, Ints]]:
-    """Yield, for each level from the highest down to 1 that some pixel has, its components' pixels and true pixels.
+def iter_components(
+    levels: NDArray[np.uint8], truth: NDArray[np.bool_]
+) -> Iterator[tuple[int, Ints, Ints]]:
+    """Yield, for each level from the highest down to 1 that some pixel has, its components' pixels
+    and true pixels.
 
-    The mask of level k is ``levels >= k``; levels that no pixel has share the mask of the next one above.
+    The mask of level k is ``levels >= k``; levels that no pixel has share the mask of the next one
+    above.
 
     Args:
         levels: uint8 [H, W], 0 for pixels in no mask.
@@ -85,17 +92,27 @@ def iter_components(levels: NDArray[np.uint8], truth: NDArray[np.bool_]) -> Iter
 
 
 def find_basins(levels: NDArray[np.uint8], truth: NDArray[np.bool_]) -> Pixels:
-    """Assign each pixel of level >= 1 to the peak reached by stepping to the highest of the eight neighbours."""
+    """Assign each pixel of level >= 1 to the peak reached by stepping to the highest of the eight
+    neighbours."""
     padded = np.pad(levels, 1)
     width = padded.shape[1]
     flat = padded.reshape(-1)
     active = np.flatnonzero(flat)
-    active = active[np.argsort(flat[active], kind="stable")]  # no two ranks are equal, so the steps make no circle
+    active = active[
+        np.argsort(flat[active], kind="stable")
+    ]  # no two ranks are equal, so the steps make no circle
     level = flat[active].astype(np.int64)
-    rank_at = np.full(flat.size, -1, np.int32)  # half the memory traffic of int64 in the hottest lines
+    rank_at = np.full(
+        flat.size, -1, np.int32
+    )  # half the memory traffic of int64 in the hottest lines
     rank_at[active] = np.arange(active.size, dtype=np.int32)
     up = np.arange(active.size, dtype=np.int32)
-    offsets = (1, width - 1, width, width + 1)  # to the right and below; the other four are their negatives
+    offsets = (
+        1,
+        width - 1,
+        width,
+        width + 1,
+    )  # to the right and below; the other four are their negatives
     half = [rank_at[active + offset] for offset in offsets]
     for neighbours in (*half, *(rank_at[active - offset] for offset in offsets)):
         np.maximum(up, neighbours, out=up)
@@ -110,7 +127,8 @@ def find_basins(levels: NDArray[np.uint8], truth: NDArray[np.bool_]) -> Pixels:
 
 
 def _edges(level: Ints, basin: Ints, half: list[NDArray[np.int32]], basins: int) -> Ints:
-    """Return the edges of `Pixels`: two neighbours in two basins join them at the lower of the two levels.
+    """Return the edges of `Pixels`: two neighbours in two basins join them at the lower of the two
+    levels.
 
     Args:
         level, basin: int64 [N].
@@ -132,7 +150,8 @@ def _edges(level: Ints, basin: Ints, half: list[NDArray[np.int32]], basins: int)
 
 
 def join_basins(pixels: Pixels) -> Forest:
-    """Join the basins along their edges, the smaller group into the larger, so that no path is longer than log2(B)."""
+    """Join the basins along their edges, the smaller group into the larger, so that no path is
+    longer than log2(B)."""
     parent, joined_at, size = list(range(pixels.basins)), [0] * pixels.basins, [1] * pixels.basins
     leader = list(range(pixels.basins))
     for left, right, saddle in pixels.edges.tolist():

@@ -1,6 +1,8 @@
-"""Free-response ROC: defects found against false alarms per image, over components instead of pixels.
+"""Free-response ROC: defects found against false alarms per image, over components instead of
+pixels.
 
-After Bunch et al. 1978 (free-response ROC); the overlap rule and the thresholds are those of docs/metrics.md.
+After Bunch et al. 1978 (free-response ROC); the overlap rule and the thresholds are those of
+docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ Ints = NDArray[np.int64]
 
 
 class ImageFroc(NamedTuple):
-    """Components of one image: ``found`` and ``false`` int64 [99] by threshold, and the true components."""
+    """Components of one image: ``found`` and ``false`` int64 [99] by threshold, and the true
+    components."""
 
     found: Ints
     false: Ints
@@ -30,15 +33,19 @@ class ImageFroc(NamedTuple):
 
 
 def overlap_pixels(areas: NDArray[np.integer], min_overlap: float) -> Ints:
-    """Return how many pixels of each component make up ``min_overlap`` of its area, int64, at least 1.
+    """Return how many pixels of each component make up ``min_overlap`` of its area, int64, at least
+    1.
 
-    The factor takes back the rounding of products such as 0.07 * 100, which would ask for one pixel more.
+    The factor takes back the rounding of products such as 0.07 * 100, which would ask for one pixel
+    more.
     """
     pixels: Ints = np.ceil(areas * (min_overlap * (1 - 1e-12))).astype(np.int64)
     return pixels.clip(min=1)
 
 
-def image_froc(probs: NDArray[np.float32], truth: NDArray[np.bool_], min_overlap: float, min_area_px: int) -> ImageFroc:
+def image_froc(
+    probs: NDArray[np.float32], truth: NDArray[np.bool_], min_overlap: float, min_area_px: int
+) -> ImageFroc:
     """Count components of one image at the 99 thresholds.
 
     Args:
@@ -53,15 +60,19 @@ def image_froc(probs: NDArray[np.float32], truth: NDArray[np.bool_], min_overlap
 
 
 def threshold_levels(probs: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return how many of the 99 thresholds each probability reaches, uint8 [H, W] in 0 ... 99, exact in float32."""
+    """Return how many of the 99 thresholds each probability reaches, uint8 [H, W] in 0 ... 99,
+    exact in float32."""
     levels = np.zeros(probs.shape, np.uint8)
     active = probs >= FROC_THRESHOLDS[0]
     levels[active] = np.searchsorted(FROC_THRESHOLDS, probs[active], side="right")
     return levels
 
 
-def _count_found(levels: NDArray[np.uint8], truth: NDArray[np.bool_], min_overlap: float) -> tuple[Ints, int]:
-    """Return the true components found at each threshold, int64 [99], and the number of true components.
+def _count_found(
+    levels: NDArray[np.uint8], truth: NDArray[np.bool_], min_overlap: float
+) -> tuple[Ints, int]:
+    """Return the true components found at each threshold, int64 [99], and the number of true
+    components.
 
     A component that needs n pixels is found up to the n-th highest level among its pixels.
     """
@@ -85,7 +96,9 @@ def _at_least(by_level: Ints) -> Ints:
     return sums
 
 
-def _count_false(levels: NDArray[np.uint8], truth: NDArray[np.bool_], min_overlap: float, min_area_px: int) -> Ints:
+def _count_false(
+    levels: NDArray[np.uint8], truth: NDArray[np.bool_], min_overlap: float, min_area_px: int
+) -> Ints:
     """Return the false predicted components at each threshold, int64 [99]."""
     false = np.zeros(99, np.int64)
     box = bounding_box(levels)
@@ -141,12 +154,14 @@ class Froc:
     def rows(self) -> list[dict[str, float]]:
         """Return rows ``max_fp_per_image, recall, threshold, fp_per_image`` for FP_LIMITS.
 
-        None without true components. Where no threshold keeps the limit, the recall is 0 and the threshold is left out.
+        None without true components. Where no threshold keeps the limit, the recall is 0 and the
+        threshold is left out.
         """
         return [self._row(limit) for limit in FP_LIMITS] if self.true_components else []
 
     def recall_at(self, max_fp_per_image: float) -> float | None:
-        """Return the highest recall with at most that many false components per image, None without true components.
+        """Return the highest recall with at most that many false components per image, None without
+        true components.
 
         Predicting nothing is always possible: where no threshold keeps the limit, the recall is 0.
         """

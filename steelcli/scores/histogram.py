@@ -1,8 +1,10 @@
-"""One pass over the pixels: how many defect and clean pixels have which probability, in about 130 000 bins.
+"""One pass over the pixels: how many defect and clean pixels have which probability, in about 130
+000 bins.
 
-The bins are as wide as 2^-16 in the middle and 2^-10 of the distance to the nearer end of [0, 1] towards the ends. So
-every level of a 16-bit map and of float16 has a bin of its own, every k / 1024 is an edge, and the
-probabilities of a saturated network, 1e-9 or 1 - 1e-7, do not fall into one bin.
+The bins are as wide as 2^-16 in the middle and 2^-10 of the distance to the nearer end of [0, 1]
+towards the ends. So every level of a 16-bit map and of float16 has a bin of its own, every k / 1024
+is an edge, and the probabilities of a saturated network, 1e-9 or 1 - 1e-7, do not fall into one
+bin.
 """
 
 from __future__ import annotations
@@ -24,8 +26,11 @@ _HIGH_BITS = int(np.float32(2**-24).view(np.int32)) - (2 << _SHIFT)
 """From 0.5 on, the last bin holds 1 alone and the one before it 1 - 2^-24, the float32 before 1."""
 
 
-def _ranks(distances: NDArray[np.float32], bits: NDArray[np.int32], low_bits: int) -> NDArray[np.int32]:
-    """Number the distances to an end, float32 [N] in [0, 0.5), upwards: linear plus logarithmic steps.
+def _ranks(
+    distances: NDArray[np.float32], bits: NDArray[np.int32], low_bits: int
+) -> NDArray[np.int32]:
+    """Number the distances to an end, float32 [N] in [0, 0.5), upwards: linear plus logarithmic
+    steps.
 
     The sum of the two steps changes wherever one of them does, so the bins have the edges of both.
     """
@@ -43,14 +48,16 @@ BINS = _top_rank(_LOW_BITS) + 1 + _top_rank(_HIGH_BITS) + 1
 
 
 def pixel_keys(probs: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the bin of each probability, int64 [N] in [0, BINS), never falling where the probability rises.
+    """Return the bin of each probability, int64 [N] in [0, BINS), never falling where the
+    probability rises.
 
     Args:
         probs: float32 [N] in [0, 1].
     """
     keys = _ranks(probs, probs.view(np.int32), _LOW_BITS).astype(np.int64)
     high = np.flatnonzero(probs >= np.float32(0.5))
-    # 1 - p is exact here (Sterbenz). Taking the float before it closes the bins below: 1 - p == edge is p >= 1 - edge.
+    # 1 - p is exact here (Sterbenz). Taking the float before it closes the bins below: 1 - p ==
+    # edge is p >= 1 - edge.
     bits = (np.float32(1) - probs[high]).view(np.int32) - np.int32(1)
     distances = np.maximum(bits, np.int32(0)).view(np.float32)
     keys[high] = BINS - 1 - _ranks(distances, bits, _HIGH_BITS)
@@ -58,10 +65,13 @@ def pixel_keys(probs: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def lower_edges(keys: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the smallest probability that lies in each bin, or in the next that has any: float32 [N]."""
+    """Return the smallest probability that lies in each bin, or in the next that has any: float32
+    [N]."""
     low = np.zeros(keys.shape, np.int32)
     high = np.full(keys.shape, np.float32(1).view(np.int32), np.int32)
-    while (low < high).any():  # bisection over the bit patterns, which are ordered as the numbers are
+    while (
+        low < high
+    ).any():  # bisection over the bit patterns, which are ordered as the numbers are
         middle = (low + high) >> np.int32(1)  # both stay under 2^30
         inside = pixel_keys(middle.view(np.float32)) >= keys
         high = np.where(inside, middle, high)
@@ -70,10 +80,12 @@ def lower_edges(keys: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 GRID: NDArray[np.float32] = (np.arange(1, 1024) / 1024).astype(np.float32)
-"""The thresholds k / 1024, k = 1 ... 1023, at which the histogram counts exactly: float32 [1023], rising."""
+"""The thresholds k / 1024, k = 1 ... 1023, at which the histogram counts exactly: float32 [1023],
+rising."""
 _GRID_STARTS = pixel_keys(GRID)
 CHUNK = 2**18
-"""Pixels counted at a time: temporaries stay in the processor's cache and memory does not grow with the image."""
+"""Pixels counted at a time: temporaries stay in the processor's cache and memory does not grow with
+the image."""
 _TOP_LEVEL = np.float32(65535)
 _LEVELS: NDArray[np.float32] = np.arange(65536, dtype=np.float32) / _TOP_LEVEL
 _LEVEL_KEYS = pixel_keys(_LEVELS)
@@ -95,12 +107,15 @@ class Bins(NamedTuple):
     def plus(self, other: Bins) -> Bins:
         """Return the sum."""
         mine, theirs = self.level, other.level
-        level = np.where((mine == EMPTY) | (mine == theirs), theirs, np.where(theirs == EMPTY, mine, MIXED))
+        level = np.where(
+            (mine == EMPTY) | (mine == theirs), theirs, np.where(theirs == EMPTY, mine, MIXED)
+        )
         return Bins(self.pos + other.pos, self.neg + other.neg, level)
 
 
 class PixelHistogram:
-    """Pixel counts by probability, mergeable: the 16-bit levels in a small table, any other probability in bins."""
+    """Pixel counts by probability, mergeable: the 16-bit levels in a small table, any other
+    probability in bins."""
 
     def __init__(self) -> None:
         self._levels = np.zeros((2, _LEVELS.size), np.int64)  # defect, clean
@@ -118,7 +133,9 @@ class PixelHistogram:
             part, inside = flat[start : start + CHUNK], defect[start : start + CHUNK]
             used = slice(part.size)
             np.rint(np.multiply(part, _TOP_LEVEL, out=scaled[used]), out=scaled[used])
-            if np.array_equal(np.divide(scaled[used], _TOP_LEVEL, out=back[used]), part):  # 16 bits: far less work
+            if np.array_equal(
+                np.divide(scaled[used], _TOP_LEVEL, out=back[used]), part
+            ):  # 16 bits: far less work
                 levels[used] = scaled[used]
                 both += np.bincount(levels[used], minlength=both.size)
                 pos += np.bincount(levels[np.flatnonzero(inside)], minlength=pos.size)
@@ -138,7 +155,11 @@ class PixelHistogram:
 
     def bins(self) -> Bins:
         """Return all pixels by bin."""
-        pos, neg, level = np.zeros(BINS, np.int64), np.zeros(BINS, np.int64), np.full(BINS, EMPTY, np.float32)
+        pos, neg, level = (
+            np.zeros(BINS, np.int64),
+            np.zeros(BINS, np.int64),
+            np.full(BINS, EMPTY, np.float32),
+        )
         pos[_LEVEL_KEYS], neg[_LEVEL_KEYS] = self._levels
         level[_LEVEL_KEYS] = np.where(self._levels.any(axis=0), _LEVELS, EMPTY)
         bins = Bins(pos, neg, level)
@@ -166,7 +187,8 @@ def _count_bins(probs: NDArray[np.float32], truth: NDArray[np.bool_]) -> Bins:
 
 
 def _counts_from(counts: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum ``counts`` [..., N] from each of the rising ``starts`` [1023] to the end: int64 [..., 1023]."""
+    """Sum ``counts`` [..., N] from each of the rising ``starts`` [1023] to the end: int64 [...,
+    1023]."""
     between = np.add.reduceat(counts, starts, axis=-1)
     sums: NDArray[np.int64] = np.cumsum(between[..., ::-1], axis=-1)[..., ::-1]
     return sums

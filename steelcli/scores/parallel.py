@@ -22,8 +22,9 @@ Scored = tuple[str, NDArray[np.float32], NDArray[np.bool_]]
 def score_images(new_scorer: Callable[[], SplitScorer], images: Iterable[Scored]) -> SplitScorer:
     """Return what ``new_scorer()`` would hold after all images, in their order.
 
-    Each image is counted by a scorer of its own, in a thread (NumPy and OpenCV release the interpreter lock), and the
-    counts are merged in order: they are integers, so the result is the same bit for bit with any number of cores.
+    Each image is counted by a scorer of its own, in a thread (NumPy and OpenCV release the
+    interpreter lock), and the counts are merged in order: they are integers, so the result is the
+    same bit for bit with any number of cores.
     """
     total = new_scorer()
     waiting: deque[Future[SplitScorer]] = deque()

@@ -1,4 +1,5 @@
-"""Score a split image by image, at native resolution, in bounded memory; the one door from probabilities to numbers."""
+"""Score a split image by image, at native resolution, in bounded memory; the one door from
+probabilities to numbers."""
 
 from __future__ import annotations
 
@@ -75,7 +76,9 @@ class SplitScorer:
         self._defect_pixels: dict[str, int] = {}
         self._class_pixels = np.zeros(len(self.class_titles), np.int64)
 
-    def update(self, image: str, probs: NDArray[np.float32], class_masks: NDArray[np.bool_]) -> None:
+    def update(
+        self, image: str, probs: NDArray[np.float32], class_masks: NDArray[np.bool_]
+    ) -> None:
         """Count one image.
 
         Args:
@@ -106,14 +109,23 @@ class SplitScorer:
             self._froc.add(image_froc(probs, truth, self.min_overlap, self.min_area_px))
             self._components.add(probs, truth, class_masks)
 
-    def _check(self, image: str, probs: NDArray[np.float32], class_masks: NDArray[np.bool_]) -> None:
+    def _check(
+        self, image: str, probs: NDArray[np.float32], class_masks: NDArray[np.bool_]
+    ) -> None:
         if image in self._defect_pixels:
             raise ValueError(f"{image} was counted before")
         if probs.dtype != np.float32 or probs.ndim != 2 or not probs.size:
-            raise ValueError(f"{image}: probs must be float32 [H, W], not {probs.dtype} {probs.shape}")
-        if class_masks.dtype != np.bool_ or class_masks.shape != (len(self.class_titles), *probs.shape):
+            raise ValueError(
+                f"{image}: probs must be float32 [H, W], not {probs.dtype} {probs.shape}"
+            )
+        if class_masks.dtype != np.bool_ or class_masks.shape != (
+            len(self.class_titles),
+            *probs.shape,
+        ):
             found = f"{class_masks.dtype} {class_masks.shape}"
-            raise ValueError(f"{image}: class_masks must be bool [C, H, W] beside probs {probs.shape}, not {found}")
+            raise ValueError(
+                f"{image}: class_masks must be bool [C, H, W] beside probs {probs.shape}, not {found}"
+            )
         if not (probs.min() >= 0 and probs.max() <= 1):  # false for NaN as well
             raise ValueError(f"{image}: probs must be finite and in [0, 1]")
 
@@ -139,29 +151,43 @@ class SplitScorer:
             self._components.merge(other._components)
 
     def _settings(self) -> tuple[object, ...]:
-        return self.class_titles, tuple(self._exact), self.min_overlap, self.min_area_px, self._froc is not None
+        return (
+            self.class_titles,
+            tuple(self._exact),
+            self.min_overlap,
+            self.min_area_px,
+            self._froc is not None,
+        )
 
     def group(self, threshold: float) -> dict[str, float]:
-        """Return the numbers at one of the exact thresholds, without those that have nothing to divide by.
+        """Return the numbers at one of the exact thresholds, without those that have nothing to
+        divide by.
 
-        ``iou, dice, iou_defect, dice_defect, iou_pooled, precision, recall, f1, iou_50, iou_75, iou_90`` and
-        ``clean_false_alarm``.
+        ``iou, dice, iou_defect, dice_defect, iou_pooled, precision, recall, f1, iou_50, iou_75,
+        iou_90`` and ``clean_false_alarm``.
         """
         tp, fp, fn = self._counts(threshold)
         clean_images = len(tp) - int(np.count_nonzero(tp + fn))
         false_alarms = self._at(threshold).false_alarms
-        return formulas.overlap(tp, fp, fn) | formulas.share("clean_false_alarm", false_alarms, clean_images)
+        return formulas.overlap(tp, fp, fn) | formulas.share(
+            "clean_false_alarm", false_alarms, clean_images
+        )
 
     def summary(self) -> dict[str, float]:
         """Return the numbers of the split that belong to no threshold in force.
 
-        ``images, defect_images, auprc, auprc_low, auprc_high, brier, ece, recall_at_1_fp, iou_prob_50, _75, _90``.
-        What has nothing to divide by is left out; so is ``recall_at_1_fp`` where components were not counted.
+        ``images, defect_images, auprc, auprc_low, auprc_high, brier, ece, recall_at_1_fp,
+        iou_prob_50, _75, _90``. What has nothing to divide by is left out; so is ``recall_at_1_fp``
+        where components were not counted.
         """
         defects = sum(pixels > 0 for pixels in self._defect_pixels.values())
         summary: dict[str, float] = {"images": len(self._defect_pixels), "defect_images": defects}
         if precision := curves.average_precision(self._histogram):
-            summary |= {"auprc": precision.value, "auprc_low": precision.low, "auprc_high": precision.high}
+            summary |= {
+                "auprc": precision.value,
+                "auprc_low": precision.low,
+                "auprc_high": precision.high,
+            }
         summary |= calibration.calibration(self._histogram)
         recall = self._froc.recall_at(1.0) if self._froc else None
         if recall is not None:
@@ -173,22 +199,27 @@ class SplitScorer:
         return summary
 
     def recall_class(self, threshold: float) -> dict[str, float]:
-        """Return the pixel recall by class title at an exact threshold, without the classes that have no pixel."""
+        """Return the pixel recall by class title at an exact threshold, without the classes that
+        have no pixel."""
         recalls: dict[str, float] = {}
         hits = self._at(threshold).class_hits.tolist()
-        for title, part, whole in zip(self.class_titles, hits, self._class_pixels.tolist(), strict=True):
+        for title, part, whole in zip(
+            self.class_titles, hits, self._class_pixels.tolist(), strict=True
+        ):
             recalls |= formulas.share(title, part, whole)
         return recalls
 
     def by_component(self, threshold: float) -> dict[str, dict[str, float]]:
-        """Return the groups of `ComponentScores.groups` at an exact threshold, none where components were not counted.
+        """Return the groups of `ComponentScores.groups` at an exact threshold, none where
+        components were not counted.
 
         ``found_class``, ``found_size``, ``recall_size`` and ``size_bounds_px``.
         """
         return self._components.groups(np.float32(threshold)) if self._components else {}
 
     def image_rows(self, threshold: float) -> list[ImageRow]:
-        """Return ``image, defect_pixels, tp, fp, fn, iou, dice`` by image at an exact threshold, in update order."""
+        """Return ``image, defect_pixels, tp, fp, fn, iou, dice`` by image at an exact threshold, in
+        update order."""
         tp, fp, fn = self._counts(threshold)
         dice, iou = formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)
         columns = zip(self._defect_pixels.items(), tp, fp, fn, iou, dice, strict=True)

@@ -1,4 +1,5 @@
-"""Augmentation that leaves rolled steel looking like rolled steel (see `steelcli.params.augment` for each limit)."""
+"""Augmentation that leaves rolled steel looking like rolled steel (see `steelcli.params.augment`
+for each limit)."""
 
 from __future__ import annotations
 
@@ -10,13 +11,16 @@ from numpy.typing import NDArray
 
 from steelcli.params.augment import AugmentParams
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # read when albumentations is imported: it asks PyPI otherwise
+os.environ.setdefault(
+    "NO_ALBUMENTATIONS_UPDATE", "1"
+)  # read when albumentations is imported: it asks PyPI otherwise
 import albumentations as A
 import cv2
 
 
 def build_augmentation(params: AugmentParams) -> A.Compose | None:
-    """Return the pipeline for uint8 images [H, W] or [H, W, 3] with masks [H, W]; None where it is switched off."""
+    """Return the pipeline for uint8 images [H, W] or [H, W, 3] with masks [H, W]; None where it is
+    switched off."""
     if not params.enabled:
         return None
     return A.Compose(
@@ -37,15 +41,23 @@ def build_augmentation(params: AugmentParams) -> A.Compose | None:
                 p=params.brightness_contrast,
             ),
             A.GaussNoise(std_range=(0.0, params.noise_std), p=params.noise),
-            A.GaussianBlur(blur_limit=0, sigma_limit=(0.1, max(0.1, params.blur_sigma)), p=params.blur),
+            A.GaussianBlur(
+                blur_limit=0, sigma_limit=(0.1, max(0.1, params.blur_sigma)), p=params.blur
+            ),
         ]
     )
 
 
 def apply_augmentation(
-    pipeline: A.Compose, image: NDArray[np.uint8], mask: NDArray[np.uint8], seed: int, epoch: int, index: int
+    pipeline: A.Compose,
+    image: NDArray[np.uint8],
+    mask: NDArray[np.uint8],
+    seed: int,
+    epoch: int,
+    index: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Augment one sample; the outcome is a function of (seed, epoch, index) and the pixels, of nothing else."""
+    """Augment one sample; the outcome is a function of (seed, epoch, index) and the pixels, of
+    nothing else."""
     digest = hashlib.sha256(f"{seed}:{epoch}:{index}".encode()).digest()
     pipeline.set_random_seed(int.from_bytes(digest[:4], "little"))
     result = pipeline(image=image, mask=mask)

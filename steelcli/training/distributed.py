@@ -1,4 +1,5 @@
-"""Several processes on one batch: sums over all of them, and normalisation by the statistics of the whole batch."""
+"""Several processes on one batch: sums over all of them, and normalisation by the statistics of the
+whole batch."""
 
 from __future__ import annotations
 
@@ -24,17 +25,24 @@ def is_first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def sum_over_processes(sums: torch.Tensor, numbers: Sequence[int]) -> tuple[torch.Tensor, list[int]]:
+def sum_over_processes(
+    sums: torch.Tensor, numbers: Sequence[int]
+) -> tuple[torch.Tensor, list[int]]:
     """Add up sums float32 [S] and whole numbers of all processes.
 
-    The gradient of the result reaches this process's own part alone; that of the others is in their own results.
+    The gradient of the result reaches this process's own part alone; that of the others is in their
+    own results.
     """
     if not dist.is_initialized():
         return sums, [int(number) for number in numbers]
-    everything = torch.cat([sums.detach().double(), torch.tensor(numbers, dtype=torch.float64, device=sums.device)])
+    everything = torch.cat(
+        [sums.detach().double(), torch.tensor(numbers, dtype=torch.float64, device=sums.device)]
+    )
     dist.all_reduce(everything)
     others = everything[: len(sums)] - sums.detach().double()
-    return (sums.double() + others).float(), [int(number) for number in everything[len(sums) :].tolist()]
+    return (sums.double() + others).float(), [
+        int(number) for number in everything[len(sums) :].tolist()
+    ]
 
 
 def broadcast_buffers(model: nn.Module) -> None:
@@ -46,9 +54,11 @@ def broadcast_buffers(model: nn.Module) -> None:
 
 @contextmanager
 def synced_batchnorm(enabled: bool) -> Iterator[None]:
-    """Normalise by the mean and variance over all processes' images inside the block, forward and backward.
+    """Normalise by the mean and variance over all processes' images inside the block, forward and
+    backward.
 
-    Unlike `torch.nn.SyncBatchNorm` it runs on CPUs too, and in any module that calls `functional.batch_norm`.
+    Unlike `torch.nn.SyncBatchNorm` it runs on CPUs too, and in any module that calls
+    `functional.batch_norm`.
     """
     if not enabled or not dist.is_initialized():
         yield
@@ -80,10 +90,19 @@ def _batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> torch.Tensor:
-    """`functional.batch_norm` of [N, C, ...], in float32, with the statistics of all processes in training."""
+    """`functional.batch_norm` of [N, C, ...], in float32, with the statistics of all processes in
+    training."""
     if not training:
         return torch.batch_norm(
-            values, weight, bias, running_mean, running_var, False, momentum, eps, torch.backends.cudnn.enabled
+            values,
+            weight,
+            bias,
+            running_mean,
+            running_var,
+            False,
+            momentum,
+            eps,
+            torch.backends.cudnn.enabled,
         )
     channels = values.shape[1]
     flat = values.float().transpose(0, 1).reshape(channels, -1)  # [C, pixels]

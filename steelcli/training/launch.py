@@ -1,4 +1,5 @@
-"""Start several processes on this machine, as torchrun does, and say in one sentence why they ended badly."""
+"""Start several processes on this machine, as torchrun does, and say in one sentence why they ended
+badly."""
 
 from __future__ import annotations
 
@@ -25,7 +26,11 @@ def launch(processes: int, function: Callable[..., Any], *arguments: Any) -> Non
         RunError: a process raised an error or was killed; the others are ended with it.
         Interrupted: SIGINT or SIGTERM, passed on to the processes.
     """
-    for name in ("torch.distributed.elastic", "torch.distributed.launcher", "torch.multiprocessing.spawn"):
+    for name in (
+        "torch.distributed.elastic",
+        "torch.distributed.launcher",
+        "torch.multiprocessing.spawn",
+    ):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # the end is told below, in words
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +62,8 @@ def launch(processes: int, function: Callable[..., Any], *arguments: Any) -> Non
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], sentence_path: Path) -> None:
-    """Run in a launched process; the first user's error is left to the parent, which says it once."""
+    """Run in a launched process; the first user's error is left to the parent, which says it
+    once."""
     try:
         function(*arguments)
     except UserError as error:

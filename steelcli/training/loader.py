@@ -1,4 +1,5 @@
-"""From the prepared store to batches: which images an epoch draws, in which order, and how they are varied."""
+"""From the prepared store to batches: which images an epoch draws, in which order, and how they are
+varied."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class TrainSet(Dataset[Any]):
-    """Augmented samples: image uint8 [C, H, W] with C = 1 or 3, mask uint8 [1, H, W], 0 or 1, store position."""
+    """Augmented samples: image uint8 [C, H, W] with C = 1 or 3, mask uint8 [1, H, W], 0 or 1, store
+    position."""
 
     def __init__(self, store: Store, augment: AugmentParams, seed: int) -> None:
         self.store, self.seed = store, seed
@@ -35,17 +37,24 @@ class TrainSet(Dataset[Any]):
         image, mask = np.array(self.store.images[position]), np.array(self.store.masks[position])
         if self.pipeline is not None:
             image, mask = apply_augmentation(self.pipeline, image, mask, self.seed, epoch, index)
-        return torch.from_numpy(channels_first(image)), torch.from_numpy(np.ascontiguousarray(mask))[None], position
+        return (
+            torch.from_numpy(channels_first(image)),
+            torch.from_numpy(np.ascontiguousarray(mask))[None],
+            position,
+        )
 
 
 class EpochSampler(Sampler[Draw]):
     """The draws of one epoch, a function of (seed, epoch) and the labels alone.
 
-    Unbalanced, each image is drawn once. Balanced, the epoch has as many draws, half of them defect images and half
-    clean ones; the rarer kind is gone through again in a new order before any image of it comes a second time more.
+    Unbalanced, each image is drawn once. Balanced, the epoch has as many draws, half of them defect
+    images and half clean ones; the rarer kind is gone through again in a new order before any image
+    of it comes a second time more.
     """
 
-    def __init__(self, positions: Sequence[int], has_defect: Sequence[bool], balance: bool, seed: int) -> None:
+    def __init__(
+        self, positions: Sequence[int], has_defect: Sequence[bool], balance: bool, seed: int
+    ) -> None:
         labels = np.asarray(has_defect, bool)
         self.positions, self.seed, self.epoch = np.asarray(positions), seed, 0
         self.groups = [np.flatnonzero(labels), np.flatnonzero(~labels)]
@@ -60,7 +69,10 @@ class EpochSampler(Sampler[Draw]):
             half = (len(self) + 1) // 2
             shares = [half, len(self) - half]
             order = np.concatenate(
-                [_cycle(generator, group, share) for group, share in zip(self.groups, shares, strict=True)]
+                [
+                    _cycle(generator, group, share)
+                    for group, share in zip(self.groups, shares, strict=True)
+                ]
             )
             generator.shuffle(order)
         else:
@@ -70,15 +82,19 @@ class EpochSampler(Sampler[Draw]):
 
 
 class ShareSampler(Sampler[list[Draw]]):
-    """This process's share of each batch of the epoch; the batches are the same for any number of processes.
+    """This process's share of each batch of the epoch; the batches are the same for any number of
+    processes.
 
-    Batches are full: what is left at the end of an epoch is dropped, unless the split is smaller than one batch.
+    Batches are full: what is left at the end of an epoch is dropped, unless the split is smaller
+    than one batch.
 
     Attributes:
         first: batches to pass over, those that an interrupted epoch has done.
     """
 
-    def __init__(self, sampler: EpochSampler, batch_size: int, process: int, processes: int) -> None:
+    def __init__(
+        self, sampler: EpochSampler, batch_size: int, process: int, processes: int
+    ) -> None:
         self.sampler, self.size = sampler, min(batch_size, len(sampler))
         self.process, self.processes, self.first = process, processes, 0
 
@@ -89,7 +105,9 @@ class ShareSampler(Sampler[list[Draw]]):
         draws = list(self.sampler)
         for batch in range(self.first, len(self)):
             members = draws[batch * self.size : (batch + 1) * self.size]
-            start, end = (len(members) * share // self.processes for share in (self.process, self.process + 1))
+            start, end = (
+                len(members) * share // self.processes for share in (self.process, self.process + 1)
+            )
             yield members[start:end]
 
 
@@ -112,7 +130,9 @@ class TrainLoader:
         processes: int = 1,
     ) -> None:
         positions = store.positions("train")
-        self.sampler = EpochSampler(positions, [store.records[p].has_defect for p in positions], balance, seed)
+        self.sampler = EpochSampler(
+            positions, [store.records[p].has_defect for p in positions], balance, seed
+        )
         self.shares = ShareSampler(self.sampler, batch_size, process, processes)
         self._loader: DataLoader[Batch] = DataLoader(
             TrainSet(store, augment, seed),

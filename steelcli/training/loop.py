@@ -1,4 +1,5 @@
-"""The training loop: a generator of epoch results. Logging, checkpoints and early stopping belong to its caller."""
+"""The training loop: a generator of epoch results. Logging, checkpoints and early stopping belong
+to its caller."""
 
 from __future__ import annotations
 
@@ -82,17 +83,26 @@ class Progress:
     seconds: float = 0.0
 
 
-def build_optimizer(model: nn.Module, params: TrainParams, device: torch.device) -> torch.optim.AdamW:
-    """Return AdamW; biases and normalisation parameters decay only under ``decay_norm_and_bias``."""
+def build_optimizer(
+    model: nn.Module, params: TrainParams, device: torch.device
+) -> torch.optim.AdamW:
+    """Return AdamW; biases and normalisation parameters decay only under
+    ``decay_norm_and_bias``."""
     decayed = [p for p in model.parameters() if params.decay_norm_and_bias or p.ndim > 1]
     others = [p for p in model.parameters() if not params.decay_norm_and_bias and p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": params.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [
+        {"params": decayed, "weight_decay": params.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     fused = device.type in ("cpu", "cuda")
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=params.lr, fused=fused)
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=params.lr, fused=fused
+    )
 
 
 def build_average(model: SegmentationModel, decay: float) -> AveragedModel:
-    """Return the exponential moving average of the weights; its decay grows as (1 + n) / (10 + n) with the steps n."""
+    """Return the exponential moving average of the weights; its decay grows as (1 + n) / (10 + n)
+    with the steps n."""
 
     def average(mean: torch.Tensor, now: torch.Tensor, steps: torch.Tensor | int) -> torch.Tensor:
         return mean.lerp(now, 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
@@ -104,7 +114,8 @@ class Watch:
     """What the loop consults after each step; this one never interferes."""
 
     def wishes(self) -> list[int]:
-        """Return what this process wishes for, one number each; the processes' numbers are added up."""
+        """Return what this process wishes for, one number each; the processes' numbers are added
+        up."""
         return []
 
     def heed(self, wishes: list[int]) -> None:
@@ -112,7 +123,8 @@ class Watch:
 
 
 class Trainer:
-    """Model, optimiser and position of one run, and the one step that training and validation share."""
+    """Model, optimiser and position of one run, and the one step that training and validation
+    share."""
 
     def __init__(
         self,
@@ -141,7 +153,8 @@ class Trainer:
         return cast(SegmentationModel, self.average.module)
 
     def state(self) -> dict[str, Any]:
-        """Return all that decides how the run goes on, in tensors and plain types; every process must call it."""
+        """Return all that decides how the run goes on, in tensors and plain types; every process
+        must call it."""
         scaler = self.accelerator.scaler
         return {
             "progress": asdict(self.progress),
@@ -196,7 +209,9 @@ class Trainer:
         self.model.train()
         self.loader.seek(progress.epoch, progress.step * self.params.accumulate_steps)
         batches = iter(self.loader)
-        for step in track(range(progress.step, self.steps), f"epoch {progress.epoch}", self.steps - progress.step):
+        for step in track(
+            range(progress.step, self.steps), f"epoch {progress.epoch}", self.steps - progress.step
+        ):
             started = time.perf_counter()
             done = (progress.epoch - 1) * self.steps + step
             for group in self.optimizer.param_groups:
@@ -225,7 +240,8 @@ class Trainer:
         return wishes
 
     def _pass(self, batch: Batch, passes: int) -> tuple[float, list[int]]:
-        """Go forward and backward; return the loss of the whole batch and the wishes of all processes."""
+        """Go forward and backward; return the loss of the whole batch and the wishes of all
+        processes."""
         images, masks, members = batch
         device = self.accelerator.device
         with synced_batchnorm(self.params.sync_batchnorm):
@@ -236,10 +252,15 @@ class Trainer:
             value = loss.item()
             if not math.isfinite(value):
                 progress = self.progress
-                names = ", ".join(self.store.records[position].image for position in members.tolist())
-                raise _not_finite(value, f"epoch {progress.epoch}, step {progress.step + 1}, images {names}")
+                names = ", ".join(
+                    self.store.records[position].image for position in members.tolist()
+                )
+                raise _not_finite(
+                    value, f"epoch {progress.epoch}, step {progress.step + 1}, images {names}"
+                )
             self.progress.images += taken
-            # Processes average their gradients; times their number, these are the gradients of the loss of the sums.
+            # Processes average their gradients; times their number, these are the gradients of the
+            # loss of the sums.
             self.accelerator.backward(loss * (self.accelerator.num_processes / passes))
         return value, wishes
 
@@ -250,14 +271,19 @@ class Trainer:
     def _validate(self) -> tuple[float, SplitScorer]:
         """Score the validation split at native size; return the mean loss and the counts.
 
-        Each process takes whole batches, the same ones whatever their number, and the counts are added in order.
+        Each process takes whole batches, the same ones whatever their number, and the counts are
+        added in order.
         """
         broadcast_buffers(self.judged)
         positions, size = self.store.positions("val"), self.params.batch_size
         batches = [positions[start : start + size] for start in range(0, len(positions), size)]
-        share = np.array_split(np.arange(len(batches)), self.accelerator.num_processes)[self.accelerator.process_index]
+        share = np.array_split(np.arange(len(batches)), self.accelerator.num_processes)[
+            self.accelerator.process_index
+        ]
         mine = [position for index in share for position in batches[index]]
-        new_scorer = partial(SplitScorer, self.store.class_titles, (FIXED_THRESHOLD,), MIN_OVERLAP, 0)
+        new_scorer = partial(
+            SplitScorer, self.store.class_titles, (FIXED_THRESHOLD,), MIN_OVERLAP, 0
+        )
         losses: list[float] = []
         with eval_mode(self.judged):
             scorer = score_images(new_scorer, self._iter_scored(mine, losses))
@@ -267,9 +293,12 @@ class Trainer:
         return sum(gather_object(losses)) / len(positions), total
 
     def _iter_scored(self, positions: list[int], losses: list[float]) -> Iterator[Scored]:
-        """Yield what a scorer takes of each image; append the loss of each batch, times its images, to ``losses``."""
+        """Yield what a scorer takes of each image; append the loss of each batch, times its images,
+        to ``losses``."""
         store, device = self.store, self.accelerator.device
-        batches = iter_logits(self.judged, store, positions, self.params.batch_size, device, self.precision)
+        batches = iter_logits(
+            self.judged, store, positions, self.params.batch_size, device, self.precision
+        )
         for members, logits in batches:
             if self.accelerator.num_processes == 1:  # several agree after their steps alone
                 self.watch.heed(self.watch.wishes())

@@ -1,4 +1,5 @@
-"""BCE + Dice on logits, from sums over pixels: what several processes add up before the loss is taken."""
+"""BCE + Dice on logits, from sums over pixels: what several processes add up before the loss is
+taken."""
 
 from __future__ import annotations
 
@@ -18,15 +19,20 @@ def pixel_sums(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     logits, truth = logits.float(), masks.to(logits.device, torch.float32)
     bce = functional.binary_cross_entropy_with_logits(logits, truth, reduction="sum")
     probs = to_probs(logits)
-    return torch.stack([bce, (probs * truth).sum(), probs.sum() + truth.sum(), bce.new_tensor(truth.numel())])
+    return torch.stack(
+        [bce, (probs * truth).sum(), probs.sum() + truth.sum(), bce.new_tensor(truth.numel())]
+    )
 
 
-def loss_of_sums(sums: torch.Tensor, bce_weight: float, dice_weight: float, dice_smooth: float) -> torch.Tensor:
+def loss_of_sums(
+    sums: torch.Tensor, bce_weight: float, dice_weight: float, dice_smooth: float
+) -> torch.Tensor:
     """Return ``bce_weight`` · mean BCE + ``dice_weight`` · (1 − batch Dice), a float32 scalar.
 
-    The Dice term is soft and taken over all pixels of the batch at once (Milletari et al. 2016, V-Net, eq. 4, without
-    the squares), so that clean images pull on it through the batch's sum alone and cannot blow it up:
-    ``1 − (2·Σ p·g + s) / (Σ p + Σ g + s)`` with s = ``dice_smooth`` pixels.
+    The Dice term is soft and taken over all pixels of the batch at once (Milletari et al. 2016,
+    V-Net, eq. 4, without the squares), so that clean images pull on it through the batch's sum
+    alone and cannot blow it up: ``1 − (2·Σ p·g + s) / (Σ p + Σ g + s)`` with s = ``dice_smooth``
+    pixels.
 
     Args:
         sums: those of `pixel_sums`, of one batch or of its parts added up, float32 [4].
@@ -38,7 +44,12 @@ def loss_of_sums(sums: torch.Tensor, bce_weight: float, dice_weight: float, dice
 
 
 def bce_dice_loss(
-    logits: torch.Tensor, masks: torch.Tensor, bce_weight: float, dice_weight: float, dice_smooth: float
+    logits: torch.Tensor,
+    masks: torch.Tensor,
+    bce_weight: float,
+    dice_weight: float,
+    dice_smooth: float,
 ) -> torch.Tensor:
-    """Return the loss of a whole batch, see `loss_of_sums`; ``logits`` and ``masks`` as in `pixel_sums`."""
+    """Return the loss of a whole batch, see `loss_of_sums`; ``logits`` and ``masks`` as in
+    `pixel_sums`."""
     return loss_of_sums(pixel_sums(logits, masks), bce_weight, dice_weight, dice_smooth)

@@ -58,19 +58,30 @@ def train(
 ) -> dict[str, Any]:
     """Train until ``epochs`` or early stopping; return ``metrics/train.json``.
 
-    The checkpoints best by Dice and by IoU are kept: the mean over the validation images at the threshold best for it.
-    A run that was interrupted, by whatever means, goes on from its state in ``.steelcli/`` beside ``models_dir`` and
-    ends as if nothing had happened. Under torchrun every process calls this function and the first one writes.
+    The checkpoints best by Dice and by IoU are kept: the mean over the validation images at the
+    threshold best for it. A run that was interrupted, by whatever means, goes on from its state in
+    ``.steelcli/`` beside ``models_dir`` and ends as if nothing had happened. Under torchrun every
+    process calls this function and the first one writes.
 
     Args:
         restart: forget the state of an interrupted run.
 
     Raises:
-        UserError: no store, an unknown encoder, a tracker that is not installed, a loss that is not finite.
+        UserError: no store, an unknown encoder, a tracker that is not installed, a loss that is not
+            finite.
         Interrupted: SIGINT or SIGTERM; the state is saved.
     """
     if params.processes > 1 and world_size() == 1:
-        launch(params.processes, train, model_params, params, store_dir, models_dir, metrics_path, restart)
+        launch(
+            params.processes,
+            train,
+            model_params,
+            params,
+            store_dir,
+            models_dir,
+            metrics_path,
+            restart,
+        )
         return read_json(metrics_path, "run `dvc repro train` or `steelcli train`")
     with stop_on_signal(heed_interrupt=world_size() == 1) as request:
         refuse_files([models_dir, metrics_path.parent])
@@ -83,7 +94,12 @@ class _Run(Watch):
     """One training from its set-up to its results."""
 
     def __init__(
-        self, model_params: ModelParams, params: TrainParams, store: Store, models_dir: Path, request: StopRequest
+        self,
+        model_params: ModelParams,
+        params: TrainParams,
+        store: Store,
+        models_dir: Path,
+        request: StopRequest,
     ) -> None:
         self.params, self.models_dir, self.request = params, models_dir, request
         self.accelerator, precision = _build_accelerator(params, store)
@@ -104,7 +120,9 @@ class _Run(Watch):
         self.trainer = Trainer(self.accelerator, model, loader, store, params, precision, self)
         device = describe_device(self.accelerator.device)
         settings = _settings(model_params, params, store, model, precision, device)
-        self.state_dir = StateDir(models_dir.parent / ".steelcli" / "train", _key(settings, model_params))
+        self.state_dir = StateDir(
+            models_dir.parent / ".steelcli" / "train", _key(settings, model_params)
+        )
         self.record = Record(self.state_dir.models_dir, params, settings)
         if is_first_process():
             _announce(settings, len(store.positions("train")), len(store.positions("val")))
@@ -118,7 +136,9 @@ class _Run(Watch):
             if not self.record.stopped_early:
                 self._train()
         except torch.OutOfMemoryError as error:
-            raise RunError("out of GPU memory", "train.batch_size", self._memory_advice()) from error
+            raise RunError(
+                "out of GPU memory", "train.batch_size", self._memory_advice()
+            ) from error
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
@@ -127,16 +147,23 @@ class _Run(Watch):
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
-            if self.accelerator.num_processes == 1:  # saving takes all processes, and the others are amid a step
+            if (
+                self.accelerator.num_processes == 1
+            ):  # saving takes all processes, and the others are amid a step
                 self._save()
             what = "a loading process was killed, as the kernel does when memory runs out"
-            raise RunError(what, "train.workers", "free memory or lower it, then run the same command") from error
+            raise RunError(
+                what, "train.workers", "free memory or lower it, then run the same command"
+            ) from error
         metrics = self.record.summary()
         if is_first_process():
             with staged_dir(self.models_dir, outdates=[metrics_path]) as partial_dir:
                 shutil.copytree(self.state_dir.models_dir, partial_dir, dirs_exist_ok=True)
             write_json(metrics_path, metrics)
-            paths = {f"best_{kind}": str(self.models_dir / name) for kind, name in self.record.best_paths().items()}
+            paths = {
+                f"best_{kind}": str(self.models_dir / name)
+                for kind, name in self.record.best_paths().items()
+            }
             self.trackers.configure({"checkpoints": paths})
             self.trackers.finish()
             self.state_dir.remove()
@@ -153,11 +180,14 @@ class _Run(Watch):
             self._save()
             if self.record.stopped_early:
                 if is_first_process():
-                    say(f"no better {self.params.monitor} in {self.params.patience} epochs: stopped early")
+                    say(
+                        f"no better {self.params.monitor} in {self.params.patience} epochs: stopped early"
+                    )
                 return
 
     def wishes(self) -> list[int]:
-        """Return whether this process was asked to stop, and whether the first one finds it time to save."""
+        """Return whether this process was asked to stop, and whether the first one finds it time to
+        save."""
         due = time.monotonic() - self.saved >= 60 * self.params.save_every_minutes
         return [int(self.request.number > 0), int(due and is_first_process())]
 
@@ -170,17 +200,22 @@ class _Run(Watch):
             progress = self.trainer.progress
             where = f"epoch {progress.epoch} after step {progress.step} of {self.trainer.steps}"
             number = self.request.number or signal.SIGTERM
-            raise Interrupted(number, f"Interrupted in {where}; the same command goes on from there.")
+            raise Interrupted(
+                number, f"Interrupted in {where}; the same command goes on from there."
+            )
 
     def _save(self) -> None:
         state, progress = self.trainer.state(), self.trainer.progress
         if is_first_process():
-            self.state_dir.save(state | {"record": self.record.state()}, progress.epoch, progress.step)
+            self.state_dir.save(
+                state | {"record": self.record.state()}, progress.epoch, progress.step
+            )
             self.record.tidy()
         self.saved = time.monotonic()
 
     def _take_up(self, restart: bool) -> None:
-        """Restore the state of an interrupted run, if there is one; the first process reads it for all."""
+        """Restore the state of an interrupted run, if there is one; the first process reads it for
+        all."""
         found: list[dict[str, Any] | None] = [None]
         if is_first_process():
             if restart:
@@ -201,14 +236,19 @@ class _Run(Watch):
             raise RunError(what, self.state_dir.path, remedy) from error
         if is_first_process():
             progress = self.trainer.progress
-            say(f"going on with an interrupted run: epoch {progress.epoch}, {progress.step} steps done")
+            say(
+                f"going on with an interrupted run: epoch {progress.epoch}, {progress.step} steps done"
+            )
             if device != self.record.settings["run"]["device"]:
-                say("it began on another device, so the result is not bit for bit that of a run on one")
+                say(
+                    "it began on another device, so the result is not bit for bit that of a run on one"
+                )
                 self.record.settings["run"]["device"] += f", then {device}"
             self.record.tidy()
 
     def _start_trackers(self) -> Trackers:
-        """Start the trackers on the first process: the same run of theirs where this one was interrupted."""
+        """Start the trackers on the first process: the same run of theirs where this one was
+        interrupted."""
         if not is_first_process():
             return Trackers([], {})
         settings = self.record.settings
@@ -227,7 +267,11 @@ class _Run(Watch):
         if batch == 1:
             return "lower data.image_size or take a smaller model.encoder_name"
         advice = f"lower it to {batch // 2} and raise train.accumulate_steps to {passes * 2}: the steps stay as large"
-        return advice if self.trainer.precision != "fp32" else f"{advice}; or set train.precision to auto"
+        return (
+            advice
+            if self.trainer.precision != "fp32"
+            else f"{advice}; or set train.precision to auto"
+        )
 
 
 def _build_accelerator(params: TrainParams, store: Store) -> tuple[Accelerator, str]:
@@ -238,7 +282,9 @@ def _build_accelerator(params: TrainParams, store: Store) -> tuple[Accelerator, 
         raise ParamsError(what, "train.batch_size", "raise it or lower train.processes")
     AcceleratorState._reset_state()  # a second run in one Python process may want another precision
     on_cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
-    PartialState(cpu=on_cpu)  # gives this process its device; Accelerate takes CPUs for one process unless told
+    PartialState(
+        cpu=on_cpu
+    )  # gives this process its device; Accelerate takes CPUs for one process unless told
     precision = resolve_precision(params.precision, pick_device())
     accelerator = Accelerator(
         cpu=on_cpu,
@@ -246,12 +292,15 @@ def _build_accelerator(params: TrainParams, store: Store) -> tuple[Accelerator, 
     )
     if accelerator.num_processes != world_size():
         what = f"Accelerate sees {accelerator.num_processes} processes where torchrun started {world_size()}"
-        raise RunError(what, "train.processes", "unset the ACCELERATE_ variables of the environment")
+        raise RunError(
+            what, "train.processes", "unset the ACCELERATE_ variables of the environment"
+        )
     return accelerator, precision
 
 
 def _key(settings: Mapping[str, Any], model_params: ModelParams) -> str:
-    """Return the name of the run's state: parameters, data, code, versions and number of processes."""
+    """Return the name of the run's state: parameters, data, code, versions and number of
+    processes."""
     run = settings["run"]
     weights = Path(model_params.encoder_weights or "")
     parts = [
@@ -263,9 +312,15 @@ def _key(settings: Mapping[str, Any], model_params: ModelParams) -> str:
 
 
 def _settings(
-    model_params: ModelParams, params: TrainParams, store: Store, model: SegmentationModel, precision: str, device: str
+    model_params: ModelParams,
+    params: TrainParams,
+    store: Store,
+    model: SegmentationModel,
+    precision: str,
+    device: str,
 ) -> dict[str, Any]:
-    """Return the content of ``args.json``: the parameters as given and what the run made of them."""
+    """Return the content of ``args.json``: the parameters as given and what the run made of
+    them."""
     return {
         "model": model_params.model_dump(mode="json"),
         "train": params.model_dump(mode="json"),
@@ -286,7 +341,9 @@ def _settings(
 def _announce(settings: Mapping[str, Any], train_images: int, val_images: int) -> None:
     model, params, run = settings["model"], settings["train"], settings["run"]
     say(f"{model['architecture']} / {model['encoder_name']} · {run['parameters']:,} parameters")
-    say(f"device {run['device']} · {run['precision']} · image {run['image_width']}×{run['image_height']}")
+    say(
+        f"device {run['device']} · {run['precision']} · image {run['image_width']}×{run['image_height']}"
+    )
     say(f"{train_images} training images · {val_images} validation images")
     say(
         f"lr {params['lr']:g} · batch {params['batch_size']} · up to {params['epochs']} epochs · "

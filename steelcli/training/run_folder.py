@@ -46,8 +46,8 @@ KINDS = {"dice": "val_dice_opt", "iou": "val_iou_opt"}
 class Record:
     """The rows and checkpoints of a run in ``models_dir``.
 
-    Files that are no longer wanted stay until `tidy`, which belongs after the state has been saved: a run that is
-    killed in between goes on from the older state and finds the files of that time.
+    Files that are no longer wanted stay until `tidy`, which belongs after the state has been saved:
+    a run that is killed in between goes on from the older state and finds the files of that time.
 
     Args:
         settings: the content of ``args.json``.
@@ -70,7 +70,9 @@ class Record:
 
     def state(self) -> str:
         """Return everything but the files, as JSON."""
-        return json.dumps({"settings": self.settings, "rows": self.rows, "best": self.best, "kept": self.kept})
+        return json.dumps(
+            {"settings": self.settings, "rows": self.rows, "best": self.best, "kept": self.kept}
+        )
 
     def restore(self, state: str) -> None:
         """Take up the record where `state` was called.
@@ -84,7 +86,11 @@ class Record:
         for name in self.kept:
             if name.endswith(".pth") and not (self.models_dir / name).is_file():
                 remedy = "run `steelcli train --restart` to start the training afresh"
-                raise RunError("a checkpoint of the interrupted training is missing", self.models_dir / name, remedy)
+                raise RunError(
+                    "a checkpoint of the interrupted training is missing",
+                    self.models_dir / name,
+                    remedy,
+                )
 
     def write_settings(self) -> None:
         """Write ``args.json``."""
@@ -97,7 +103,13 @@ class Record:
         for kind in better:
             score = self.best[kind][0]
             self.kept = {name: use for name, use in self.kept.items() if use != kind}
-            self._save(f"best_{kind}_{score:.4f}_seed{self.params.seed}.pth", kind, score, result.epoch, model)
+            self._save(
+                f"best_{kind}_{score:.4f}_seed{self.params.seed}.pth",
+                kind,
+                score,
+                result.epoch,
+                model,
+            )
         every = self.params.checkpoint_every_epochs
         if every and result.epoch % every == 0:
             name = f"checkpoint_epoch_{result.epoch}_seed{self.params.seed}.pth"
@@ -109,7 +121,8 @@ class Record:
     def note(self, result: EpochResult) -> list[str]:
         """Add one epoch's row and return what it is the best by.
 
-        No more than that is done on a process that writes nothing, so that it stops early when the first one does.
+        No more than that is done on a process that writes nothing, so that it stops early when the
+        first one does.
         """
         row = _row(result)
         self.rows.append(row)
@@ -119,7 +132,8 @@ class Record:
         return better
 
     def tidy(self) -> None:
-        """Remove the checkpoints that better ones have replaced, and those of epochs after the state's."""
+        """Remove the checkpoints that better ones have replaced, and those of epochs after the
+        state's."""
         for path in self.models_dir.iterdir():
             if path.name not in self.kept:
                 path.unlink()
@@ -140,10 +154,14 @@ class Record:
             "val_loss": best_row["val_loss"],
             "parameters": self.settings["run"]["parameters"],
             "seconds_per_epoch": statistics.median(row["epoch_time"] for row in self.rows),
-            "train_images_per_second": statistics.median(row["train_images_per_second"] for row in self.rows),
+            "train_images_per_second": statistics.median(
+                row["train_images_per_second"] for row in self.rows
+            ),
         }
 
-    def _save(self, name: str, use: str, score: float | None, epoch: int, model: SegmentationModel) -> None:
+    def _save(
+        self, name: str, use: str, score: float | None, epoch: int, model: SegmentationModel
+    ) -> None:
         run = self.settings["run"]
         checkpoint = Checkpoint(
             weights={key: value.detach().cpu() for key, value in model.state_dict().items()},
@@ -163,7 +181,11 @@ class Record:
 def _row(result: EpochResult) -> dict[str, Any]:
     """Turn one epoch's counts into the csv columns."""
     scorer = result.scorer
-    curve, fixed, summary = scorer.threshold_curve(), scorer.group(FIXED_THRESHOLD), scorer.summary()
+    curve, fixed, summary = (
+        scorer.threshold_curve(),
+        scorer.group(FIXED_THRESHOLD),
+        scorer.summary(),
+    )
     dice, dice_defect = choose_threshold(curve, "dice"), choose_threshold(curve, "dice_defect")
     f1 = choose_threshold(curve, "f1")
     return {

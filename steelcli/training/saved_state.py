@@ -1,12 +1,14 @@
-"""Where an unfinished training keeps its state, so that the same command goes on after a kill at any moment.
+"""Where an unfinished training keeps its state, so that the same command goes on after a kill at
+any moment.
 
     .steelcli/train/KEY/
-        models/                          what becomes models/ at the end: checkpoints, csv, args.json
-        state-EPOCH-STEP-DIGEST.pt       weights, optimiser, random numbers, position; DIGEST is its own SHA-256
-        lock                             held while a training uses the folder
+        models/                          what becomes models/ at the end: checkpoints, csv,
+        args.json state-EPOCH-STEP-DIGEST.pt       weights, optimiser, random numbers, position;
+        DIGEST is its own SHA-256 lock                             held while a training uses the
+        folder
 
-KEY stands for parameters, data, code and versions, so a state is never taken for another run's. The folder is no DVC
-output: DVC deletes those before a stage runs. It goes when its training has ended.
+KEY stands for parameters, data, code and versions, so a state is never taken for another run's. The
+folder is no DVC output: DVC deletes those before a stage runs. It goes when its training has ended.
 """
 
 from __future__ import annotations
@@ -90,9 +92,12 @@ class StateDir:
         """Return the furthest state, or None where the run has not begun.
 
         Raises:
-            RunError: the state is damaged; it is set aside, and only `clear` makes room for a new start.
+            RunError: the state is damaged; it is set aside, and only `clear` makes room for a new
+                start.
         """
-        remedy = "remove that folder, or run `steelcli train --restart`, to start the training afresh"
+        remedy = (
+            "remove that folder, or run `steelcli train --restart`, to start the training afresh"
+        )
         if damaged := sorted(self.path.glob("*.damaged")):
             raise RunError("the state of the interrupted training was damaged", damaged[0], remedy)
         states = self._states()
@@ -103,8 +108,12 @@ class StateDir:
         raw = states[-1].read_bytes()
         if _digest(raw) != states[-1].stem.rpartition("-")[2]:
             aside = states[-1].rename(states[-1].with_suffix(".damaged"))
-            raise RunError("the state of the interrupted training is damaged and was set aside", aside, remedy)
-        state: dict[str, Any] = load_values(states[-1], "the state of the interrupted training", remedy, mmap=False)
+            raise RunError(
+                "the state of the interrupted training is damaged and was set aside", aside, remedy
+            )
+        state: dict[str, Any] = load_values(
+            states[-1], "the state of the interrupted training", remedy, mmap=False
+        )
         return state
 
     def clear(self) -> None:
@@ -126,9 +135,16 @@ class StateDir:
 
     def _forget_oldest(self) -> None:
         """Remove the runs that have not been touched for longest, all but KEPT and this one."""
-        others = [path for path in self.root.iterdir() if path.is_dir() and path != self.path and not path.is_symlink()]
+        others = [
+            path
+            for path in self.root.iterdir()
+            if path.is_dir() and path != self.path and not path.is_symlink()
+        ]
         for path in sorted(others, key=lambda other: other.stat().st_mtime)[:-KEPT]:
-            with suppress(Timeout), FileLock(path / "lock", timeout=0):  # one that is held is under way
+            with (
+                suppress(Timeout),
+                FileLock(path / "lock", timeout=0),
+            ):  # one that is held is under way
                 shutil.rmtree(path)
 
 

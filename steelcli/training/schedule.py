@@ -1,4 +1,5 @@
-"""The learning rate as a function of the position in the run: nothing to save, nothing to restore."""
+"""The learning rate as a function of the position in the run: nothing to save, nothing to
+restore."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ from steelcli.params.train import TrainParams
 def learning_rate(params: TrainParams, step: int, steps: int) -> float:
     """Return the rate of one step: a linear warm-up, then cosine annealing with warm restarts.
 
-    Loshchilov & Hutter 2017, eq. 5, in fractions of epochs as they advise: within a period of T epochs, after t of
-    them, ``min_lr + (lr - min_lr) · (1 + cos(π t / T)) / 2``. The first period begins when the warm-up ends; it lasts
-    ``restart_epochs``, each next one ``restart_mult`` times as long.
+    Loshchilov & Hutter 2017, eq. 5, in fractions of epochs as they advise: within a period of T
+    epochs, after t of them, ``min_lr + (lr - min_lr) · (1 + cos(π t / T)) / 2``. The first period
+    begins when the warm-up ends; it lasts ``restart_epochs``, each next one ``restart_mult`` times
+    as long.
 
     Args:
         step: steps done in the whole run.
@@ -24,4 +26,6 @@ def learning_rate(params: TrainParams, step: int, steps: int) -> float:
     since, length = epochs - params.warmup_epochs, float(params.restart_epochs)
     while since >= length:
         since, length = since - length, length * params.restart_mult
-    return params.min_lr + (params.lr - params.min_lr) * (1 + math.cos(math.pi * since / length)) / 2
+    return (
+        params.min_lr + (params.lr - params.min_lr) * (1 + math.cos(math.pi * since / length)) / 2
+    )

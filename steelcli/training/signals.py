@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM as a request: the step under way is finished and saved. A second one stops at once."""
+"""Ctrl-C and SIGTERM as a request: the step under way is finished and saved. A second one stops at
+once."""
 
 from __future__ import annotations
 
@@ -26,22 +27,28 @@ class StopRequest:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self.number = number
-        say(f"{signal.Signals(number).name}: finishing the step and saving; once more stops at once")
+        say(
+            f"{signal.Signals(number).name}: finishing the step and saving; once more stops at once"
+        )
 
 
 @contextmanager
 def stop_on_signal(heed_interrupt: bool = True) -> Iterator[StopRequest]:
-    """Turn SIGINT and SIGTERM into a request inside the block; outside the main thread there is nothing to turn.
+    """Turn SIGINT and SIGTERM into a request inside the block; outside the main thread there is
+    nothing to turn.
 
     Args:
-        heed_interrupt: False ignores SIGINT: a terminal sends it to launched processes too, whose parent then asks
-            them to stop by SIGTERM.
+        heed_interrupt: False ignores SIGINT: a terminal sends it to launched processes too, whose
+            parent then asks them to stop by SIGTERM.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    handlers = {signal.SIGTERM: request.take, signal.SIGINT: request.take if heed_interrupt else signal.SIG_IGN}
+    handlers = {
+        signal.SIGTERM: request.take,
+        signal.SIGINT: request.take if heed_interrupt else signal.SIG_IGN,
+    }
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield request

@@ -1,4 +1,5 @@
-"""Experiment trackers beside the csv, through Accelerate: one run of each, from the first epoch to the test scores."""
+"""Experiment trackers beside the csv, through Accelerate: one run of each, from the first epoch to
+the test scores."""
 
 from __future__ import annotations
 
@@ -10,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from accelerate.tracking import DVCLiveTracker, GeneralTracker, MLflowTracker, TensorBoardTracker, WandBTracker
+from accelerate.tracking import (
+    DVCLiveTracker,
+    GeneralTracker,
+    MLflowTracker,
+    TensorBoardTracker,
+    WandBTracker,
+)
 
 from steelcli.common.errors import ParamsError, RunError
 from steelcli.common.progress import say
@@ -23,16 +30,22 @@ def check_trackers(names: Sequence[str]) -> None:
     """Raise a ParamsError for a tracker whose package is not installed."""
     for name in names:
         if importlib.util.find_spec(name) is None:
-            raise ParamsError(f"{name} is not installed", "train.trackers", f"run `pip install {name}` or remove it")
+            raise ParamsError(
+                f"{name} is not installed",
+                "train.trackers",
+                f"run `pip install {name}` or remove it",
+            )
 
 
 class Trackers:
-    """Started trackers. What fails from here on is told once and never stops the run: the csv has everything.
+    """Started trackers. What fails from here on is told once and never stops the run: the csv has
+    everything.
 
     Args:
         names: packages, see ``train.trackers``.
-        run: the trackers' entry of ``args.json``; empty for a new run, and filled here: ``key`` stands for the run and
-            ``mlflow`` is MLflow's own identifier. A later stage that passes it logs into the same run.
+        run: the trackers' entry of ``args.json``; empty for a new run, and filled here: ``key``
+            stands for the run and ``mlflow`` is MLflow's own identifier. A later stage that passes
+            it logs into the same run.
 
     Raises:
         RunError: a tracker cannot be started, because its server cannot be reached, for instance.
@@ -50,7 +63,9 @@ class Trackers:
                     run["mlflow"] = tracker.tracker.info.run_id
             except Exception as error:  # each package raises errors of its own
                 what = f"{name} cannot be started ({_first_line(error)})"
-                raise RunError(what, "train.trackers", "mend its settings or its connection, or remove it") from error
+                raise RunError(
+                    what, "train.trackers", "mend its settings or its connection, or remove it"
+                ) from error
             self._started[name] = tracker
 
     def configure(self, settings: Mapping[str, Any]) -> None:
@@ -59,7 +74,9 @@ class Trackers:
 
     def log(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """Send numbers; None is left out."""
-        known = {key: value for key, value in _flatten(values).items() if isinstance(value, (int, float))}
+        known = {
+            key: value for key, value in _flatten(values).items() if isinstance(value, (int, float))
+        }
         self._each(lambda tracker: tracker.log(known, step=step))
 
     def finish(self) -> None:
@@ -71,13 +88,18 @@ class Trackers:
         for name, tracker in list(self._started.items()):
             try:
                 action(tracker)
-            except Exception as error:  # each package raises errors of its own, and hours of training are at stake
+            except (
+                Exception
+            ) as error:  # each package raises errors of its own, and hours of training are at stake
                 del self._started[name]
-                say(f"{name} takes no more values ({_first_line(error)}); they are in the csv all the same")
+                say(
+                    f"{name} takes no more values ({_first_line(error)}); they are in the csv all the same"
+                )
 
 
 def name_run(settings: Mapping[str, Any]) -> str:
-    """Return what the trackers call a run: the DVC experiment's name, else network, rate and seed; fit for a folder."""
+    """Return what the trackers call a run: the DVC experiment's name, else network, rate and seed;
+    fit for a folder."""
     model, train = settings["model"], settings["train"]
     name = f"{model['architecture']}-{model['encoder_name']}-lr{train['lr']:g}-seed{train['seed']}"
     return re.sub(r"^\.|[/\\]", "-", os.environ.get("DVC_EXP_NAME", name))[:200]
@@ -96,7 +118,9 @@ def _mlflow(run: Mapping[str, str]) -> GeneralTracker:
         FOLDER.mkdir(exist_ok=True)
         mlflow.set_tracking_uri(f"sqlite:///{FOLDER.resolve() / 'mlflow.db'}")
         artifacts = (FOLDER / "mlflow").resolve().as_uri()
-    return MLflowTracker(PROJECT, logging_dir=artifacts, run_id=run.get("mlflow"), run_name=run["name"])
+    return MLflowTracker(
+        PROJECT, logging_dir=artifacts, run_id=run.get("mlflow"), run_name=run["name"]
+    )
 
 
 def _tensorboard(run: Mapping[str, str]) -> GeneralTracker:

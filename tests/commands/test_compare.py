@@ -28,7 +28,15 @@ PARAMS = report_params()
 
 def rows(*counts: tuple[int, int, int]) -> list[dict[str, Any]]:
     return [
-        {"image": f"img/{index}.jpg", "defect_pixels": tp + fn, "tp": tp, "fp": fp, "fn": fn, "iou": 0, "dice": 0}
+        {
+            "image": f"img/{index}.jpg",
+            "defect_pixels": tp + fn,
+            "tp": tp,
+            "fp": fp,
+            "fn": fn,
+            "iou": 0,
+            "dice": 0,
+        }
         for index, (tp, fp, fn) in enumerate(counts)
     ]
 
@@ -53,12 +61,15 @@ def work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def git(*arguments: str) -> str:
     identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    return subprocess.run(["git", *identity, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["git", *identity, *arguments], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 @pytest.fixture
 def repository(work_dir: Path) -> Path:
-    """A repository whose branch ``old`` has the table ONE, whose HEAD has OTHER, with the experiment ``lower``."""
+    """A repository whose branch ``old`` has the table ONE, whose HEAD has OTHER, with the
+    experiment ``lower``."""
     git("init", "-q")
     for branch, table in (("old", ONE), ("new", OTHER)):
         git("checkout", "-qb", branch)
@@ -95,9 +106,18 @@ def test_two_files() -> None:
 
 
 @pytest.mark.usefixtures("repository")
-def test_revisions_and_experiments_give_what_the_files_give(capsys: pytest.CaptureFixture[str]) -> None:
+def test_revisions_and_experiments_give_what_the_files_give(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     expected = values("one", "other")
-    for a in ("old", "new~1", git("rev-parse", "old"), git("rev-parse", "--short", "old"), "lower", "one"):
+    for a in (
+        "old",
+        "new~1",
+        git("rev-parse", "old"),
+        git("rev-parse", "--short", "old"),
+        "lower",
+        "one",
+    ):
         for b in ("new", "HEAD", "other"):
             assert values(a, b) == expected
     assert "at " + git("rev-parse", "old")[:10] in compare("lower", "new", PARAMS).a.source
@@ -111,7 +131,9 @@ def test_an_experiment_of_this_commit_goes_before_one_of_another(repository: Pat
     assert values("twice", "new") == expected
     git("checkout", "-qfb", "third")
     git("commit", "-q", "--allow-empty", "-m", "third")
-    with pytest.raises(RunError, match=rf"several experiments.*twice.*{git('rev-parse', 'old')[:10]}"):
+    with pytest.raises(
+        RunError, match=rf"several experiments.*twice.*{git('rev-parse', 'old')[:10]}"
+    ):
         compare("twice", "new", PARAMS)
     assert repository.is_dir()
 
@@ -126,7 +148,9 @@ def test_real_experiments_compare_by_name(work_dir: Path, monkeypatch: pytest.Mo
         "params": ["which"],
         "outs": [{"metrics/test_images.csv": {"cache": False}}],
     }
-    (work_dir / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"evaluate": stage}}), encoding="utf-8")
+    (work_dir / "dvc.yaml").write_text(
+        yaml.safe_dump({"stages": {"evaluate": stage}}), encoding="utf-8"
+    )
     (work_dir / "params.yaml").write_text("which: none\n", encoding="utf-8")
     (work_dir / "tables").mkdir()
     for name in ("one", "other"):
@@ -135,17 +159,25 @@ def test_real_experiments_compare_by_name(work_dir: Path, monkeypatch: pytest.Mo
         subprocess.run(command, check=True, capture_output=True)
     git("commit", "-qm", "start")
     for name, which in (("first", "one"), ("second", "other")):
-        subprocess.run(["dvc", "exp", "run", "-n", name, "-S", f"which={which}"], check=True, capture_output=True)
+        subprocess.run(
+            ["dvc", "exp", "run", "-n", name, "-S", f"which={which}"],
+            check=True,
+            capture_output=True,
+        )
     by_name = values("first", "second")
     write(work_dir, "one", ONE)
     write(work_dir, "other", OTHER)
     assert by_name == values("one", "other")
 
 
-def test_a_file_goes_before_a_revision_and_says_so(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_goes_before_a_revision_and_says_so(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(repository, "new", ONE)
     assert values("old", "new") == values("one", "one")
-    assert capsys.readouterr().out.startswith("note: new is a file and a git revision; taking the file metrics/new")
+    assert capsys.readouterr().out.startswith(
+        "note: new is a file and a git revision; taking the file metrics/new"
+    )
 
 
 @pytest.mark.usefixtures("repository")
@@ -164,7 +196,9 @@ def test_without_git_only_files_are_found(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("work_dir")
-def test_outside_a_repository_the_sentence_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_outside_a_repository_the_sentence_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(RunError, match="there is no git repository"):
         compare("one", "new", PARAMS)
@@ -187,20 +221,30 @@ def test_a_revision_without_the_table_is_refused(repository: Path) -> None:
         (OTHER[::-1], r"number 1 is img/0.jpg and img/4.jpg: one, x"),
         (OTHER[:3], r"only one has img/3.jpg"),
         ([*OTHER, OTHER[0] | {"image": "img/5.jpg"}], r"only x has img/5.jpg"),
-        ([*OTHER[:3], *rows(*[(0, 0, 0)] * 3, (0, 1, 1))[3:], OTHER[4]], r"the truth differs for img/3.jpg"),
-        ([OTHER[0] | {"defect_pixels": 7}, *OTHER[1:]], r"defect_pixels is not tp \+ fn for img/0.jpg"),
+        (
+            [*OTHER[:3], *rows(*[(0, 0, 0)] * 3, (0, 1, 1))[3:], OTHER[4]],
+            r"the truth differs for img/3.jpg",
+        ),
+        (
+            [OTHER[0] | {"defect_pixels": 7}, *OTHER[1:]],
+            r"defect_pixels is not tp \+ fn for img/0.jpg",
+        ),
         ([OTHER[0] | {"tp": "many"}], r"no table of images"),
         ([OTHER[0] | {"tp": -1, "fn": 101}], r"tp \+ fn"),
         ([], r"holds no image"),
     ],
 )
-def test_tables_that_do_not_fit_are_refused(work_dir: Path, table: list[dict[str, Any]], words: str) -> None:
+def test_tables_that_do_not_fit_are_refused(
+    work_dir: Path, table: list[dict[str, Any]], words: str
+) -> None:
     write(work_dir, "x", table)
     with pytest.raises(RunError, match=words):
         compare("one", "x", PARAMS)
 
 
-@pytest.mark.parametrize("content", [b"", b"image,tp\n1,2\n", b"\xff\xfe", b"image,defect_pixels,tp,fp,fn\na,1\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"image,tp\n1,2\n", b"\xff\xfe", b"image,defect_pixels,tp,fp,fn\na,1\n"]
+)
 def test_a_file_that_is_no_table_is_refused(work_dir: Path, content: bytes) -> None:
     (work_dir / "metrics" / "x_images.csv").write_bytes(content)
     with pytest.raises(RunError, match=r"no table of images|no image"):

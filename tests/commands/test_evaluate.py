@@ -1,4 +1,5 @@
-"""What keeps a score from being learned by heart: thresholds, checkpoints and pictures of other runs are refused."""
+"""What keeps a score from being learned by heart: thresholds, checkpoints and pictures of other
+runs are refused."""
 
 from __future__ import annotations
 
@@ -28,7 +29,11 @@ class Run:
     """A copy of the trained run that may be spoilt, with its threshold."""
 
     def __init__(self, run_dir: Path, store_dir: Path, work_dir: Path) -> None:
-        self.store_dir, self.models_dir, self.metrics_dir = store_dir, work_dir / "models", work_dir / "metrics"
+        self.store_dir, self.models_dir, self.metrics_dir = (
+            store_dir,
+            work_dir / "models",
+            work_dir / "metrics",
+        )
         self.predictions_dir = work_dir / "predictions"
         shutil.copytree(run_dir / "models", self.models_dir)
 
@@ -39,13 +44,22 @@ class Run:
 
     def evaluate(self) -> dict[str, Any]:
         threshold_path = self.metrics_dir / "threshold.json"
-        folders = (self.store_dir, self.models_dir, threshold_path, self.metrics_dir, self.predictions_dir)
+        folders = (
+            self.store_dir,
+            self.models_dir,
+            threshold_path,
+            self.metrics_dir,
+            self.predictions_dir,
+        )
         return evaluate(evaluate_params(overlays=0, timing_images=1), *folders)
 
     def change_checkpoint(self, change: Callable[[dict[str, Any]], None]) -> None:
         path = find_best(self.models_dir, "dice")
         checkpoint = load_checkpoint(path)
-        values = {"weights": checkpoint.weights, "params": json.loads(json.dumps(checkpoint.params))}
+        values = {
+            "weights": checkpoint.weights,
+            "params": json.loads(json.dumps(checkpoint.params)),
+        }
         change(values)
         save_checkpoint(path, replace(checkpoint, **values))
 
@@ -95,19 +109,31 @@ def test_the_fingerprint_stands_for_data_and_weights(run: Run) -> None:
     other_store.fingerprint = "another"
     assert replace(trained, store=other_store).fingerprint != first
     weights = {key: value.clone() for key, value in trained.checkpoint.weights.items()}
-    assert replace(trained, checkpoint=replace(trained.checkpoint, weights=weights)).fingerprint == first
+    assert (
+        replace(trained, checkpoint=replace(trained.checkpoint, weights=weights)).fingerprint
+        == first
+    )
     counter = next(key for key, value in weights.items() if value.dtype == torch.int64)
     weights[counter] += 1
-    assert replace(trained, checkpoint=replace(trained.checkpoint, weights=weights)).fingerprint != first
+    assert (
+        replace(trained, checkpoint=replace(trained.checkpoint, weights=weights)).fingerprint
+        != first
+    )
 
 
 def test_parts_of_a_fingerprint_do_not_run_together() -> None:
     assert fingerprint(["ab", b"c"]) == fingerprint([b"ab", "c"])
-    assert len({fingerprint(parts) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["c", "ab"])}) == 4
+    assert (
+        len({fingerprint(parts) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["c", "ab"])}) == 4
+    )
 
 
-@pytest.mark.parametrize(("section", "key", "value"), [("train", "lr", 0.5), ("model", "architecture", "unetplusplus")])
-def test_a_checkpoint_with_other_parameters_is_refused(run: Run, section: str, key: str, value: object) -> None:
+@pytest.mark.parametrize(
+    ("section", "key", "value"), [("train", "lr", 0.5), ("model", "architecture", "unetplusplus")]
+)
+def test_a_checkpoint_with_other_parameters_is_refused(
+    run: Run, section: str, key: str, value: object
+) -> None:
     run.change_checkpoint(lambda values: values["params"][section].update({key: value}))
     with pytest.raises(ModelError, match=f"other {section} parameters") as caught:
         run.tune()
@@ -119,7 +145,9 @@ def test_a_test_picture_in_another_split_is_refused(run: Run, tmp_path: Path, ot
     shutil.copytree(run.store_dir, tmp_path / "prepared")
     index_path = tmp_path / "prepared" / "index.json"
     index = json.loads(index_path.read_text(encoding="utf-8"))
-    one, seen = (next(row for row in index["records"] if row["split"] == split) for split in ("test", other))
+    one, seen = (
+        next(row for row in index["records"] if row["split"] == split) for split in ("test", other)
+    )
     one["content"] = seen["content"]
     index_path.write_text(json.dumps(index), encoding="utf-8")
     run.tune()

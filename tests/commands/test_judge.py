@@ -41,9 +41,13 @@ class Judge:
         self.maps = make.make_levels(self.store, "test")
         self.masks = make.cut(self.maps)
 
-    def __call__(self, path: Path, val_path: Path | None = None, name: str = "other") -> dict[str, Any]:
+    def __call__(
+        self, path: Path, val_path: Path | None = None, name: str = "other"
+    ) -> dict[str, Any]:
         sections = (data_params(), LEARNING, PARAMS)
-        metrics = evaluate_foreign(path, name, val_path, *sections, self.store_dir, self.metrics_dir)
+        metrics = evaluate_foreign(
+            path, name, val_path, *sections, self.store_dir, self.metrics_dir
+        )
         written = json.loads((self.metrics_dir / f"{name}.json").read_text(encoding="utf-8"))
         assert written == metrics
         metrics.pop("data_fingerprint")
@@ -51,7 +55,9 @@ class Judge:
 
     def expected(self, maps: dict[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
         """Return what the evaluator of our own model says of maps or masks, at 0.5 alone."""
-        scorer = SplitScorer(self.store.class_titles, (0.5,), PARAMS.min_overlap, PARAMS.min_area_px)
+        scorer = SplitScorer(
+            self.store.class_titles, (0.5,), PARAMS.min_overlap, PARAMS.min_area_px
+        )
         for position in self.store.positions("test"):
             image = self.store.records[position].image
             values = maps[image]
@@ -71,14 +77,25 @@ def own_dir(run_dir: Path, store_dir: Path, tmp_path_factory: pytest.TempPathFac
     out_dir = tmp_path_factory.mktemp("own")
     paths = (out_dir / "metrics" / "threshold.json", out_dir / "metrics" / "threshold_curve.csv")
     tune_threshold(LEARNING, store_dir, run_dir / "models", *paths)
-    evaluate(PARAMS, store_dir, run_dir / "models", paths[0], out_dir / "metrics", out_dir / "predictions" / "test")
+    evaluate(
+        PARAMS,
+        store_dir,
+        run_dir / "models",
+        paths[0],
+        out_dir / "metrics",
+        out_dir / "predictions" / "test",
+    )
     trained = load_trained(run_dir / "models", store_dir)
     for position, levels in trained.iter_levels("val", 8):
-        save_levels(out_dir / "val" / f"{make.stem(trained.store.records[position].image)}.png", levels)
+        save_levels(
+            out_dir / "val" / f"{make.stem(trained.store.records[position].image)}.png", levels
+        )
     return out_dir
 
 
-def test_our_own_maps_score_as_our_model_did(judge: Judge, own_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_our_own_maps_score_as_our_model_did(
+    judge: Judge, own_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     own = json.loads((own_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
     capsys.readouterr()
     found = judge(own_dir / "predictions" / "test", own_dir / "val")
@@ -106,9 +123,15 @@ def test_without_validation_maps_there_is_only_the_fixed_threshold(
     "write",
     [
         make.write_pngs,
-        lambda out, maps: make.write_npys(out, {image: from_levels(levels) for image, levels in maps.items()}),
         lambda out, maps: make.write_npys(
-            out, {image: np.asfortranarray(from_levels(levels), np.float64) for image, levels in maps.items()}
+            out, {image: from_levels(levels) for image, levels in maps.items()}
+        ),
+        lambda out, maps: make.write_npys(
+            out,
+            {
+                image: np.asfortranarray(from_levels(levels), np.float64)
+                for image, levels in maps.items()
+            },
         ),
     ],
     ids=["png16", "npy32", "npy64"],
@@ -123,20 +146,32 @@ def test_probabilities_score_the_same_from_every_format(
 
 def test_eight_bits_are_shares_of_255(judge: Judge, tmp_path: Path) -> None:
     coarse = {image: (levels >> 8).astype(np.uint8) for image, levels in judge.maps.items()}
-    floats = {image: values.astype(np.float32) / np.float32(255) for image, values in coarse.items()}
+    floats = {
+        image: values.astype(np.float32) / np.float32(255) for image, values in coarse.items()
+    }
     assert judge(make.write_pngs(tmp_path / "preds", coarse)) == judge.expected(floats)
 
 
 MASK_FORMATS: dict[str, Callable[[Path, make.Masks], Path]] = {
-    "png_255": lambda out, masks: make.write_pngs(out / "p", {i: np.uint8(255) * mask for i, mask in masks.items()}),
-    "png_1": lambda out, masks: make.write_pngs(out / "p", {i: mask.astype(np.uint8) for i, mask in masks.items()}),
-    "png16_65535": lambda out, masks: make.write_pngs(out / "p", {i: np.uint16(65535) * m for i, m in masks.items()}),
+    "png_255": lambda out, masks: make.write_pngs(
+        out / "p", {i: np.uint8(255) * mask for i, mask in masks.items()}
+    ),
+    "png_1": lambda out, masks: make.write_pngs(
+        out / "p", {i: mask.astype(np.uint8) for i, mask in masks.items()}
+    ),
+    "png16_65535": lambda out, masks: make.write_pngs(
+        out / "p", {i: np.uint16(65535) * m for i, m in masks.items()}
+    ),
     "npy_bool": lambda out, masks: make.write_npys(out / "p", masks),
-    "npy_float": lambda out, masks: make.write_npys(out / "p", {i: mask.astype("f4") for i, mask in masks.items()}),
+    "npy_float": lambda out, masks: make.write_npys(
+        out / "p", {i: mask.astype("f4") for i, mask in masks.items()}
+    ),
     "coco_folder": lambda out, masks: make.write_coco(out / "p" / "coco.json", masks).parent,
     "coco_file": lambda out, masks: make.write_coco(out / "coco.json", masks, compressed=False),
     "coco_results": lambda out, masks: make.write_results(out / "results.json", masks),
-    "kaggle_folder": lambda out, masks: make.write_kaggle(out / "p" / "submission.csv", masks).parent,
+    "kaggle_folder": lambda out, masks: (
+        make.write_kaggle(out / "p" / "submission.csv", masks).parent
+    ),
     "kaggle_file": lambda out, masks: make.write_kaggle(out / "submission.csv", masks),
     "supervisely": lambda out, masks: make.write_supervisely(out / "p", masks),
 }
@@ -144,7 +179,10 @@ MASK_FORMATS: dict[str, Callable[[Path, make.Masks], Path]] = {
 
 @pytest.mark.parametrize("write", MASK_FORMATS.values(), ids=MASK_FORMATS)
 def test_masks_score_the_same_from_every_format(
-    judge: Judge, tmp_path: Path, capsys: pytest.CaptureFixture[str], write: Callable[[Path, make.Masks], Path]
+    judge: Judge,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    write: Callable[[Path, make.Masks], Path],
 ) -> None:
     masks = judge.masks
     first = next(iter(masks))
@@ -155,18 +193,26 @@ def test_masks_score_the_same_from_every_format(
     assert "there is no threshold to learn" in capsys.readouterr().out
     with (judge.metrics_dir / "other_images.csv").open(newline="", encoding="utf-8") as file:
         rows = {row["image"]: row for row in csv.DictReader(file)}
-    assert list(rows) == [judge.store.records[position].image for position in judge.store.positions("test")]
+    assert list(rows) == [
+        judge.store.records[position].image for position in judge.store.positions("test")
+    ]
     assert all(int(row["tp"]) + int(row["fp"]) == masks[image].sum() for image, row in rows.items())
 
 
-def test_masks_stay_without_a_threshold_even_with_validation_masks(judge: Judge, tmp_path: Path) -> None:
+def test_masks_stay_without_a_threshold_even_with_validation_masks(
+    judge: Judge, tmp_path: Path
+) -> None:
     val = make.cut(make.make_levels(judge.store, "val"))
-    found = judge(make.write_npys(tmp_path / "test", judge.masks), make.write_npys(tmp_path / "val", val))
+    found = judge(
+        make.write_npys(tmp_path / "test", judge.masks), make.write_npys(tmp_path / "val", val)
+    )
     assert found == judge.expected(judge.masks)
 
 
 def test_a_threshold_is_learned_as_for_our_model(judge: Judge, tmp_path: Path) -> None:
-    maps = judge.maps | make.make_levels(judge.store, "val") | make.make_levels(judge.store, "train")
+    maps = (
+        judge.maps | make.make_levels(judge.store, "val") | make.make_levels(judge.store, "train")
+    )
     folder = make.write_pngs(tmp_path / "all", maps)
     found = judge(folder, folder)
     scores = {}
@@ -195,8 +241,12 @@ def test_scores_make_a_probability_map_by_maximum(judge: Judge, tmp_path: Path) 
 def test_probabilities_of_another_size_are_brought_over_bilinearly(
     judge: Judge, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = {image: from_levels(cv2.resize(levels, (400, 64))) for image, levels in judge.maps.items()}
-    native = {i: cv2.resize(v, (1600, 256), interpolation=cv2.INTER_LINEAR) for i, v in small.items()}
+    small = {
+        image: from_levels(cv2.resize(levels, (400, 64))) for image, levels in judge.maps.items()
+    }
+    native = {
+        i: cv2.resize(v, (1600, 256), interpolation=cv2.INTER_LINEAR) for i, v in small.items()
+    }
     assert judge(make.write_npys(tmp_path / "preds", small)) == judge.expected(native)
     said = capsys.readouterr().out
     assert f"{len(small)} of {len(small)} test predictions were stretched" in said
@@ -205,7 +255,9 @@ def test_probabilities_of_another_size_are_brought_over_bilinearly(
 @pytest.mark.parametrize("name", ["png_1", "coco_file", "supervisely"])
 def test_masks_of_another_size_stay_masks(judge: Judge, tmp_path: Path, name: str) -> None:
     small = {image: mask[::4, ::4] for image, mask in judge.masks.items()}
-    blocks = {image: np.kron(mask, np.ones((4, 4), bool)).astype(bool) for image, mask in small.items()}
+    blocks = {
+        image: np.kron(mask, np.ones((4, 4), bool)).astype(bool) for image, mask in small.items()
+    }
     assert judge(MASK_FORMATS[name](tmp_path, small)) == judge.expected(blocks)
 
 
@@ -217,7 +269,9 @@ def test_nothing_but_zeros_is_an_answer(judge: Judge, tmp_path: Path) -> None:
     assert judge(tmp_path / "preds")["fixed"] == judge.expected(empty)["fixed"]
 
 
-def test_nested_images_are_found_by_their_path(judge: Judge, store_dir: Path, tmp_path: Path) -> None:
+def test_nested_images_are_found_by_their_path(
+    judge: Judge, store_dir: Path, tmp_path: Path
+) -> None:
     shutil.copytree(store_dir, tmp_path / "prepared")
     index_path = tmp_path / "prepared" / "index.json"
     index = json.loads(index_path.read_text(encoding="utf-8"))
@@ -247,7 +301,13 @@ def test_missing_images_are_counted_and_named(judge: Judge, tmp_path: Path, name
     assert len(others) > 1
     kept = {image: judge.masks[image] for image in others[-1:]}
     path = MASK_FORMATS[name](tmp_path, kept)
-    refused(judge, path, f"{len(others)} of {len(others) + 1} test images have no prediction", first, str(path))
+    refused(
+        judge,
+        path,
+        f"{len(others)} of {len(others) + 1} test images have no prediction",
+        first,
+        str(path),
+    )
 
 
 def test_missing_validation_images_are_named(judge: Judge, tmp_path: Path) -> None:
@@ -258,7 +318,9 @@ def test_missing_validation_images_are_named(judge: Judge, tmp_path: Path) -> No
 
 def spoil(judge: Judge, tmp_path: Path, write: Callable[[Path], None]) -> tuple[Path, Path]:
     """Write all as float npy and spoil the second file; return the folder and that file."""
-    folder = make.write_npys(tmp_path / "preds", {i: from_levels(levels) for i, levels in judge.maps.items()})
+    folder = make.write_npys(
+        tmp_path / "preds", {i: from_levels(levels) for i, levels in judge.maps.items()}
+    )
     path = sorted(folder.iterdir())[1]
     write(path)
     return folder, path
@@ -301,9 +363,14 @@ def test_several_arrays_in_a_file_are_refused(judge: Judge, tmp_path: Path) -> N
     refused(judge, folder, "several arrays", str(path))
 
 
-def with_png(judge: Judge, tmp_path: Path, kind: type[np.generic], values: Any, keep: int = 1) -> tuple[Path, Path]:
-    """Write masks of 0 and 255 as PNG and give all but ``keep`` files other values; return the folder and the last."""
-    folder = make.write_pngs(tmp_path / "p", {i: kind(255) * mask for i, mask in judge.masks.items()})
+def with_png(
+    judge: Judge, tmp_path: Path, kind: type[np.generic], values: Any, keep: int = 1
+) -> tuple[Path, Path]:
+    """Write masks of 0 and 255 as PNG and give all but ``keep`` files other values; return the
+    folder and the last."""
+    folder = make.write_pngs(
+        tmp_path / "p", {i: kind(255) * mask for i, mask in judge.masks.items()}
+    )
     paths = sorted(folder.iterdir())[keep:]
     for path in paths:
         make.write_png(path, np.array(values, kind))
@@ -319,7 +386,9 @@ def test_a_two_valued_map_among_grey_ones_is_a_probability(judge: Judge, tmp_pat
     coarse = {image: (levels >> 8).astype(np.uint8) for image, levels in judge.maps.items()}
     first = next(iter(coarse))
     coarse[first] = (coarse[first] > 100).astype(np.uint8)
-    floats = {image: values.astype(np.float32) / np.float32(255) for image, values in coarse.items()}
+    floats = {
+        image: values.astype(np.float32) / np.float32(255) for image, values in coarse.items()
+    }
     assert judge(make.write_pngs(tmp_path / "preds", coarse)) == judge.expected(floats)
 
 
@@ -335,7 +404,9 @@ def test_faint_sixteen_bit_maps_stay_probabilities(judge: Judge, tmp_path: Path)
 
 def test_class_numbers_are_not_taken_for_probabilities(judge: Judge, tmp_path: Path) -> None:
     classes = {image: np.uint8(3) * mask for image, mask in judge.masks.items()}
-    refused(judge, make.write_pngs(tmp_path / "preds", classes), "no value", "3 of 255", "class numbers")
+    refused(
+        judge, make.write_pngs(tmp_path / "preds", classes), "no value", "3 of 255", "class numbers"
+    )
 
 
 def test_masks_of_different_values_are_refused(judge: Judge, tmp_path: Path) -> None:
@@ -351,8 +422,12 @@ def test_maps_of_different_depths_are_refused(judge: Judge, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 3), (4, 5, 4)])
-def test_coloured_and_transparent_maps_are_refused(judge: Judge, tmp_path: Path, shape: tuple[int, ...]) -> None:
-    folder, path = with_png(judge, tmp_path, np.uint8, np.indices(shape).sum(axis=0), keep=len(judge.masks) - 1)
+def test_coloured_and_transparent_maps_are_refused(
+    judge: Judge, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    folder, path = with_png(
+        judge, tmp_path, np.uint8, np.indices(shape).sum(axis=0), keep=len(judge.masks) - 1
+    )
     refused(judge, folder, "coloured or transparent", str(path))
 
 
@@ -400,9 +475,15 @@ COCO_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "some scores": (lambda c: c["annotations"][0].update(score=0.5), "some masks have a score"),
     "high score": (lambda c: c["annotations"][0].update(score=1.5), "the score is 1.5"),
     "nan score": (lambda c: c["annotations"][0].update(score=float("nan")), "the score is nan"),
-    "polygon": (lambda c: c["annotations"][0].update(segmentation=[[1, 2, 3, 4]]), "no run lengths"),
+    "polygon": (
+        lambda c: c["annotations"][0].update(segmentation=[[1, 2, 3, 4]]),
+        "no run lengths",
+    ),
     "no size": (lambda c: c["annotations"][0]["segmentation"].pop("size"), "no run lengths"),
-    "two sizes": (lambda c: c["annotations"][0]["segmentation"].update(size=[1600, 256]), "for one image"),
+    "two sizes": (
+        lambda c: c["annotations"][0]["segmentation"].update(size=[1600, 256]),
+        "for one image",
+    ),
     "no counts": (lambda c: c["annotations"][0]["segmentation"].pop("counts"), "counts"),
     "image twice": (lambda c: c["images"].append(c["images"][0]), "twice"),
     "no file name": (lambda c: c["images"][0].pop("file_name"), "no file_name"),
@@ -441,9 +522,18 @@ ABSURD: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a score of 400 digits": (lambda one: one.update(score=10**400), "the score is 1000"),
     "a truth value as score": (lambda one: one.update(score=True), "the score is True"),
     "no run lengths": (lambda one: one.update(segmentation={}), "no run lengths with a size"),
-    "a negative size": (lambda one: one["segmentation"].update(size=[-4, -4]), "a map of -4x-4 pixels"),
-    "a gigantic size": (lambda one: one["segmentation"].update(size=[2**14, 2**14]), "a map of 16384x16384 pixels"),
-    "an endless size": (lambda one: one["segmentation"].update(size=[10**400, 1]), "a map of 1x1000"),
+    "a negative size": (
+        lambda one: one["segmentation"].update(size=[-4, -4]),
+        "a map of -4x-4 pixels",
+    ),
+    "a gigantic size": (
+        lambda one: one["segmentation"].update(size=[2**14, 2**14]),
+        "a map of 16384x16384 pixels",
+    ),
+    "an endless size": (
+        lambda one: one["segmentation"].update(size=[10**400, 1]),
+        "a map of 1x1000",
+    ),
     "half a character": (lambda one: one["segmentation"].update(counts="\ud800"), "broken JSON"),
 }
 
@@ -459,16 +549,23 @@ def test_absurd_annotations_are_refused(judge: Judge, tmp_path: Path, name: str)
     refused(judge, path, words)
 
 
-def test_a_second_list_of_annotations_does_not_empty_the_first(judge: Judge, tmp_path: Path) -> None:
+def test_a_second_list_of_annotations_does_not_empty_the_first(
+    judge: Judge, tmp_path: Path
+) -> None:
     path = make.write_coco(tmp_path / "coco.json", judge.masks)
-    path.write_text(path.read_text(encoding="utf-8")[:-1] + ', "annotations": []}', encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8")[:-1] + ', "annotations": []}', encoding="utf-8"
+    )
     refused(judge, path, "the key 'annotations' stands twice")
 
 
 @pytest.mark.parametrize(
-    "head", ["(", "{'descr': '<f4', 'fortran_order': False, 'shape': (-40, 2), }", "{'shape': (10**20,)}"]
+    "head",
+    ["(", "{'descr': '<f4', 'fortran_order': False, 'shape': (-40, 2), }", "{'shape': (10**20,)}"],
 )
-def test_heads_of_npy_files_that_make_no_sense_are_refused(judge: Judge, tmp_path: Path, head: str) -> None:
+def test_heads_of_npy_files_that_make_no_sense_are_refused(
+    judge: Judge, tmp_path: Path, head: str
+) -> None:
     out_dir = make.write_npys(tmp_path / "p", judge.masks)
     path = sorted(out_dir.iterdir())[0]
     text = f"{head}\n".encode()
@@ -499,24 +596,35 @@ def test_absurd_sizes_in_a_project_are_refused(judge: Judge, tmp_path: Path, sid
     refused(judge, root, "a map of", str(path))
 
 
-def test_masks_beside_probabilities_of_the_other_split_are_refused(judge: Judge, tmp_path: Path) -> None:
+def test_masks_beside_probabilities_of_the_other_split_are_refused(
+    judge: Judge, tmp_path: Path
+) -> None:
     test = make.write_npys(tmp_path / "test", judge.masks)
     val = make.write_pngs(tmp_path / "val", make.make_levels(judge.store, "val"))
     with pytest.raises(DataError, match="the test predictions are masks"):
         judge(test, val)
 
 
-def test_a_picture_in_two_splits_is_refused_for_other_models_too(judge: Judge, tmp_path: Path) -> None:
+def test_a_picture_in_two_splits_is_refused_for_other_models_too(
+    judge: Judge, tmp_path: Path
+) -> None:
     shutil.copytree(judge.store_dir, tmp_path / "prepared")
     index_path = tmp_path / "prepared" / "index.json"
     index = json.loads(index_path.read_text(encoding="utf-8"))
     index["records"][0]["content"] = index["records"][-1]["content"]
     write_json(index_path, index)
     judge.store_dir = tmp_path / "prepared"
-    refused(judge, make.write_npys(tmp_path / "preds", judge.masks), "the same picture", index["records"][0]["image"])
+    refused(
+        judge,
+        make.write_npys(tmp_path / "preds", judge.masks),
+        "the same picture",
+        index["records"][0]["image"],
+    )
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", ".a", "a b", "ä", "test", "Threshold", "data", "train"])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "..", ".a", "a b", "ä", "test", "Threshold", "data", "train"]
+)
 def test_names_that_would_hurt_are_refused(judge: Judge, tmp_path: Path, name: str) -> None:
     with pytest.raises(ParamsError, match="--name"):
         judge(make.write_pngs(tmp_path / "preds", judge.maps), name=name)
@@ -533,7 +641,11 @@ def test_the_table_sets_models_beside_this_run(judge: Judge, own_dir: Path, tmp_
     own = json.loads((own_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
     table = build_others(own, others, judge.store.fingerprint)
     assert [row[0] for row in table.rows] == ["this run", "this run", "hard", "soft", "soft"]
-    assert [row[1] for row in table.rows[2:]] == ["0.5000", f"{others['soft']['threshold']:.4f}", "0.5000"]
+    assert [row[1] for row in table.rows[2:]] == [
+        "0.5000",
+        f"{others['soft']['threshold']:.4f}",
+        "0.5000",
+    ]
     column = table.columns.index("dice_defect")
     assert table.rows[2][column] == f"{others['hard']['fixed']['dice_defect']:.4f}"
     assert "Left out" not in table.note
@@ -542,7 +654,9 @@ def test_the_table_sets_models_beside_this_run(judge: Judge, own_dir: Path, tmp_
     assert "Left out, for they were judged on other data: hard, soft" in stale.note
 
 
-def test_what_is_shown_has_no_empty_columns_without_a_threshold(judge: Judge, tmp_path: Path) -> None:
+def test_what_is_shown_has_no_empty_columns_without_a_threshold(
+    judge: Judge, tmp_path: Path
+) -> None:
     metrics = judge(make.write_npys(tmp_path / "hard", judge.masks)) | {"data_fingerprint": 1}
     pairs, whole = build_foreign(metrics)
     assert pairs.columns == ("metric", "0.5", "meaning")

@@ -27,7 +27,9 @@ def test_the_store_holds_what_the_raw_data_shows(project_dir: Path, store_dir: P
     raw = {sample.image: sample for sample in source.samples}
     assert sorted(raw) == sorted(record.image for record in store.records)
     assert store.class_titles == source.class_titles
-    assert [record.split for record in store.records] == sorted((r.split for r in store.records), key=SPLITS.index)
+    assert [record.split for record in store.records] == sorted(
+        (r.split for r in store.records), key=SPLITS.index
+    )
     for position, record in enumerate(store.records):
         sample = raw[record.image]
         image = read_image(sample.image_path, "grey")
@@ -37,7 +39,9 @@ def test_the_store_holds_what_the_raw_data_shows(project_dir: Path, store_dir: P
         assert record.class_pixels == tuple(int(mask.sum()) for mask in masks)
         box = store.letterbox(position)
         assert np.array_equal(store.images[position], letterbox.apply_to_image(image, box))
-        assert np.array_equal(store.masks[position], letterbox.apply_to_mask(masks.any(axis=0), box))
+        assert np.array_equal(
+            store.masks[position], letterbox.apply_to_mask(masks.any(axis=0), box)
+        )
         if record.split == "test":
             assert store.original(position) == sample.image_path.read_bytes()
 
@@ -56,7 +60,9 @@ def test_metrics_count_images_and_pixels(store_dir: Path) -> None:
             assert metrics[split][f"pixel_share_class.{title}"] == pytest.approx(share)
 
 
-def test_the_same_raw_data_gives_the_same_bytes(project_dir: Path, store_dir: Path, tmp_path: Path) -> None:
+def test_the_same_raw_data_gives_the_same_bytes(
+    project_dir: Path, store_dir: Path, tmp_path: Path
+) -> None:
     prepare(data_params(root=str(project_dir)), tmp_path / "prepared", tmp_path / "data.json")
     for path in store_dir.iterdir():
         assert (tmp_path / "prepared" / path.name).read_bytes() == path.read_bytes()
@@ -90,7 +96,11 @@ def test_an_unreadable_image_leaves_nothing_behind(project_dir: Path, tmp_path: 
     victim = sorted((broken_dir / "strips" / "img").iterdir())[5]
     victim.write_bytes(victim.read_bytes()[:500])
     with pytest.raises(DataError, match=victim.name):
-        prepare(data_params(root=str(broken_dir)), tmp_path / "out" / "prepared", tmp_path / "out" / "data.json")
+        prepare(
+            data_params(root=str(broken_dir)),
+            tmp_path / "out" / "prepared",
+            tmp_path / "out" / "data.json",
+        )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["data_problems.csv"]
 
 
@@ -107,7 +117,11 @@ def test_a_split_without_a_defect_is_refused(project_dir: Path, tmp_path: Path) 
 
 def test_a_missing_root_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere"):
-        prepare(data_params(root=str(tmp_path / "nowhere")), tmp_path / "prepared", tmp_path / "data.json")
+        prepare(
+            data_params(root=str(tmp_path / "nowhere")),
+            tmp_path / "prepared",
+            tmp_path / "data.json",
+        )
 
 
 def test_a_copy_of_a_picture_is_reported(project_dir: Path, tmp_path: Path) -> None:
@@ -116,7 +130,9 @@ def test_a_copy_of_a_picture_is_reported(project_dir: Path, tmp_path: Path) -> N
     for kind, ending in (("img", ""), ("ann", ".json")):
         folder = raw_dir / "strips" / kind
         first = sorted(folder.iterdir())[0]
-        shutil.copy(first, folder / f"zz_copy{Path(first.name.removesuffix('.json')).suffix}{ending}")
+        shutil.copy(
+            first, folder / f"zz_copy{Path(first.name.removesuffix('.json')).suffix}{ending}"
+        )
     metrics = prepare(data_params(root=str(raw_dir)), tmp_path / "prepared", tmp_path / "data.json")
     assert metrics["duplicates_within_a_split"] == 1
     store = Store(tmp_path / "prepared")
@@ -163,7 +179,10 @@ def test_a_damaged_store_is_one_sentence(store_dir: Path, tmp_path: Path, name: 
     ("folder", "changes"),
     [
         ("severstal-mini", {"image_size": [1024, 256], "val_fraction": 0.2, "test_fraction": 0.2}),
-        ("supervisely-demo", {"classes": ["car", "dog"], "val_fraction": 0.2, "test_fraction": 0.2, "color": "rgb"}),
+        (
+            "supervisely-demo",
+            {"classes": ["car", "dog"], "val_fraction": 0.2, "test_fraction": 0.2, "color": "rgb"},
+        ),
         ("strip-steel", {"image_size": [224, 224]}),
     ],
 )
@@ -171,7 +190,9 @@ def test_real_data_is_prepared(folder: str, changes: dict[str, object], tmp_path
     if not (SHARED / folder).exists():
         pytest.skip(f"{SHARED / folder} is not here")
     root = str(SHARED / folder)
-    metrics = prepare(data_params(root=root, **changes), tmp_path / "prepared", tmp_path / "data.json")
+    metrics = prepare(
+        data_params(root=root, **changes), tmp_path / "prepared", tmp_path / "data.json"
+    )
     assert all(metrics[split]["defect_images"] > 0 for split in SPLITS)
     if folder == "strip-steel":
         assert [metrics[split]["images"] for split in SPLITS] == [180, 30, 60]

@@ -28,10 +28,14 @@ def tune(
         records=[SimpleNamespace(image=str(index)) for index in range(len(images))],
         class_masks=lambda position: np.array([[images[position][1]]], bool),
     )
-    trained = SimpleNamespace(store=store, fingerprint=7, iter_levels=lambda _split, _batch_size: enumerate(levels))
+    trained = SimpleNamespace(
+        store=store, fingerprint=7, iter_levels=lambda _split, _batch_size: enumerate(levels)
+    )
     monkeypatch.setattr("steelcli.commands.tune_threshold.load_trained", lambda *_: trained)
     params = parse_section({"objective": objective}, "threshold", ThresholdParams)
-    found = tune_threshold(params, metrics_path=folder / "threshold.json", curve_path=folder / "curve.csv")
+    found = tune_threshold(
+        params, metrics_path=folder / "threshold.json", curve_path=folder / "curve.csv"
+    )
     written: dict[str, Any] = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
     assert written == found
     return written
@@ -46,7 +50,9 @@ def test_the_middle_of_the_best_plateau_and_the_whole_curve(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Defects at 0.35, clean pixels up to 0.25: every threshold between them is perfect."""
-    metrics = tune(monkeypatch, tmp_path, "f1", [([0.35, 0.9, 0.25, 0.1], [1, 1, 0, 0]), ([0.0, 0.2], [0, 0])])
+    metrics = tune(
+        monkeypatch, tmp_path, "f1", [([0.35, 0.9, 0.25, 0.1], [1, 1, 0, 0]), ([0.0, 0.2], [0, 0])]
+    )
     assert metrics["threshold"] == metrics["f1_threshold"] == pytest.approx(0.3, abs=1 / 1024)
     assert [metrics[f"{name}_score"] for name in ("dice", "dice_defect", "f1")] == [1, 1, 1]
     curve = read_curve(tmp_path)

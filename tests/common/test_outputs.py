@@ -112,7 +112,10 @@ def test_two_processes_cannot_fill_one_folder(tmp_path: Path) -> None:
     target = tmp_path / "out"
     with staged_dir(target) as first:
         (first / "a").write_text("a")
-        with pytest.raises(RunError, match="another process is writing this folder"), staged_dir(target):
+        with (
+            pytest.raises(RunError, match="another process is writing this folder"),
+            staged_dir(target),
+        ):
             raise AssertionError("two at once")
         (first / "b").write_text("b")
     assert sorted(path.name for path in target.iterdir()) == ["a", "b"]
@@ -120,7 +123,9 @@ def test_two_processes_cannot_fill_one_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", [".out.partial", "out"])
-def test_a_replacement_that_fails_loses_nothing(failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replacement_that_fails_loses_nothing(
+    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target, metrics = tmp_path / "out", tmp_path / "metrics.json"
     target.mkdir()
     (target / "a").write_text("old")
@@ -133,7 +138,10 @@ def test_a_replacement_that_fails_loses_nothing(failing: str, tmp_path: Path, mo
         return replace(path, other)
 
     monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(RunError, match="Device or resource busy"), staged_dir(target, outdates=[metrics]):
+    with (
+        pytest.raises(RunError, match="Device or resource busy"),
+        staged_dir(target, outdates=[metrics]),
+    ):
         pass
     assert (target / "a").read_text() == "old"
     assert [path.name for path in sorted(tmp_path.iterdir())][-1] == "out"

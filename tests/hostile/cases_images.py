@@ -11,7 +11,20 @@ from typing import Any
 
 import cv2
 import numpy as np
-from corpus import Build, Case, H, W, add_image, bad_image, bitmap, encoded, picture, put, write_masks, write_project
+from corpus import (
+    Build,
+    Case,
+    H,
+    W,
+    add_image,
+    bad_image,
+    bitmap,
+    encoded,
+    picture,
+    put,
+    write_masks,
+    write_project,
+)
 from PIL import Image
 
 from steelcli.data.images.png import PNG_SIGNATURE
@@ -42,9 +55,12 @@ def png(width: int, height: int, idat: bytes, bits: int = 8, color: int = 0, *mo
 
 
 def two_headers() -> bytes:
-    """Return a PNG whose second header, behind the pixels, is harmless: decoders go by the first."""
+    """Return a PNG whose second header, behind the pixels, is harmless: decoders go by the
+    first."""
     raw, end = png(30_000, 30_000, zeros(2**20)), chunk(b"IEND", b"")
-    return raw.removesuffix(end) + chunk(b"IHDR", struct.pack(">IIBBBBB", W, H, 8, 0, 0, 0, 0)) + end
+    return (
+        raw.removesuffix(end) + chunk(b"IHDR", struct.pack(">IIBBBBB", W, H, 8, 0, 0, 0, 0)) + end
+    )
 
 
 def spoilt_tiff() -> bytes:
@@ -85,7 +101,10 @@ def tiff(*entries: tuple[int, int]) -> bytes:
 
 def webp(width: int, height: int) -> bytes:
     body = (
-        b"WEBPVP8X" + struct.pack("<II", 10, 0) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+        b"WEBPVP8X"
+        + struct.pack("<II", 10, 0)
+        + (width - 1).to_bytes(3, "little")
+        + (height - 1).to_bytes(3, "little")
     )
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
@@ -97,7 +116,8 @@ def flipped(raw: bytes, mark: bytes, offset: int) -> bytes:
 
 
 def spoilt_path(spoil: Any) -> Build:
-    """Return the builder of a project whose ``bad.png`` is replaced by what ``spoil`` puts at its path."""
+    """Return the builder of a project whose ``bad.png`` is replaced by what ``spoil`` puts at its
+    path."""
 
     def build(root: Path) -> None:
         write_project(root)
@@ -129,39 +149,75 @@ def bad_mask(raw: bytes) -> Build:
 CASES = [
     Case("image empty", bad_image(b""), ("is empty", *RESTORE)),
     Case("image of zero bytes", bad_image(bytes(5000)), ("not an image", *RESTORE)),
-    Case("image is text", bad_image(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), RESTORE),
+    Case(
+        "image is text",
+        bad_image(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"),
+        RESTORE,
+    ),
     Case("image is a web page", bad_image(b"<html><body>404</body></html>"), RESTORE),
     Case("image is a zip", bad_image(b"PK\x03\x04" + bytes(400)), RESTORE),
     Case("image is a RIFF but no WebP", bad_image(b"RIFF\x24\0\0\0WAVEfmt " + bytes(50)), RESTORE),
     Case("PNG cut in half", bad_image(PNG[: len(PNG) // 2]), ("PNG is cut off", *RESTORE)),
     Case("PNG of its signature alone", bad_image(PNG_SIGNATURE), ("PNG is cut off", *RESTORE)),
     Case("PNG without pixels", bad_image(png(W, H, b"")), RESTORE),
-    Case("PNG with half its rows", bad_image(png(W, H, zlib.compress(bytes((W + 1) * H // 2)))), RESTORE),
+    Case(
+        "PNG with half its rows",
+        bad_image(png(W, H, zlib.compress(bytes((W + 1) * H // 2)))),
+        RESTORE,
+    ),
     Case("PNG with a bit flipped in the pixels", bad_image(flipped(PNG, b"IDAT", 900)), RESTORE),
     Case("PNG with a bit flipped in the header", bad_image(flipped(PNG, b"IHDR", 6)), ("bad.png",)),
-    Case("PNG chunk longer than the file", bad_image(flipped(PNG, b"IDAT", -4)), ("PNG is cut off", *RESTORE)),
-    Case("JPEG cut in half", bad_image(JPEG[: len(JPEG) // 2], "bad.jpg"), ("JPEG is cut off", "bad.jpg", "restore")),
-    Case("JPEG without its end", bad_image(JPEG[:-2], "bad.jpg"), ("JPEG is cut off", "bad.jpg", "restore")),
+    Case(
+        "PNG chunk longer than the file",
+        bad_image(flipped(PNG, b"IDAT", -4)),
+        ("PNG is cut off", *RESTORE),
+    ),
+    Case(
+        "JPEG cut in half",
+        bad_image(JPEG[: len(JPEG) // 2], "bad.jpg"),
+        ("JPEG is cut off", "bad.jpg", "restore"),
+    ),
+    Case(
+        "JPEG without its end",
+        bad_image(JPEG[:-2], "bad.jpg"),
+        ("JPEG is cut off", "bad.jpg", "restore"),
+    ),
     Case("JPEG of its start alone", bad_image(JPEG[:2]), ("JPEG is cut off", *RESTORE)),
     Case(
         "progressive JPEG cut off",
         bad_image(encoded(".jpg", picture(7), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)[:-300]),
         RESTORE,
     ),
-    Case("JPEG cut in half with an end", bad_image(JPEG[: len(JPEG) // 2] + JPEG[-2:]), ("not an image", *RESTORE)),
+    Case(
+        "JPEG cut in half with an end",
+        bad_image(JPEG[: len(JPEG) // 2] + JPEG[-2:]),
+        ("not an image", *RESTORE),
+    ),
     Case(
         "JPEG of endless scans",
-        bad_image(lambda: JPEG[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" * 501 + JPEG[-2:]),
+        bad_image(
+            lambda: JPEG[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" * 501 + JPEG[-2:]
+        ),
         ("more than 500 scans", *RESTORE),
     ),
     Case("TIFF with damaged pixels", bad_image(spoilt_tiff), ("not an image", *RESTORE)),
-    Case("TIFF that is stored mirrored", bad_image(mirrored_tiff), ("turned or mirrored", *CONVERT)),
+    Case(
+        "TIFF that is stored mirrored", bad_image(mirrored_tiff), ("turned or mirrored", *CONVERT)
+    ),
     Case("images in a folder of the folder", folder_inside, ("img/sub", "move them up")),
     Case("JPEG of height 0", bad_image(frame(JPEG, 0, W)), ("states no size", *RESTORE)),
     Case("BMP cut off", bad_image(BMP[:-300], "bad.bmp"), ("bad.bmp", "restore")),
-    Case("BMP of its first bytes alone", bad_image(BMP[:20]), ("header of the image is broken", *RESTORE)),
+    Case(
+        "BMP of its first bytes alone",
+        bad_image(BMP[:20]),
+        ("header of the image is broken", *RESTORE),
+    ),
     Case("TIFF cut off", bad_image(TIFF[:-300], "bad.tif"), ("bad.tif", "restore")),
-    Case("TIFF without a size", bad_image(tiff((258, 8))), ("header of the image is broken", *RESTORE)),
+    Case(
+        "TIFF without a size",
+        bad_image(tiff((258, 8))),
+        ("header of the image is broken", *RESTORE),
+    ),
     Case("TIFF whose directory lies outside", bad_image(b"II*\0\xff\xff\xff\x7f"), RESTORE),
     Case("WebP cut off", bad_image(WEBP[:-300], "bad.webp"), ("bad.webp", "restore")),
     Case(
@@ -174,37 +230,107 @@ CASES = [
         bad_image(lambda: JPEG[:2] + b"\xff\xfe\x00\x02" * 2**20 + JPEG[2:]),
         ("65536 segments", *RESTORE),
     ),
-    Case("JPEG of fill bytes", bad_image(lambda: JPEG[:2] + b"\xff" * 2**26), ("JPEG is cut off", *RESTORE)),
-    Case("16-bit PNG", bad_image(encoded(".png", picture(7).astype(np.uint16) * 257)), ("16 bits", *CONVERT)),
-    Case("16-bit TIFF", bad_image(encoded(".tif", picture(7).astype(np.uint16) * 257)), ("16 bits", *CONVERT)),
-    Case("float TIFF", bad_image(encoded(".tif", picture(7).astype(np.float32))), ("32 bits", *CONVERT)),
+    Case(
+        "JPEG of fill bytes",
+        bad_image(lambda: JPEG[:2] + b"\xff" * 2**26),
+        ("JPEG is cut off", *RESTORE),
+    ),
+    Case(
+        "16-bit PNG",
+        bad_image(encoded(".png", picture(7).astype(np.uint16) * 257)),
+        ("16 bits", *CONVERT),
+    ),
+    Case(
+        "16-bit TIFF",
+        bad_image(encoded(".tif", picture(7).astype(np.uint16) * 257)),
+        ("16 bits", *CONVERT),
+    ),
+    Case(
+        "float TIFF",
+        bad_image(encoded(".tif", picture(7).astype(np.float32))),
+        ("32 bits", *CONVERT),
+    ),
     Case("12-bit JPEG", bad_image(frame(JPEG, H, W, 12)), ("12 bits", *CONVERT)),
     Case("CMYK JPEG", bad_image(pillow("JPEG", "CMYK")), ("CMYK", *CONVERT)),
     Case("CMYK TIFF", bad_image(pillow("TIFF", "CMYK")), ("CMYK", *CONVERT)),
-    Case("animated PNG", bad_image(pillow("PNG", "L", 3)), ("several pictures", "bad.png", "keep one picture")),
-    Case("animated WebP", bad_image(pillow("WEBP", "RGB", 3)), ("several pictures", "bad.png", "keep one picture")),
-    Case("TIFF of three pages", bad_image(pillow("TIFF", "L", 3)), ("several pictures", "bad.png", "keep one picture")),
+    Case(
+        "animated PNG",
+        bad_image(pillow("PNG", "L", 3)),
+        ("several pictures", "bad.png", "keep one picture"),
+    ),
+    Case(
+        "animated WebP",
+        bad_image(pillow("WEBP", "RGB", 3)),
+        ("several pictures", "bad.png", "keep one picture"),
+    ),
+    Case(
+        "TIFF of three pages",
+        bad_image(pillow("TIFF", "L", 3)),
+        ("several pictures", "bad.png", "keep one picture"),
+    ),
     Case("GIF called PNG", bad_image(pillow("GIF", "L", 2)), ("the content is GIF", *CONVERT)),
-    Case("GIF", bad_image(pillow("GIF", "L"), "bad.gif"), ("type .gif", "bad.gif", "convert it to PNG")),
-    Case("JPEG 2000 called PNG", bad_image(b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(99)), ("JPEG 2000", *CONVERT)),
+    Case(
+        "GIF",
+        bad_image(pillow("GIF", "L"), "bad.gif"),
+        ("type .gif", "bad.gif", "convert it to PNG"),
+    ),
+    Case(
+        "JPEG 2000 called PNG",
+        bad_image(b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(99)),
+        ("JPEG 2000", *CONVERT),
+    ),
     Case("HEIF called PNG", bad_image(b"\x00\x00\x00\x18ftypheic" + bytes(99)), ("HEIF", *CONVERT)),
-    Case("SVG called PNG", bad_image(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), ("SVG", *CONVERT)),
+    Case(
+        "SVG called PNG", bad_image(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), ("SVG", *CONVERT)
+    ),
     Case("BigTIFF", bad_image(b"II+\x00\x08\x00\x00\x00" + bytes(99)), ("BigTIFF", *CONVERT)),
-    Case("100,000 x 1 pixels", bad_image(encoded(".png", picture(7, 1, 100_000))), ("100000x1", "bad.png", "crop it")),
-    Case("1 x 100,000 pixels", bad_image(encoded(".png", picture(7, 100_000, 1))), ("1x100000", "bad.png", "crop it")),
-    Case("PNG bomb", bad_image(lambda: png(12_000, 12_000, zeros(12_001 * 12_000))), ("12000x12000", *TOO_MANY)),
-    Case("PNG bomb of 16-bit RGBA", bad_image(lambda: png(10_000, 10_000, zeros(2**24), 16, 6)), ("16 bits", *CONVERT)),
+    Case(
+        "100,000 x 1 pixels",
+        bad_image(encoded(".png", picture(7, 1, 100_000))),
+        ("100000x1", "bad.png", "crop it"),
+    ),
+    Case(
+        "1 x 100,000 pixels",
+        bad_image(encoded(".png", picture(7, 100_000, 1))),
+        ("1x100000", "bad.png", "crop it"),
+    ),
+    Case(
+        "PNG bomb",
+        bad_image(lambda: png(12_000, 12_000, zeros(12_001 * 12_000))),
+        ("12000x12000", *TOO_MANY),
+    ),
+    Case(
+        "PNG bomb of 16-bit RGBA",
+        bad_image(lambda: png(10_000, 10_000, zeros(2**24), 16, 6)),
+        ("16 bits", *CONVERT),
+    ),
     Case("PNG of 2^31 - 1 pixels each way", bad_image(png(2**31 - 1, 2**31 - 1, b"")), TOO_MANY),
-    Case("PNG of width 0", bad_image(png(0, H, zlib.compress(b""))), ("states 0x40 pixels", *RESTORE)),
+    Case(
+        "PNG of width 0", bad_image(png(0, H, zlib.compress(b""))), ("states 0x40 pixels", *RESTORE)
+    ),
     Case("PNG bomb with a second header", bad_image(two_headers), ("30000x30000", *TOO_MANY)),
     Case("JPEG bomb", bad_image(frame(JPEG, 65_500, 65_500)), ("65500x65500", *TOO_MANY)),
     Case(
-        "BMP bomb", bad_image(BMP[:18] + struct.pack("<ii", 10**6, -(10**6)) + BMP[26:]), ("1000000x1000000", *TOO_MANY)
+        "BMP bomb",
+        bad_image(BMP[:18] + struct.pack("<ii", 10**6, -(10**6)) + BMP[26:]),
+        ("1000000x1000000", *TOO_MANY),
     ),
-    Case("BMP of least numbers", bad_image(BMP[:18] + struct.pack("<ii", -(2**31), -(2**31)) + BMP[26:]), TOO_MANY),
+    Case(
+        "BMP of least numbers",
+        bad_image(BMP[:18] + struct.pack("<ii", -(2**31), -(2**31)) + BMP[26:]),
+        TOO_MANY,
+    ),
     Case("TIFF bomb", bad_image(tiff((256, 2**30), (257, 2**30), (258, 8))), TOO_MANY),
-    Case("TIFF bomb that states its size twice", bad_image(tiff((256, 2**15), (256, W), (257, 2**15))), TOO_MANY),
-    Case("TIFF of gigantic tiles", bad_image(tiff((256, W), (257, H), (258, 8), (322, 2**15), (323, 2**15))), TOO_MANY),
+    Case(
+        "TIFF bomb that states its size twice",
+        bad_image(tiff((256, 2**15), (256, W), (257, 2**15))),
+        TOO_MANY,
+    ),
+    Case(
+        "TIFF of gigantic tiles",
+        bad_image(tiff((256, W), (257, H), (258, 8), (322, 2**15), (323, 2**15))),
+        TOO_MANY,
+    ),
     Case("WebP bomb", bad_image(webp(16_000, 16_000)), ("16000x16000", *TOO_MANY)),
     Case(
         "limit of pixels by parameter",
@@ -213,15 +339,33 @@ CASES = [
         3,
         {"max_image_pixels": 2399},
     ),
-    Case("image file of 20 GiB", spoilt_path(sparse), ("21474836480 bytes", "bad.png", "remove what")),
-    Case("image is a folder", spoilt_path(Path.mkdir), ("annotation without image", "bad.png.json", "add its image")),
+    Case(
+        "image file of 20 GiB", spoilt_path(sparse), ("21474836480 bytes", "bad.png", "remove what")
+    ),
+    Case(
+        "image is a folder",
+        spoilt_path(Path.mkdir),
+        ("annotation without image", "bad.png.json", "add its image"),
+    ),
     Case("image is a pipe", spoilt_path(os.mkfifo), ("no file", "bad.png", "restore the original")),
     Case(
-        "image links to nowhere", spoilt_path(lambda path: path.symlink_to("gone.png")), ("link to nowhere", *RESTORE)
+        "image links to nowhere",
+        spoilt_path(lambda path: path.symlink_to("gone.png")),
+        ("link to nowhere", *RESTORE),
     ),
-    Case("image links to itself", spoilt_path(lambda path: path.symlink_to("bad.png")), ("link to nowhere", *RESTORE)),
-    Case("image links to a text file", spoilt_path(lambda path: path.symlink_to("/etc/hostname")), RESTORE),
-    Case("image links to a device", spoilt_path(lambda path: path.symlink_to("/dev/zero")), RESTORE),
+    Case(
+        "image links to itself",
+        spoilt_path(lambda path: path.symlink_to("bad.png")),
+        ("link to nowhere", *RESTORE),
+    ),
+    Case(
+        "image links to a text file",
+        spoilt_path(lambda path: path.symlink_to("/etc/hostname")),
+        RESTORE,
+    ),
+    Case(
+        "image links to a device", spoilt_path(lambda path: path.symlink_to("/dev/zero")), RESTORE
+    ),
     Case(
         "mask in colour",
         bad_mask(encoded(".png", np.dstack([picture(index) for index in range(3)]))),

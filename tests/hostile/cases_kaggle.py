@@ -78,34 +78,100 @@ CASES = [
     broken_runs("run lengths as a list", '"[5, 2]"', "no whole numbers"),
     broken_runs("terminal codes", "\x1b]0;x\x07", "\\x1b]0;x"),
     refused(
-        "class 5", rows("good_1.png,5,7 1"), ("unknown class", "good_1.png class 5", "correct it to one of 1, 2, 3, 4")
+        "class 5",
+        rows("good_1.png,5,7 1"),
+        ("unknown class", "good_1.png class 5", "correct it to one of 1, 2, 3, 4"),
     ),
     refused(
-        "class 0 with a mask", rows("good_1.png,0,7 1"), ("unknown class", "good_1.png class 0", "correct it to one of")
+        "class 0 with a mask",
+        rows("good_1.png,0,7 1"),
+        ("unknown class", "good_1.png class 0", "correct it to one of"),
     ),
     refused(
-        "class below zero", rows("good_1.png,-1,7 1"), ("unknown class", "good_1.png class -1", "correct it to one of")
+        "class below zero",
+        rows("good_1.png,-1,7 1"),
+        ("unknown class", "good_1.png class -1", "correct it to one of"),
     ),
-    refused("class in words", rows("good_1.png,scratch,7 1"), ("unknown class", "scratch", "correct it to one of")),
-    refused("class NaN", rows("good_1.png,nan,7 1"), ("unknown class", "nan", "correct it to one of")),
-    refused("class 1.5", rows("good_1.png,1.5,7 1"), ("unknown class", "1.5", "correct it to one of")),
-    refused("class of a row missing", rows("good_1.png,,7 1"), ("unknown class", "good_1.png", "correct it to one of")),
-    refused("unknown image", rows("gone.png,1,7 1"), ("is not in", "gone.png", "add the image or remove its rows")),
-    refused("image by a path upwards", rows("../train.csv,1,7 1"), ("is not in", "../train.csv", "add the image")),
-    refused("image by an absolute path", rows("/etc/passwd,1,7 1"), ("is not in", "/etc/passwd", "add the image")),
-    refused("image of another case", rows("GOOD_1.png,1,7 1"), ("is not in", "GOOD_1.png", "add the image")),
-    refused("image with a line end", rows('"a\nb.png",1,7 1'), ("is not in", "a\\nb.png", "add the image")),
+    refused(
+        "class in words",
+        rows("good_1.png,scratch,7 1"),
+        ("unknown class", "scratch", "correct it to one of"),
+    ),
+    refused(
+        "class NaN", rows("good_1.png,nan,7 1"), ("unknown class", "nan", "correct it to one of")
+    ),
+    refused(
+        "class 1.5", rows("good_1.png,1.5,7 1"), ("unknown class", "1.5", "correct it to one of")
+    ),
+    refused(
+        "class of a row missing",
+        rows("good_1.png,,7 1"),
+        ("unknown class", "good_1.png", "correct it to one of"),
+    ),
+    refused(
+        "unknown image",
+        rows("gone.png,1,7 1"),
+        ("is not in", "gone.png", "add the image or remove its rows"),
+    ),
+    refused(
+        "image by a path upwards",
+        rows("../train.csv,1,7 1"),
+        ("is not in", "../train.csv", "add the image"),
+    ),
+    refused(
+        "image by an absolute path",
+        rows("/etc/passwd,1,7 1"),
+        ("is not in", "/etc/passwd", "add the image"),
+    ),
+    refused(
+        "image of another case",
+        rows("GOOD_1.png,1,7 1"),
+        ("is not in", "GOOD_1.png", "add the image"),
+    ),
+    refused(
+        "image with a line end",
+        rows('"a\nb.png",1,7 1'),
+        ("is not in", "a\\nb.png", "add the image"),
+    ),
     refused("image not named", rows(",1,7 1"), ("names no image", MEND)),
-    refused("row twice", rows("good_1.png,2,7 1", "good_1.png,2,7 1"), ("named twice", "good_1.png", "keep one of")),
-    refused("row twice with other runs", rows("good_0.png,1,7 1"), ("named twice", "good_0.png", "keep one of")),
+    refused(
+        "row twice",
+        rows("good_1.png,2,7 1", "good_1.png,2,7 1"),
+        ("named twice", "good_1.png", "keep one of"),
+    ),
+    refused(
+        "row twice with other runs",
+        rows("good_0.png,1,7 1"),
+        ("named twice", "good_0.png", "keep one of"),
+    ),
     refused("row too short", rows("good_1.png,2"), ("row 3 has 2 fields", MEND)),
     refused("row too long", rows("good_1.png,2,7 1,8 1"), ("row 3 has 4 fields", MEND)),
-    refused("row of a comma in a number", rows("good_1.png,2,1,000 5"), ("row 3 has 4 fields", MEND)),
-    refused("four faults", rows("x.png,1,7 1", "good_1.png,9,7 1", "good_2.png,1", ",,"), ("4 problems", "mend"), 4),
-    refused("quote never closed", rows('good_1.png,2,"7 1'), ("cannot read the csv", "comma-separated UTF-8"), None),
-    refused("column missing", whole("ImageId,EncodedPixels\na,1 1\n"), ("columns do not fit", "name them"), None),
     refused(
-        "column twice", whole("ImageId,ClassId,EncodedPixels,ImageId\na,1,1 1,b\n"), ("two columns", "keep one"), None
+        "row of a comma in a number", rows("good_1.png,2,1,000 5"), ("row 3 has 4 fields", MEND)
+    ),
+    refused(
+        "four faults",
+        rows("x.png,1,7 1", "good_1.png,9,7 1", "good_2.png,1", ",,"),
+        ("4 problems", "mend"),
+        4,
+    ),
+    refused(
+        "quote never closed",
+        rows('good_1.png,2,"7 1'),
+        ("cannot read the csv", "comma-separated UTF-8"),
+        None,
+    ),
+    refused(
+        "column missing",
+        whole("ImageId,EncodedPixels\na,1 1\n"),
+        ("columns do not fit", "name them"),
+        None,
+    ),
+    refused(
+        "column twice",
+        whole("ImageId,ClassId,EncodedPixels,ImageId\na,1,1 1,b\n"),
+        ("two columns", "keep one"),
+        None,
     ),
     refused(
         "columns apart by semicolons",
@@ -125,7 +191,12 @@ CASES = [
         ("two columns are called", "keep one of them"),
         None,
     ),
-    refused("csv without a header", whole("good_1.png,1,1 1\n"), ("columns do not fit", "name them"), None),
+    refused(
+        "csv without a header",
+        whole("good_1.png,1,1 1\n"),
+        ("columns do not fit", "name them"),
+        None,
+    ),
     refused("csv empty", whole(""), ("columns do not fit", "name them"), None),
     refused(
         "csv in UTF-16",
@@ -140,7 +211,9 @@ CASES = [
         None,
     ),
     refused(
-        "csv with zero bytes", whole(b"ImageId,ClassId,EncodedPixels\n" + bytes(5000)), ("row 2 has 1 fields", MEND)
+        "csv with zero bytes",
+        whole(b"ImageId,ClassId,EncodedPixels\n" + bytes(5000)),
+        ("row 2 has 1 fields", MEND),
     ),
     refused(
         "gigantic field",
@@ -156,6 +229,16 @@ CASES = [
         ("no known format", "raw", "data.format"),
         None,
     ),
-    Case("two csv files", two_csvs, ("several csv files fit (one.csv, two.csv)", "raw", "train.csv"), None),
-    Case("no images beside the csv", without_images, ("no images found", "raw", "put them into train_images"), None),
+    Case(
+        "two csv files",
+        two_csvs,
+        ("several csv files fit (one.csv, two.csv)", "raw", "train.csv"),
+        None,
+    ),
+    Case(
+        "no images beside the csv",
+        without_images,
+        ("no images found", "raw", "put them into train_images"),
+        None,
+    ),
 ]

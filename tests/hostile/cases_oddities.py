@@ -68,7 +68,9 @@ def saved(kind: str, mode: str) -> bytes:
 def text_bomb() -> bytes:
     """Return a PNG with a comment that inflates to 64 MiB."""
     place = PNG.index(b"IDAT") - 4
-    return PNG[:place] + chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**26), 9)) + PNG[place:]
+    return (
+        PNG[:place] + chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**26), 9)) + PNG[place:]
+    )
 
 
 def tiny(root: Path) -> None:
@@ -107,8 +109,14 @@ ODDITIES = [
     Oddity("PNG called JPEG", bad_image(PNG, "bad.jpg"), image="bad.jpg"),
     Oddity("JPEG called PNG", bad_image(encoded(".jpg", picture(7)))),
     Oddity("EXIF orientation: the stored pixels count", bad_image(turned())),
-    Oddity("colour: its luma counts", bad_image(encoded(".png", np.dstack([picture(index) for index in range(3)])))),
-    Oddity("alpha: dropped", bad_image(encoded(".png", np.dstack([picture(index) for index in range(4)])))),
+    Oddity(
+        "colour: its luma counts",
+        bad_image(encoded(".png", np.dstack([picture(index) for index in range(3)]))),
+    ),
+    Oddity(
+        "alpha: dropped",
+        bad_image(encoded(".png", np.dstack([picture(index) for index in range(4)]))),
+    ),
     Oddity("grey with alpha", bad_image(saved("PNG", "LA"))),
     Oddity("palette", bad_image(saved("PNG", "P"))),
     Oddity("one bit a pixel", bad_image(saved("PNG", "1"))),
@@ -116,7 +124,9 @@ ODDITIES = [
     Oddity("bytes behind the image", bad_image(PNG + bytes(5000))),
     Oddity("1 x 1 pixels", tiny, 0, shape=(1, 1)),
     Oddity("byte order mark", bad_annotation("\ufeff" + json.dumps(annotation(bitmap())))),
-    Oddity("further keys", bad_annotation(annotation(bitmap(), customBigData={"x": [None]}, tags=None))),
+    Oddity(
+        "further keys", bad_annotation(annotation(bitmap(), customBigData={"x": [None]}, tags=None))
+    ),
     Oddity("bitmaps on each other", bad_objects(bitmap(), bitmap())),
     Oddity(
         "polygon that crosses itself: filled by the even-odd rule",
@@ -124,7 +134,9 @@ ODDITIES = [
         49,
     ),
     Oddity("polygon without area: its line", bad_objects(polygon([[2, 2], [6, 2], [4, 2]])), 5),
-    Oddity("polygon to the outer edge", bad_objects(polygon([[0, 0], [W, 0], [W, H], [0, H]])), W * H),
+    Oddity(
+        "polygon to the outer edge", bad_objects(polygon([[0, 0], [W, 0], [W, H], [0, H]])), W * H
+    ),
     Oddity("rectangle of one pixel", bad_objects(polygon([[3, 3], [3, 3]], shape="rectangle")), 1),
     named("a name with blanks.png"),
     named("r\u00fcst \u2013 \u94a2.png"),

@@ -114,33 +114,91 @@ def lonely_masks(root: Path) -> None:
 
 CASES = [
     Case("name with a line end", named("a\nb.png"), ("unprintable", "a\\nb.png", "rename it")),
-    Case("name with terminal codes", named("a\x1b[2Jb.png"), ("unprintable", "a\\x1b[2Jb.png", "rename it")),
-    Case("name read from right to left", named("a\u202egnp.png"), ("unprintable", "a\\u202egnp.png", "rename it")),
-    Case("name that is no UTF-8", raw_name(b"coil_\xff.png"), ("unprintable", "coil_\\udcff.png", "rename it")),
-    Case("name of 250 bytes", named("x" * 246 + ".png"), ("longer than 200 bytes", "xxx.png", "shorten it")),
     Case(
-        "name of 201 bytes, fewer letters", named("ж" * 98 + "z.png"), ("longer than 200 bytes", "z.png", "shorten it")
+        "name with terminal codes",
+        named("a\x1b[2Jb.png"),
+        ("unprintable", "a\\x1b[2Jb.png", "rename it"),
     ),
     Case(
-        "names in two Unicode forms", named("r\u00fcst.png", "ru\u0308st.png"), ("share one name", "ds/img", "mend"), 2
+        "name read from right to left",
+        named("a\u202egnp.png"),
+        ("unprintable", "a\\u202egnp.png", "rename it"),
     ),
-    Case("names in two cases", named("coil.png", "COIL.png"), ("share one name", "ds/img/COIL.png", "mend"), 2),
+    Case(
+        "name that is no UTF-8",
+        raw_name(b"coil_\xff.png"),
+        ("unprintable", "coil_\\udcff.png", "rename it"),
+    ),
+    Case(
+        "name of 250 bytes",
+        named("x" * 246 + ".png"),
+        ("longer than 200 bytes", "xxx.png", "shorten it"),
+    ),
+    Case(
+        "name of 201 bytes, fewer letters",
+        named("ж" * 98 + "z.png"),
+        ("longer than 200 bytes", "z.png", "shorten it"),
+    ),
+    Case(
+        "names in two Unicode forms",
+        named("r\u00fcst.png", "ru\u0308st.png"),
+        ("share one name", "ds/img", "mend"),
+        2,
+    ),
+    Case(
+        "names in two cases",
+        named("coil.png", "COIL.png"),
+        ("share one name", "ds/img/COIL.png", "mend"),
+        2,
+    ),
     Case("ends in two cases", named("coil.png", "coil.PNG"), ("share one name", "coil", "mend"), 2),
     Case("two images of one stem", one_stem, ("share one name", "bad.", "mend"), 2),
-    Case("one annotation for two images", one_annotation_for_two, ("share one name", "bad.", "mend"), 2),
     Case(
-        "data set reached by two ways", reached_twice, ("reached by two ways", "raw/", "remove one of the links"), None
+        "one annotation for two images",
+        one_annotation_for_two,
+        ("share one name", "bad.", "mend"),
+        2,
+    ),
+    Case(
+        "data set reached by two ways",
+        reached_twice,
+        ("reached by two ways", "raw/", "remove one of the links"),
+        None,
     ),
     Case("circle of links", circle, ("is empty", "images/bad.png", "restore the original")),
-    Case("two data sets of one name", two_data_sets, ("two data sets are called 'a/b'", "raw/a", "rename one"), None),
-    Case("images beside data sets", beside, ("beside whole data sets", "raw", "move img and ann"), None),
-    Case("data set without ann", without_ann, ("no folder ann", "raw/more", "export the project with images"), None),
-    Case("two formats", mixed, ("several formats (supervisely, kaggle)", "raw", "set data.format"), None),
+    Case(
+        "two data sets of one name",
+        two_data_sets,
+        ("two data sets are called 'a/b'", "raw/a", "rename one"),
+        None,
+    ),
+    Case(
+        "images beside data sets",
+        beside,
+        ("beside whole data sets", "raw", "move img and ann"),
+        None,
+    ),
+    Case(
+        "data set without ann",
+        without_ann,
+        ("no folder ann", "raw/more", "export the project with images"),
+        None,
+    ),
+    Case(
+        "two formats",
+        mixed,
+        ("several formats (supervisely, kaggle)", "raw", "set data.format"),
+        None,
+    ),
     Case("nothing there", Path.mkdir, ("no known format", "raw", "point data.root"), None),
     Case("root is a file", file_as_root, ("not found", "raw"), None),
     Case("root links to itself", linked_root, ("not found", "raw"), None),
     Case("root missing", lambda root: None, ("not found", "raw"), None),  # noqa: ARG005
-    Case("two masks of one stem", twin_masks, ("two masks share one name", "masks/bad.", "remove one of them")),
+    Case(
+        "two masks of one stem",
+        twin_masks,
+        ("two masks share one name", "masks/bad.", "remove one of them"),
+    ),
     Case("masks and images do not pair", lonely_masks, ("2 problems", "images/a.png", "mend"), 2),
     Case(
         "folder of masks missing",

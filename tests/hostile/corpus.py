@@ -1,4 +1,5 @@
-"""Hostile data sets made by code: what a case is, the sound data it spoils, and how a command is run on it."""
+"""Hostile data sets made by code: what a case is, the sound data it spoils, and how a command is
+run on it."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class Case:
         name: unique.
         build: writes the data set into an empty folder.
         says: texts the one sentence on stderr holds: the file and the remedy among them.
-        rows: rows of ``data_problems.csv``; None where the data set as a whole is refused and none is written.
+        rows: rows of ``data_problems.csv``; None where the data set as a whole is refused and none
+            is written.
         params: changes of section ``data``.
     """
 
@@ -83,7 +85,11 @@ def bitmap(
 
 def polygon(exterior: Any, interior: Any = (), shape: str = "polygon") -> dict[str, Any]:
     """Return a Supervisely object of points."""
-    return {"classTitle": "patch", "geometryType": shape, "points": {"exterior": exterior, "interior": list(interior)}}
+    return {
+        "classTitle": "patch",
+        "geometryType": shape,
+        "points": {"exterior": exterior, "interior": list(interior)},
+    }
 
 
 def packed(raw: bytes) -> str:
@@ -112,7 +118,9 @@ def write_project(root: Path, images: int = 2) -> None:
         add_image(root, f"good_{index:02d}.png", index, *([bitmap(index, 2)] if index % 2 else []))
 
 
-def write_kaggle(root: Path, rows: Sequence[str] = (), header: str = "ImageId,ClassId,EncodedPixels") -> None:
+def write_kaggle(
+    root: Path, rows: Sequence[str] = (), header: str = "ImageId,ClassId,EncodedPixels"
+) -> None:
     """Write a sound Kaggle folder of three images with further rows in its csv."""
     for index in range(3):
         put(root / "train_images" / f"good_{index}.png", encoded(".png", picture(index)))
@@ -158,7 +166,8 @@ def bad_objects(*objects: Any) -> Build:
 
 
 def set_up(case: Case, work_dir: Path) -> dict[str, bytes]:
-    """Write a case's data, parameters and the outputs of an earlier run; return the files of these outputs."""
+    """Write a case's data, parameters and the outputs of an earlier run; return the files of these
+    outputs."""
     case.build(work_dir / "raw")
     put(work_dir / "params.yaml", params_text(json.dumps(case.params)))
     put(work_dir / "data" / "prepared" / "index.json", "from an earlier run")
@@ -168,7 +177,8 @@ def set_up(case: Case, work_dir: Path) -> dict[str, bytes]:
 
 @functools.cache
 def params_text(changes: str) -> str:
-    """Return the committed parameters for the folder ``raw``, with changes of section ``data`` given as JSON."""
+    """Return the committed parameters for the folder ``raw``, with changes of section ``data``
+    given as JSON."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["data"] |= {"root": "raw", "image_size": [128, 32], **json.loads(changes)}
     return yaml.safe_dump(raw)

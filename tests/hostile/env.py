@@ -23,7 +23,8 @@ class Case:
     Attributes:
         name: of the test.
         command: arguments of ``steelcli``.
-        spoil: makes a folder wrong in which every stage has run; it must write anew, never into a file (`put`).
+        spoil: makes a folder wrong in which every stage has run; it must write anew, never into a
+            file (`put`).
         where: the file or dotted key that the sentence names.
         says: words of the cause and of the remedy.
         env: variables of the environment; ``{dir}`` stands for the folder.
@@ -76,7 +77,11 @@ def mount_tiny(folder: Path, kibibytes: int) -> None:
 
 def unmount(folder: Path) -> None:
     """Take away the disks that cases mounted below a folder."""
-    lines = Path("/proc/mounts").read_text(encoding="utf-8").splitlines() if Path("/proc/mounts").exists() else []
+    lines = (
+        Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+        if Path("/proc/mounts").exists()
+        else []
+    )
     for line in lines:
         point = line.split()[1]
         if point.startswith(f"{folder}/"):
@@ -84,7 +89,8 @@ def unmount(folder: Path) -> None:
 
 
 def fingerprint(folder: Path, whole: bool) -> dict[str, str]:
-    """Describe every file and link below a folder, large files by their content only where ``whole`` is asked for."""
+    """Describe every file and link below a folder, large files by their content only where
+    ``whole`` is asked for."""
     seen = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -107,11 +113,15 @@ def run_command(case: Case, work_dir: Path) -> Outcome:
     return run_apart(work_dir, *case.command, env=env)
 
 
-def run_main(case: Case, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Outcome:
+def run_main(
+    case: Case, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Outcome:
     """Run the command line in this process, in the case's surroundings."""
     from huggingface_hub import constants
 
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(work_dir / ".hub"))  # read at import, unlike HF_HOME below
+    monkeypatch.setattr(
+        constants, "HF_HUB_CACHE", str(work_dir / ".hub")
+    )  # read at import, unlike HF_HOME below
     for key, value in case.env.items():
         monkeypatch.setenv(key, value.format(dir=work_dir, PYTHONPATH=""))
     if "PYTHONPATH" in case.env:  # the case puts a module before the installed one
@@ -120,9 +130,12 @@ def run_main(case: Case, work_dir: Path, monkeypatch: pytest.MonkeyPatch, capfd:
 
 
 def assert_told(case: Case, outcome: Outcome) -> None:
-    """Assert one sentence on stderr that names the place, the cause and the remedy, and exit code 1."""
+    """Assert one sentence on stderr that names the place, the cause and the remedy, and exit code
+    1."""
     assert outcome.code == 1, outcome.stderr[-2000:]
-    assert re.fullmatch(r"Error: [^\n]+: [^\n]+; [^\n]+\.\n", outcome.stderr), outcome.stderr[-2000:]
+    assert re.fullmatch(r"Error: [^\n]+: [^\n]+; [^\n]+\.\n", outcome.stderr), outcome.stderr[
+        -2000:
+    ]
     assert "Traceback" not in outcome.stderr
     assert all(character.isprintable() for character in outcome.stderr[:-1])
     assert len(outcome.stderr) < 1500

@@ -133,12 +133,17 @@ def downloads(folder: Path) -> None:
 
 
 def no_torchvision(folder: Path) -> None:
-    put(folder / "shim" / "torchvision" / "__init__.py", "raise ImportError('libcudart.so.12: cannot open')\n")
+    put(
+        folder / "shim" / "torchvision" / "__init__.py",
+        "raise ImportError('libcudart.so.12: cannot open')\n",
+    )
 
 
 OFFLINE = {
     "HF_HOME": "{dir}/hub",
-    **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9"),
+    **dict.fromkeys(
+        ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9"
+    ),
     **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
 }
 CSV = "metrics/test_images.csv"
@@ -159,29 +164,74 @@ _MISSING = [
 ]
 
 _STORE: list[tuple[str, Spoil, str, str]] = [
-    ("index cut", lambda folder: cut(folder / STORE / "index.json", 0.5), "index.json", "cannot be read"),
+    (
+        "index cut",
+        lambda folder: cut(folder / STORE / "index.json", 0.5),
+        "index.json",
+        "cannot be read",
+    ),
     ("index a list", write(f"{STORE}/index.json", "[1]"), "index.json", "cannot be read"),
     ("index deep", write(f"{STORE}/index.json", "[" * 100_000), "index.json", "cannot be read"),
-    ("index no UTF-8", write(f"{STORE}/index.json", b"\xff\xfe\x00"), "index.json", "cannot be read"),
-    ("another version", edit(f"{STORE}/index.json", lambda i: i.update(version=9)), "index.json", "of version 9"),
-    ("no images", edit(f"{STORE}/index.json", lambda i: i.update(records=[])), "index.json", "no image of the train"),
-    ("a name out of the folder", record(image="../../out.png"), "index.json", "no name of an image"),
+    (
+        "index no UTF-8",
+        write(f"{STORE}/index.json", b"\xff\xfe\x00"),
+        "index.json",
+        "cannot be read",
+    ),
+    (
+        "another version",
+        edit(f"{STORE}/index.json", lambda i: i.update(version=9)),
+        "index.json",
+        "of version 9",
+    ),
+    (
+        "no images",
+        edit(f"{STORE}/index.json", lambda i: i.update(records=[])),
+        "index.json",
+        "no image of the train",
+    ),
+    (
+        "a name out of the folder",
+        record(image="../../out.png"),
+        "index.json",
+        "no name of an image",
+    ),
     ("an absolute name", record(image="/tmp/out.png"), "index.json", "no name of an image"),
     ("a giant image", record(height=2**20, width=2**20), "index.json", "larger than its truth"),
     ("a negative height", record(height=-1), "index.json", "no whole number"),
     ("a height in words", record(height="tall"), "index.json", "no whole number"),
     ("a truth out of the file", record(truth=[2**40, 2**40]), "truth.bin", "truncated"),
     ("truth cut", lambda folder: cut(folder / STORE / "truth.bin", 0.1), "truth.bin", "truncated"),
-    ("truth noise", lambda folder: put(folder / STORE / "truth.bin", bytes(2**20)), "truth.bin", "damaged"),
+    (
+        "truth noise",
+        lambda folder: put(folder / STORE / "truth.bin", bytes(2**20)),
+        "truth.bin",
+        "damaged",
+    ),
     ("a bomb of truth", truth_bomb, "truth.bin", "damaged"),
-    ("images cut", lambda folder: cut(folder / STORE / "images.npy", 0.5), "images.npy", "cannot be read"),
+    (
+        "images cut",
+        lambda folder: cut(folder / STORE / "images.npy", 0.5),
+        "images.npy",
+        "cannot be read",
+    ),
     ("images empty", write(f"{STORE}/images.npy", b""), "images.npy", "cannot be read"),
     ("images text", write(f"{STORE}/images.npy", "hello"), "images.npy", "cannot be read"),
     ("images missing", drop(f"{STORE}/images.npy"), "images.npy", "cannot be read"),
     ("images of floats", array(lambda old: old.astype(np.float32)), "images.npy", "holds float32"),
-    ("images of objects", array(lambda old: old[:2, 0, 0].astype(object)), "images.npy", "cannot be read"),
+    (
+        "images of objects",
+        array(lambda old: old[:2, 0, 0].astype(object)),
+        "images.npy",
+        "cannot be read",
+    ),
     ("images too few", array(lambda old: old[:-1]), "images.npy", "its index 24"),
-    ("images of another size", array(lambda old: old[:, :, ::2]), "images.npy", "not uint8 of 128×32"),
+    (
+        "images of another size",
+        array(lambda old: old[:, :, ::2]),
+        "images.npy",
+        "not uint8 of 128×32",
+    ),
 ]
 
 _METRICS: list[tuple[str, str, Spoil, str, tuple[str, ...]]] = [
@@ -237,7 +287,10 @@ _METRICS: list[tuple[str, str, Spoil, str, tuple[str, ...]]] = [
     (
         "threshold a folder",
         "evaluate",
-        lambda folder: (drop("metrics/threshold.json")(folder), (folder / "metrics" / "threshold.json").mkdir())[0],
+        lambda folder: (
+            drop("metrics/threshold.json")(folder),
+            (folder / "metrics" / "threshold.json").mkdir(),
+        )[0],
         "threshold.json",
         ("it is a folder", TUNE),
     ),
@@ -262,7 +315,13 @@ _METRICS: list[tuple[str, str, Spoil, str, tuple[str, ...]]] = [
         "args.json",
         ("nested deeper", TRAIN),
     ),
-    ("settings deeper", "report", write("models/args.json", '{"a":' * 50_000), "args.json", ("cannot be read", TRAIN)),
+    (
+        "settings deeper",
+        "report",
+        write("models/args.json", '{"a":' * 50_000),
+        "args.json",
+        ("cannot be read", TRAIN),
+    ),
     (
         "settings without a run",
         "evaluate",
@@ -280,7 +339,10 @@ _METRICS: list[tuple[str, str, Spoil, str, tuple[str, ...]]] = [
     (
         "settings whose trackers leave the project",
         "evaluate",
-        edit("models/args.json", lambda v: v["run"].update(trackers={"key": "../../../x", "name": "/etc"})),
+        edit(
+            "models/args.json",
+            lambda v: v["run"].update(trackers={"key": "../../../x", "name": "/etc"}),
+        ),
         "args.json",
         ("wrong at run.trackers", TRAIN),
     ),
@@ -340,7 +402,13 @@ _METRICS: list[tuple[str, str, Spoil, str, tuple[str, ...]]] = [
         "froc.csv",
         ("cannot be read", EVALUATE),
     ),
-    ("foreign columns", "compare test test", write(CSV, "name,score\na,1\n"), CSV, ("no table of images", EVALUATE)),
+    (
+        "foreign columns",
+        "compare test test",
+        write(CSV, "name,score\na,1\n"),
+        CSV,
+        ("no table of images", EVALUATE),
+    ),
     ("no rows", "compare test test", write(CSV, HEAD), CSV, ("holds no image", EVALUATE)),
     (
         "pixels that do not add up",
@@ -389,8 +457,20 @@ CASES = [
         for command, name, where in _OUTPUTS
         if command != "tune-threshold"
     ),
-    Case("output: links in a circle", ("evaluate",), as_circle("predictions"), "predictions", ("remove them",)),
-    Case("output: read only", ("report",), read_only, "report.html", ("Permission denied", "mend the permissions")),
+    Case(
+        "output: links in a circle",
+        ("evaluate",),
+        as_circle("predictions"),
+        "predictions",
+        ("remove them",),
+    ),
+    Case(
+        "output: read only",
+        ("report",),
+        read_only,
+        "report.html",
+        ("Permission denied", "mend the permissions"),
+    ),
     Case(
         "full disk: the report",
         ("report",),
@@ -405,7 +485,13 @@ CASES = [
         "out",
         ("No space left", "free space"),
     ),
-    Case("full disk: the store", ("prepare",), on_tiny_disk(STORE, 64), "out", ("No space left", "free space")),
+    Case(
+        "full disk: the store",
+        ("prepare",),
+        on_tiny_disk(STORE, 64),
+        "out",
+        ("No space left", "free space"),
+    ),
     Case(
         "compare: no git",
         ("compare", "test", "HEAD"),
@@ -414,8 +500,20 @@ CASES = [
         ("git is not installed", "steelcli evaluate"),
         {"PATH": "{dir}"},
     ),
-    Case("compare: no repository", ("compare", "test", "HEAD"), nothing, "HEAD", ("no git repository", "dvc exp list")),
-    Case("compare: no commit", ("compare", "test", "HEAD"), repository, "HEAD", ("has no commit yet", "dvc exp list")),
+    Case(
+        "compare: no repository",
+        ("compare", "test", "HEAD"),
+        nothing,
+        "HEAD",
+        ("no git repository", "dvc exp list"),
+    ),
+    Case(
+        "compare: no commit",
+        ("compare", "test", "HEAD"),
+        repository,
+        "HEAD",
+        ("has no commit yet", "dvc exp list"),
+    ),
     Case(
         "compare: an endless name",
         ("compare", "test", "x" * 5000),

@@ -28,7 +28,10 @@ def small() -> Values:
 
     return {
         "weights": {"a": torch.zeros(3)},
-        "params": {"model": model_params().model_dump(mode="json"), "train": train_params().model_dump(mode="json")},
+        "params": {
+            "model": model_params().model_dump(mode="json"),
+            "train": train_params().model_dump(mode="json"),
+        },
         "epoch": 1,
         "score": 0.5,
         "precision": "fp32",
@@ -47,7 +50,9 @@ def packed(values: Any) -> bytes:
     return buffer.getvalue()
 
 
-def repacked(raw: bytes, edit: Callable[[str, bytes], bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+def repacked(
+    raw: bytes, edit: Callable[[str, bytes], bytes], compression: int = zipfile.ZIP_STORED
+) -> bytes:
     """Write the parts of a torch.save archive anew, each edited by its name."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(buffer, "w", compression) as new:
@@ -85,7 +90,12 @@ def with_pickle(raw: bytes) -> bytes:
 def giant_storage() -> bytes:
     """Declare 2^31 - 1 numbers where three are stored."""
     found = packed(small())
-    return repacked(found, lambda name, raw: raw.replace(b"K\x03", b"J\xff\xff\xff\x7f") if name == "data.pkl" else raw)
+    return repacked(
+        found,
+        lambda name, raw: (
+            raw.replace(b"K\x03", b"J\xff\xff\xff\x7f") if name == "data.pkl" else raw
+        ),
+    )
 
 
 def bomb() -> bytes:
@@ -121,7 +131,10 @@ def odd_mapping() -> bytes:
 def loose_weights(folder: Path) -> None:
     """Name a network of 300 million weights beside one small tensor, in the settings too."""
     values = torch.load(best(folder), weights_only=True)
-    for change in ({"encoder_name": "tu-vit_giant_patch14_224"}, {"encoder_name": "tu-convnextv2_huge"}):
+    for change in (
+        {"encoder_name": "tu-vit_giant_patch14_224"},
+        {"encoder_name": "tu-convnextv2_huge"},
+    ):
         values["params"]["model"] |= change
     settings = json.loads((folder / "models" / "args.json").read_text(encoding="utf-8"))
     settings["model"] |= values["params"]["model"]
@@ -157,25 +170,53 @@ _FILES: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
     ("cut in half", lambda folder: cut(best(folder), 0.5), ("cut off", ANEW)),
     ("cut by a byte", lambda folder: put(best(folder), packed(small())[:-30]), ("cut off", ANEW)),
     ("a zip of something else", content(other_zip), ("a zip archive of something else", ANEW)),
-    ("a pickle that runs code", content(lambda: pickle.dumps(Runs())), ("holds code, which was not run", ANEW)),
-    ("an old pickle that runs code", content(lambda: pickle.dumps(Runs(), 0)), ("holds code, which was not run", ANEW)),
-    ("code among the weights", field(weights={"a": Runs()}), ("holds code, which was not run", ANEW)),
+    (
+        "a pickle that runs code",
+        content(lambda: pickle.dumps(Runs())),
+        ("holds code, which was not run", ANEW),
+    ),
+    (
+        "an old pickle that runs code",
+        content(lambda: pickle.dumps(Runs(), 0)),
+        ("holds code, which was not run", ANEW),
+    ),
+    (
+        "code among the weights",
+        field(weights={"a": Runs()}),
+        ("holds code, which was not run", ANEW),
+    ),
     ("code in a field", field(code=Runs()), ("holds code, which was not run", ANEW)),
     (
         "a call of bytearray",
-        content(lambda: with_pickle(b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\x00\x40\x85R.")),
+        content(
+            lambda: with_pickle(
+                b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\x00\x40\x85R."
+            )
+        ),
         ("bytearray", ANEW),
     ),
-    ("a pickle that breaks off", content(lambda: with_pickle(b"\x80\x02}q\x00(X\x05")), ("breaks off", ANEW)),
+    (
+        "a pickle that breaks off",
+        content(lambda: with_pickle(b"\x80\x02}q\x00(X\x05")),
+        ("breaks off", ANEW),
+    ),
     (
         "three megabytes of lists",
         content(lambda: with_pickle(b"\x80\x02" + b"]" * 3 * 2**20 + b".")),
         ("larger than", ANEW),
     ),
     ("a giant storage", content(giant_storage), ("damaged", ANEW)),
-    ("a giant view", field(weights={"a": torch.zeros(1).expand(2**40)}), ("larger than the file", ANEW)),
+    (
+        "a giant view",
+        field(weights={"a": torch.zeros(1).expand(2**40)}),
+        ("larger than the file", ANEW),
+    ),
     ("a zip bomb", content(bomb), ("compressed", ANEW)),
-    ("a bare state dict", content(lambda: packed({"a": torch.zeros(3)})), ("but a bare state dict", ANEW)),
+    (
+        "a bare state dict",
+        content(lambda: packed({"a": torch.zeros(3)})),
+        ("but a bare state dict", ANEW),
+    ),
     (
         "somebody else's checkpoint",
         content(lambda: packed({"state_dict": {}, "epoch": 3})),
@@ -200,7 +241,11 @@ _FILES: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
     ("no weights", field(weights={}), ("no names with tensors", ANEW)),
     ("a number among the weights", field(weights={"a": 3}), ("int under a, not a tensor", ANEW)),
     ("numbers as names", field(weights={1: torch.zeros(3)}), ("under 1, not a tensor", ANEW)),
-    ("complex weights", field(weights={"a": torch.zeros(3, dtype=torch.complex64)}), ("code", ANEW)),
+    (
+        "complex weights",
+        field(weights={"a": torch.zeros(3, dtype=torch.complex64)}),
+        ("code", ANEW),
+    ),
     ("a sparse tensor", field(weights={"a": torch.zeros(3, 3).to_sparse()}), ("code", ANEW)),
     ("an odd mapping", content(odd_mapping), ("no steelcli checkpoint", ANEW)),
     ("another architecture", other_architecture, ("do not fit the architecture", ANEW)),
@@ -209,7 +254,10 @@ _FILES: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
 ]
 
 CASES = [
-    *(Case(f"checkpoint: {name}", ("tune-threshold",), make, "models/best_dice_", says) for name, make, says in _FILES),
+    *(
+        Case(f"checkpoint: {name}", ("tune-threshold",), make, "models/best_dice_", says)
+        for name, make, says in _FILES
+    ),
     Case(
         "checkpoint: none",
         ("tune-threshold",),

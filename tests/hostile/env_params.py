@@ -27,7 +27,10 @@ def add(content: str | bytes, front: bytes = b"") -> Callable[[Path], None]:
 
     def spoil(folder: Path) -> None:
         path = folder / "params.yaml"
-        put(path, front + path.read_bytes() + (content.encode() if isinstance(content, str) else content))
+        put(
+            path,
+            front + path.read_bytes() + (content.encode() if isinstance(content, str) else content),
+        )
 
     return spoil
 
@@ -48,11 +51,16 @@ def to_folder(folder: Path) -> None:
 
 
 LAUGHS = "a: [x]\n" + "".join(
-    f"{name}: &{name} [{', '.join(['*' + last] * 9)}]\n" for last, name in zip("abcdefgh", "bcdefghi", strict=True)
+    f"{name}: &{name} [{', '.join(['*' + last] * 9)}]\n"
+    for last, name in zip("abcdefgh", "bcdefghi", strict=True)
 )
 
 _FILE: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
-    ("missing", lambda folder: (folder / "params.yaml").unlink(), ("not found", "git checkout params.yaml")),
+    (
+        "missing",
+        lambda folder: (folder / "params.yaml").unlink(),
+        ("not found", "git checkout params.yaml"),
+    ),
     ("a folder", to_folder, ("it is a folder", "--params")),
     ("empty", whole(""), ("is empty", "write the sections data")),
     ("a list", whole("- data\n- model\n"), ("no mapping", "write the sections")),
@@ -72,8 +80,16 @@ _FILE: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
     ("a tag of bytes", change(TITLE, "title: !!binary aGk="), ("the tag", "remove it")),
     ("a billion laughs", whole(LAUGHS), ("anchor or alias", "write the value out")),
     ("an alias of itself", whole("data: &a [*a]\n"), ("anchor or alias", "write the value out")),
-    ("a merge key", change(TITLE, TITLE + "\n  <<: {decimals: 4}"), ("a merge key", "write the values out")),
-    ("a key twice", change(TITLE, TITLE + "\n  " + TITLE), ("the key title twice", "remove one of the two")),
+    (
+        "a merge key",
+        change(TITLE, TITLE + "\n  <<: {decimals: 4}"),
+        ("a merge key", "write the values out"),
+    ),
+    (
+        "a key twice",
+        change(TITLE, TITLE + "\n  " + TITLE),
+        ("the key title twice", "remove one of the two"),
+    ),
     ("deep nesting", whole("data: " + "[" * 20_000), ("nested deeper than 16", "write them flat")),
     ("a list as key", whole("? [a]\n: 1\n"), ("a list or mapping as key", "plain text")),
     ("a number as key", add("1: {}\n"), ("the key 1 is no text", "put it into quotes")),
@@ -83,23 +99,83 @@ _FILE: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
 ]
 
 _KEYS: list[tuple[str, str, Callable[[Path], None], tuple[str, ...]]] = [
-    ("a missing section", "report", change("report:\n", "#\nreports:\n"), ("unknown section", "did you mean report")),
+    (
+        "a missing section",
+        "report",
+        change("report:\n", "#\nreports:\n"),
+        ("unknown section", "did you mean report"),
+    ),
     ("a missing key", "train.seed", change(SEED, ""), ("missing parameter", "add it")),
-    ("a key with a slip", "train.sead", change(SEED, "  sead: 42\n"), ("unknown parameter", "did you mean seed")),
-    ("a slip two levels down", "train.augment.blurr", change("blur:", "blurr:"), ("did you mean blur",)),
+    (
+        "a key with a slip",
+        "train.sead",
+        change(SEED, "  sead: 42\n"),
+        ("unknown parameter", "did you mean seed"),
+    ),
+    (
+        "a slip two levels down",
+        "train.augment.blurr",
+        change("blur:", "blurr:"),
+        ("did you mean blur",),
+    ),
     ("NaN", "train.lr", change("lr: 0.001", "lr: .nan"), ("finite number", "correct it")),
     ("infinity", "train.lr", change("lr: 0.001", "lr: 1e999"), ("finite number", "correct it")),
     ("text for a number", "train.lr", change("lr: 0.001", "lr: fast"), ("fast", "correct it")),
-    ("a negative rate", "train.lr", change("lr: 0.001", "lr: -1"), ("greater than 0", "correct it")),
-    ("a number of 4,000 digits", "train.seed", change(SEED, f"  seed: {'9' * 4000}\n"), ("beyond", "smaller")),
-    ("a hexadecimal flood", "train.seed", change(SEED, f"  seed: 0x{'f' * 4000}\n"), ("beyond", "smaller")),
-    ("a negative size", "data.image_size", change("- 128\n", "- -128\n"), ("greater than", "correct it")),
-    ("a size off the stride", "data.image_size", change("- 128\n", "- 100\n"), ("the nearest are 96 and 128",)),
+    (
+        "a negative rate",
+        "train.lr",
+        change("lr: 0.001", "lr: -1"),
+        ("greater than 0", "correct it"),
+    ),
+    (
+        "a number of 4,000 digits",
+        "train.seed",
+        change(SEED, f"  seed: {'9' * 4000}\n"),
+        ("beyond", "smaller"),
+    ),
+    (
+        "a hexadecimal flood",
+        "train.seed",
+        change(SEED, f"  seed: 0x{'f' * 4000}\n"),
+        ("beyond", "smaller"),
+    ),
+    (
+        "a negative size",
+        "data.image_size",
+        change("- 128\n", "- -128\n"),
+        ("greater than", "correct it"),
+    ),
+    (
+        "a size off the stride",
+        "data.image_size",
+        change("- 128\n", "- 100\n"),
+        ("the nearest are 96 and 128",),
+    ),
     ("a date", "report.title", change(TITLE, "title: 2026-02-03"), ("read as date", "quotes")),
-    ("an escaped NUL", "report.title", change(TITLE, 'title: "a\\0b"'), ("control character", "remove it")),
-    ("half a character", "report.title", change(TITLE, 'title: "\\ud800"'), ("control character", "remove it")),
-    ("newlines in a key", "unknown section", add('"a\\n\\nError: b": 1\n'), ("a\\n\\nError", "known here")),
-    ("an unknown architecture", "model.architecture", change("architecture: unet", "architecture: segnet"), ("unet",)),
+    (
+        "an escaped NUL",
+        "report.title",
+        change(TITLE, 'title: "a\\0b"'),
+        ("control character", "remove it"),
+    ),
+    (
+        "half a character",
+        "report.title",
+        change(TITLE, 'title: "\\ud800"'),
+        ("control character", "remove it"),
+    ),
+    (
+        "newlines in a key",
+        "unknown section",
+        add('"a\\n\\nError: b": 1\n'),
+        ("a\\n\\nError", "known here"),
+    ),
+    (
+        "an unknown architecture",
+        "model.architecture",
+        change("architecture: unet", "architecture: segnet"),
+        ("unet",),
+    ),
     (
         "an address as encoder",
         "model.encoder_name",
@@ -118,8 +194,18 @@ _KEYS: list[tuple[str, str, Callable[[Path], None], tuple[str, ...]]] = [
         change("encoder_name: resnet18", "encoder_name: tu-resnt18"),
         ("did you mean tu-resnet18",),
     ),
-    ("a flood of channels", "model.decoder_channels", change("- 16\n", "- 100000000\n"), ("1024", "correct it")),
-    ("a missing tracker", "train.trackers", change("trackers: []", "trackers: [nothing]"), ("wandb", "correct it")),
+    (
+        "a flood of channels",
+        "model.decoder_channels",
+        change("- 16\n", "- 100000000\n"),
+        ("1024", "correct it"),
+    ),
+    (
+        "a missing tracker",
+        "train.trackers",
+        change("trackers: []", "trackers: [nothing]"),
+        ("wandb", "correct it"),
+    ),
 ]
 
 
@@ -149,10 +235,22 @@ def other_encoder(path: Path) -> None:
 
 _WEIGHTS: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
     ("missing", lambda _: None, ("not found", "correct model.encoder_weights")),
-    ("text", lambda path: put(path, "hello"), ("no file of torch.save", "state dict of this encoder")),
+    (
+        "text",
+        lambda path: put(path, "hello"),
+        ("no file of torch.save", "state dict of this encoder"),
+    ),
     ("a folder", lambda path: path.mkdir(), ("no regular file", "state dict of this encoder")),
-    ("code", lambda path: torch.save({"conv1.weight": Runs()}, path), ("holds code, which was not run",)),
-    ("a list", lambda path: torch.save([torch.zeros(3)], path), ("no names with tensors", "state dict")),
+    (
+        "code",
+        lambda path: torch.save({"conv1.weight": Runs()}, path),
+        ("holds code, which was not run",),
+    ),
+    (
+        "a list",
+        lambda path: torch.save([torch.zeros(3)], path),
+        ("no names with tensors", "state dict"),
+    ),
     ("of another encoder", other_encoder, ("do not fit the encoder", "state dict of this encoder")),
 ]
 
@@ -160,5 +258,8 @@ _TRAIN = ("train",)
 CASES = [
     *(Case(f"params: {name}", _TRAIN, spoil, "params.yaml", says) for name, spoil, says in _FILE),
     *(Case(f"params: {name}", _TRAIN, spoil, where, says) for name, where, spoil, says in _KEYS),
-    *(Case(f"encoder weights: {name}", _TRAIN, encoder(make), "encoder.pth", says) for name, make, says in _WEIGHTS),
+    *(
+        Case(f"encoder weights: {name}", _TRAIN, encoder(make), "encoder.pth", says)
+        for name, make, says in _WEIGHTS
+    ),
 ]

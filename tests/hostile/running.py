@@ -28,7 +28,8 @@ finally:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left: exit code and what it printed; seconds of wall time and peak memory where it ran apart."""
+    """What a command left: exit code and what it printed; seconds of wall time and peak memory
+    where it ran apart."""
 
     code: int
     stdout: str
@@ -38,9 +39,13 @@ class Outcome:
 
 
 def run_here(
-    work_dir: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
+    work_dir: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *arguments: str,
 ) -> Outcome:
-    """Run the command line's `main` in this process: the same sentence, without the seconds of an import of torch."""
+    """Run the command line's `main` in this process: the same sentence, without the seconds of an
+    import of torch."""
     from steelcli.cli import main
 
     capfd.readouterr()
@@ -72,11 +77,14 @@ def run_apart(work_dir: Path, *arguments: str, env: Mapping[str, str] | None = N
     )
     seconds = time.perf_counter() - start
     assert peak_path.exists(), f"killed, exit code {done.returncode}: {done.stderr}"
-    return Outcome(done.returncode, done.stdout, done.stderr, seconds, int(peak_path.read_text()) / 1024)
+    return Outcome(
+        done.returncode, done.stdout, done.stderr, seconds, int(peak_path.read_text()) / 1024
+    )
 
 
 def assert_quick_and_small(outcome: Outcome) -> None:
-    """Assert the time and the memory, the wall's clock and the first run's: nothing is run twice to be quick."""
+    """Assert the time and the memory, the wall's clock and the first run's: nothing is run twice to
+    be quick."""
     print(f"{outcome.seconds:.2f} s, {outcome.peak_mib:.0f} MiB")
     assert outcome.seconds < MOST_SECONDS
     assert outcome.peak_mib < MOST_MIB

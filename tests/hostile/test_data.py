@@ -1,4 +1,5 @@
-"""Hostile data: each case is refused in one sentence, quickly, in little memory, and nothing is written over."""
+"""Hostile data: each case is refused in one sentence, quickly, in little memory, and nothing is
+written over."""
 
 from __future__ import annotations
 
@@ -27,7 +28,12 @@ from steelcli.data.raw.recognise import open_source
 from steelcli.data.raw.source import SPLITS
 from steelcli.data.store.reader import Store
 
-CASES: list[Case] = [*cases_images.CASES, *cases_annotations.CASES, *cases_kaggle.CASES, *cases_paths.CASES]
+CASES: list[Case] = [
+    *cases_images.CASES,
+    *cases_annotations.CASES,
+    *cases_kaggle.CASES,
+    *cases_paths.CASES,
+]
 
 
 def test_the_cases_are_many_and_distinct() -> None:
@@ -89,15 +95,22 @@ def list_files(work_dir: Path) -> set[str]:
 
 
 def mix(root: Path) -> set[str]:
-    """Write 30 sound images and one of each bad kind of image and annotation; return the files at fault."""
+    """Write 30 sound images and one of each bad kind of image and annotation; return the files at
+    fault."""
     write_project(root, 30)
-    cases = [case for case in (*cases_images.CASES, *cases_annotations.CASES) if case.rows == 1 and not case.params]
+    cases = [
+        case
+        for case in (*cases_images.CASES, *cases_annotations.CASES)
+        if case.rows == 1 and not case.params
+    ]
     files = set()
     for index, case in enumerate(cases):
         spoilt_dir = root.parent / "spoilt" / str(index)
         case.build(spoilt_dir)
         for kind in ("img", "ann"):
-            for path in (spoilt_dir / "ds" / kind).glob("bad*") if (spoilt_dir / "ds").exists() else ():
+            for path in (
+                (spoilt_dir / "ds" / kind).glob("bad*") if (spoilt_dir / "ds").exists() else ()
+            ):
                 name = f"{index:03d}_{path.name}"
                 path.rename(root / "ds" / kind / name)
                 files |= {name} if path.name in case.says else set()
@@ -126,7 +139,9 @@ def test_among_good_images_exactly_the_bad_ones_are_listed_or_left_out(
     assert metrics["images_found"] == len(images)
     assert metrics["skipped"] == len(images) - 30
     assert sum(metrics[split]["images"] for split in SPLITS) == 30
-    assert all(record.image.startswith("good_") for record in Store(tmp_path / "data" / "prepared").records)
+    assert all(
+        record.image.startswith("good_") for record in Store(tmp_path / "data" / "prepared").records
+    )
     capfd.readouterr()
 
 
@@ -153,7 +168,9 @@ def test_a_clean_run_leaves_no_stale_problems(tmp_path: Path) -> None:
     assert list_files(tmp_path) == {"good_05.png.json"}
     broken_path.write_bytes(sound)
     assert prepare(params, *paths)["skipped"] == 0
-    assert (tmp_path / "metrics" / "data_problems.csv").read_text(encoding="utf-8") == "file,what,remedy\n"
+    assert (tmp_path / "metrics" / "data_problems.csv").read_text(
+        encoding="utf-8"
+    ) == "file,what,remedy\n"
 
 
 @pytest.mark.parametrize("change", ["vanishes", "changes"])
@@ -171,18 +188,28 @@ def test_a_file_that_changes_during_the_run_is_named(
 
     monkeypatch.setattr("steelcli.commands.prepare._refuse_splits_without_defect", spoil)
     with pytest.raises(DataError, match=r"good_05\.png"):
-        prepare(data_params(root=str(tmp_path / "raw")), tmp_path / "prepared", tmp_path / "metrics" / "data.json")
+        prepare(
+            data_params(root=str(tmp_path / "raw")),
+            tmp_path / "prepared",
+            tmp_path / "metrics" / "data.json",
+        )
     assert not (tmp_path / "prepared").exists()
     assert not (tmp_path / "metrics").exists()
 
 
-def test_problems_come_in_the_same_order_from_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_come_in_the_same_order_from_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mix(tmp_path / "raw")
     lists = []
     for few in (1, 10**6):
         monkeypatch.setattr("steelcli.data.raw.survey._FEW", few)
         with pytest.raises(DataError, match="problems in the data"):
-            prepare(data_params(root=str(tmp_path / "raw")), tmp_path / "prepared", tmp_path / "data.json")
+            prepare(
+                data_params(root=str(tmp_path / "raw")),
+                tmp_path / "prepared",
+                tmp_path / "data.json",
+            )
         lists.append((tmp_path / "data_problems.csv").read_bytes())
     assert lists[0] == lists[1]
 
@@ -195,7 +222,11 @@ def test_what_may_not_be_read_is_named(part: str, tmp_path: Path) -> None:
     path.chmod(0)
     try:
         with pytest.raises(DataError) as caught:
-            prepare(data_params(root=str(tmp_path / "raw")), tmp_path / "prepared", tmp_path / "data.json")
+            prepare(
+                data_params(root=str(tmp_path / "raw")),
+                tmp_path / "prepared",
+                tmp_path / "data.json",
+            )
     finally:
         path.chmod(0o755)
     assert str(path) in str(caught.value)

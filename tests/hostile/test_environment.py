@@ -1,4 +1,5 @@
-"""Hostile parameters, models, stage inputs and surroundings: one clear sentence each, and nothing changed."""
+"""Hostile parameters, models, stage inputs and surroundings: one clear sentence each, and nothing
+changed."""
 
 from __future__ import annotations
 

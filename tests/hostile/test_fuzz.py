@@ -1,4 +1,5 @@
-"""Mutations of sound documents: a reader returns what it promises or raises a declared error, nothing else."""
+"""Mutations of sound documents: a reader returns what it promises or raises a declared error,
+nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +32,17 @@ INPUTS = 100_000
 """At least so many by all readers together."""
 LIMIT = 10_000
 """Pixels that an image of the fuzz may have."""
-NUMBERS = [b"0", b"-1", b"1e999", b"NaN", b"9" * 5000, b"2147483648", b"18446744073709551616", b"1.5", b"1_0"]
+NUMBERS = [
+    b"0",
+    b"-1",
+    b"1e999",
+    b"NaN",
+    b"9" * 5000,
+    b"2147483648",
+    b"18446744073709551616",
+    b"1.5",
+    b"1_0",
+]
 JSON_BITS = [
     b"null",
     b"true",
@@ -47,7 +58,21 @@ JSON_BITS = [
     b"\xef\xbb\xbf",
     b"[" * 3000,
 ]
-CSV_BITS = [b",", b";", b'"', b"\n", b"\r", b"\0", b"\xff", b"a.png", b"nan", b"5", b"../a", b"_1", b"\xe2\x80\xae"]
+CSV_BITS = [
+    b",",
+    b";",
+    b'"',
+    b"\n",
+    b"\r",
+    b"\0",
+    b"\xff",
+    b"a.png",
+    b"nan",
+    b"5",
+    b"../a",
+    b"_1",
+    b"\xe2\x80\xae",
+]
 BYTES = [
     b"\0",
     b"\xff",
@@ -60,12 +85,30 @@ BYTES = [
     b"\xff" * 8,
     b"\0" * 8,
 ]
-LEAVES: list[Any] = [None, True, -1, 0, 10**9, 10**30, 1e308, float("inf"), float("nan"), "", "x", [], {}, [[]], [1, 2]]
+LEAVES: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    10**9,
+    10**30,
+    1e308,
+    float("inf"),
+    float("nan"),
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    [1, 2],
+]
 
 
 def mutated(bases: Sequence[bytes], tokens: Sequence[bytes]) -> st.SearchStrategy[bytes]:
     """Return documents made of sound ones by a few cuts, copies, flips and insertions."""
-    edit = st.tuples(st.integers(0, 4), st.integers(0, 2**16), st.integers(0, 48), st.sampled_from(tokens))
+    edit = st.tuples(
+        st.integers(0, 4), st.integers(0, 2**16), st.integers(0, 48), st.sampled_from(tokens)
+    )
     return st.builds(change, st.sampled_from(bases), st.lists(edit, min_size=1, max_size=5))
 
 
@@ -99,7 +142,9 @@ def replaced(tree: Any, picks: Sequence[tuple[int, Any]]) -> Any:
 
 def walk(node: Any) -> Any:
     yield node
-    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+    for child in (
+        node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    ):
         yield from walk(child)
 
 
@@ -281,7 +326,9 @@ def test_mutations_are_read_or_refused(reader: Reader, tmp_path: Path) -> None:
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_a_hundred_thousand_mutations_are_read_or_refused(reader: Reader) -> None:
     wanted = round(INPUTS * reader.share)
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(
+        dir="/dev/shm" if Path("/dev/shm").is_dir() else None
+    ) as folder:
         start = time.perf_counter()
         fed, taken = fuzz(reader, wanted, Path(folder), derandomize=False)
     print(f"{reader.name}: {fed} inputs, {taken} taken, {time.perf_counter() - start:.0f} s")

@@ -26,11 +26,29 @@ DUMPER = getattr(yaml, "CDumper", yaml.Dumper)
 CHECKPOINT = packed(small())
 TOKENS = [
     *b"&a *a <<: !!python/name:os.system !!int { } [ ] | > ' \" # .nan -.inf 1e999 0x 0b2".split(),
-    *(b"? ", b"- ", b": ", b"\t", b"\0", b"---\n", b"...\n", b"%YAML 9.9\n", b"\\", b"\r", b"\xff", b"\xef\xbb\xbf"),
+    *(
+        b"? ",
+        b"- ",
+        b": ",
+        b"\t",
+        b"\0",
+        b"---\n",
+        b"...\n",
+        b"%YAML 9.9\n",
+        b"\\",
+        b"\r",
+        b"\xff",
+        b"\xef\xbb\xbf",
+    ),
     *b"1:60:99 2026-02-31 ~ yes".split(),
     *(b"\xc2\x85", b"\xe2\x80\xae", b"9" * 5000),
 ]
-FIXED = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": list(HealthCheck)}
+FIXED = {
+    "deadline": None,
+    "derandomize": True,
+    "database": None,
+    "suppress_health_check": list(HealthCheck),
+}
 
 scalars = st.one_of(
     st.none(),
@@ -53,7 +71,8 @@ trees = st.recursive(
 
 
 def assert_declared(path: Path, raw: bytes, kind: type[UserError]) -> bool:
-    """Load the file; return whether it was taken. Anything but a declared error in one line fails the test."""
+    """Load the file; return whether it was taken. Anything but a declared error in one line fails
+    the test."""
     path.write_bytes(raw)
     started = time.monotonic()
     try:
@@ -99,7 +118,9 @@ def edit_leaf(generator: random.Random, value: Any, key: str) -> bytes:
         section[key] = section.pop(name)
     else:
         section[name] = value
-    return yaml.dump(values, Dumper=DUMPER, allow_unicode=generator.random() < 0.5).encode("utf-8", "surrogatepass")
+    return yaml.dump(values, Dumper=DUMPER, allow_unicode=generator.random() < 0.5).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def fuzz_params(path: Path, examples: int) -> None:
@@ -108,7 +129,9 @@ def fuzz_params(path: Path, examples: int) -> None:
     def check(seed: int, value: Any, key: str) -> None:
         generator = random.Random(seed)
         bad = generator.random() < 0.5
-        assert_declared(path, mutate(VALID, generator) if bad else edit_leaf(generator, value, key), ParamsError)
+        assert_declared(
+            path, mutate(VALID, generator) if bad else edit_leaf(generator, value, key), ParamsError
+        )
 
     check()
 
@@ -124,7 +147,9 @@ def fuzz_checkpoint(path: Path, examples: int) -> None:
         if kind == 0:
             raw = mutate(CHECKPOINT, generator)
         elif kind == 1:
-            raw = repacked(CHECKPOINT, lambda part, old: mutate(old, generator) if part == pickle_name else old)
+            raw = repacked(
+                CHECKPOINT, lambda part, old: mutate(old, generator) if part == pickle_name else old
+            )
         else:
             raw = packed(small() | {name: value})
         assert_declared(path, raw, ModelError)

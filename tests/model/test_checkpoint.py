@@ -102,7 +102,9 @@ def test_a_frame_has_the_shapes_of_the_network(encoder: str) -> None:
     assert "1 missing and 0 unknown" in find_misfit(
         {key: value for key, value in weights.items() if key != name}, frame
     )
-    assert "0 missing and 1 unknown, unknown is new" in find_misfit(weights | {"new": tensor}, frame)
+    assert "0 missing and 1 unknown, unknown is new" in find_misfit(
+        weights | {"new": tensor}, frame
+    )
     assert f"{name} is" in find_misfit(weights | {name: tensor[:1]}, frame)
     assert "of float64, not" in find_misfit(weights | {name: tensor.double()}, frame)
 
@@ -114,7 +116,11 @@ def test_the_hub_is_left_alone_where_it_does_not_answer(monkeypatch: pytest.Monk
 
     def refuse(code: int) -> Callable[..., None]:
         def answer(*_: object, **__: object) -> None:
-            raise HTTPError("https://hub", code, "no", Message(), None) if code else URLError("no route")
+            raise (
+                HTTPError("https://hub", code, "no", Message(), None)
+                if code
+                else URLError("no route")
+            )
 
         return answer
 
@@ -154,7 +160,9 @@ def test_exactly_one_best_is_expected(best_path: Path, tmp_path: Path) -> None:
         find_best(tmp_path, "dice")
 
 
-def test_a_checkpoint_of_other_data_is_refused(run_dir: Path, store_dir: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_data_is_refused(
+    run_dir: Path, store_dir: Path, tmp_path: Path
+) -> None:
     shutil.copytree(run_dir / "models", tmp_path / "models")
     path = find_best(tmp_path / "models", "dice")
     save_checkpoint(path, replace(load_checkpoint(path), store="another"))
@@ -165,7 +173,9 @@ def test_a_checkpoint_of_other_data_is_refused(run_dir: Path, store_dir: Path, t
 @pytest.mark.parametrize("architecture", ["unet", "unetplusplus"])
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_both_architectures_give_one_logit_a_pixel(architecture: str, channels_last: bool) -> None:
-    model = build_model(**model_params(architecture=architecture).model_dump(), channels_last=channels_last).eval()
+    model = build_model(
+        **model_params(architecture=architecture).model_dump(), channels_last=channels_last
+    ).eval()
     grey = torch.randint(0, 256, (2, 1, 32, 64), dtype=torch.uint8)
     with torch.inference_mode():
         logits = model(grey)
@@ -194,7 +204,10 @@ def test_encoder_weights_from_a_file(tmp_path: Path) -> None:
 def test_probability_maps_do_not_depend_on_the_batch(run_dir: Path, store_dir: Path) -> None:
     trained = load_trained(run_dir / "models", store_dir)
     positions = trained.store.positions("test")
-    maps = [dict(iter_levels(trained.model, trained.store, positions, size, trained.device, "fp32")) for size in (1, 3)]
+    maps = [
+        dict(iter_levels(trained.model, trained.store, positions, size, trained.device, "fp32"))
+        for size in (1, 3)
+    ]
     for position in positions:
         assert maps[0][position].shape == (256, 1600)
         assert abs(maps[0][position].astype(int) - maps[1][position].astype(int)).max() <= 1

@@ -53,7 +53,9 @@ def test_every_field_has_no_default_and_a_line_of_documentation(kind: type[BaseM
             field = ast.unparse(statement)
             if kind.__name__ == "TrainParams" and field.startswith("augment"):
                 continue
-            assert isinstance(following, ast.Expr), f"{kind.__name__}: {field} has no docstring line"
+            assert isinstance(following, ast.Expr), (
+                f"{kind.__name__}: {field} has no docstring line"
+            )
 
 
 @pytest.mark.parametrize("text", ["1e-4", "0.0001", "1e-04"])
@@ -79,7 +81,9 @@ def test_text_that_reads_as_a_number_is_one(tmp_path: Path, text: str) -> None:
         ("evaluate", "min_overlap", 0, ["evaluate.min_overlap"]),
     ],
 )
-def test_a_wrong_value_is_named(tmp_path: Path, section: str, key: str, value: Any, says: list[str]) -> None:
+def test_a_wrong_value_is_named(
+    tmp_path: Path, section: str, key: str, value: Any, says: list[str]
+) -> None:
     with pytest.raises(ParamsError) as caught:
         load_params(changed(tmp_path, section, key, value))
     for words in says:
@@ -125,7 +129,8 @@ def test_sections_cannot_be_changed() -> None:
 
 
 def test_dvc_leaves_the_file_as_it_is_written(tmp_path: Path) -> None:
-    """`dvc exp run -S` writes the file anew; what it would reformat or lose would show as a change in git."""
+    """`dvc exp run -S` writes the file anew; what it would reformat or lose would show as a change
+    in git."""
     from dvc.utils.hydra import apply_overrides
 
     path = tmp_path / "params.yaml"

@@ -1,4 +1,5 @@
-"""Every error a user can meet, read off the source: ``python tests/project/error_catalogue.py`` writes docs/errors.md."""
+"""Every error a user can meet, read off the source: ``python tests/project/error_catalogue.py``
+writes docs/errors.md."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Scope:
-    """A function of a module, where names are looked up; outside of functions ``function`` is None."""
+    """A function of a module, where names are looked up; outside of functions ``function`` is
+    None."""
 
     module: Module
     function: ast.FunctionDef | None
@@ -92,7 +94,9 @@ class Module:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.Call):
                 self.calls.append((child, scope))
-            self._find_calls(child, Scope(self, child) if isinstance(child, ast.FunctionDef) else scope)
+            self._find_calls(
+                child, Scope(self, child) if isinstance(child, ast.FunctionDef) else scope
+            )
 
 
 def owner(module: Module, name: str) -> Path | None:
@@ -101,7 +105,8 @@ def owner(module: Module, name: str) -> Path | None:
 
 
 class Package:
-    """All modules: a function's argument is looked up where it is called, its result where it returns."""
+    """All modules: a function's argument is looked up where it is called, its result where it
+    returns."""
 
     def __init__(self, root: Path) -> None:
         self.modules = [Module(path) for path in sorted(root.rglob("*.py"))]
@@ -119,11 +124,14 @@ class Package:
                     self.calls.setdefault((owner(module, name), name), []).append((call, scope))
 
     def entries(self, module: Module) -> Iterator[Entry]:
-        """Yield an entry for each thing that a construction of a `UserError` may say, in the order of the source."""
+        """Yield an entry for each thing that a construction of a `UserError` may say, in the order
+        of the source."""
         for call, scope in module.calls:
             name = call.func.id if isinstance(call.func, ast.Name) else ""
             if name in SIGNATURES:
-                rest = " in the parameters (line <line>, column <column>)" if name == "_Fault" else ""
+                rest = (
+                    " in the parameters (line <line>, column <column>)" if name == "_Fault" else ""
+                )
                 given = dict(zip(SIGNATURES[name], call.args, strict=False))
                 given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
                 remedies = " · ".join(self.texts(given["remedy"], scope, call))
@@ -151,15 +159,26 @@ class Package:
             found = self._values_of(node.id, scope, at)
         elif depth < DEPTH and isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
             table = scope.module.constants.get(node.value.id)
-            found = [(value, scope, value) for value in table.values] if isinstance(table, ast.Dict) else []
+            found = (
+                [(value, scope, value) for value in table.values]
+                if isinstance(table, ast.Dict)
+                else []
+            )
         elif depth < DEPTH and isinstance(node, ast.Call):
             found = self._results_of(node, scope)
-        texts = [text for value, where, use in found for text in self.texts(value, where, use, depth + 1)]
-        kept = [text for text in dict.fromkeys(texts) if text or isinstance(node, ast.IfExp | ast.Name)]
+        texts = [
+            text for value, where, use in found for text in self.texts(value, where, use, depth + 1)
+        ]
+        kept = [
+            text for text in dict.fromkeys(texts) if text or isinstance(node, ast.IfExp | ast.Name)
+        ]
         return kept or [f"<{plain(node)}>"]
 
-    def _values_of(self, name: str, scope: Scope, at: ast.expr) -> list[tuple[ast.expr, Scope, ast.expr]]:
-        """Return what a name holds: the last assignments before its use, the arguments of callers, or the constant."""
+    def _values_of(
+        self, name: str, scope: Scope, at: ast.expr
+    ) -> list[tuple[ast.expr, Scope, ast.expr]]:
+        """Return what a name holds: the last assignments before its use, the arguments of callers,
+        or the constant."""
         if scope.function:
             if found := last_assignments(scope.function, name, at):
                 return [(value, scope, value) for value in found]
@@ -178,25 +197,46 @@ class Package:
 
     def _results_of(self, call: ast.Call, scope: Scope) -> list[tuple[ast.expr, Scope, ast.expr]]:
         """Return what a function of the package returns, or what a table's ``get`` gives."""
-        key = (owner(scope.module, call.func.id), call.func.id) if isinstance(call.func, ast.Name) else None
+        key = (
+            (owner(scope.module, call.func.id), call.func.id)
+            if isinstance(call.func, ast.Name)
+            else None
+        )
         if key in self.functions:
             inner = self.functions[key]
             assert inner.function
-            returns = [node.value for node in ast.walk(inner.function) if isinstance(node, ast.Return) and node.value]
-            return [(value, inner, value) for value in returns if not isinstance(value, (ast.List, ast.Tuple))]
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "get" and isinstance(call.func.value, ast.Name):
+            returns = [
+                node.value
+                for node in ast.walk(inner.function)
+                if isinstance(node, ast.Return) and node.value
+            ]
+            return [
+                (value, inner, value)
+                for value in returns
+                if not isinstance(value, (ast.List, ast.Tuple))
+            ]
+        if (
+            isinstance(call.func, ast.Attribute)
+            and call.func.attr == "get"
+            and isinstance(call.func.value, ast.Name)
+        ):
             table = scope.module.constants.get(call.func.value.id)
             values = (
                 [value for value in table.values if isinstance(value, ast.Constant)]
                 if isinstance(table, ast.Dict)
                 else []
             )
-            values += [value.args[1] for value in getattr(table, "values", []) if isinstance(value, ast.Call)]
+            values += [
+                value.args[1]
+                for value in getattr(table, "values", [])
+                if isinstance(value, ast.Call)
+            ]
             return [(value, scope, value) for value in [*values, *call.args[1:]]]
         return []
 
     def _join(self, node: ast.JoinedStr, scope: Scope, at: ast.expr, depth: int) -> list[str]:
-        """Return an f-string with its values as <names>; a value that is itself a choice of words gives several."""
+        """Return an f-string with its values as <names>; a value that is itself a choice of words
+        gives several."""
         texts = [""]
         for part in node.values:
             choices = [str(part.value)] if isinstance(part, ast.Constant) else []
@@ -211,11 +251,16 @@ class Package:
 
 
 def last_assignments(function: ast.FunctionDef, name: str, at: ast.expr) -> list[ast.expr]:
-    """Return the values a name may hold at a place: back to the last assignment that is not inside an inner block."""
+    """Return the values a name may hold at a place: back to the last assignment that is not inside
+    an inner block."""
     found: list[tuple[int, int, ast.expr]] = []
     for node in ast.walk(function):
         targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.NamedExpr) else []
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.NamedExpr)
+            else []
         )
         for target in targets:
             value = node.value  # type: ignore[attr-defined]
@@ -271,7 +316,8 @@ _TRIMMING = ("removeprefix", "get", "split", "strip", "start")
 
 
 def plain(node: ast.expr) -> str:
-    """Return a readable name for a value: the last part of what it is, without the calls that only format it."""
+    """Return a readable name for a value: the last part of what it is, without the calls that only
+    format it."""
     inner: ast.expr | None = None
     if isinstance(node, ast.Call):
         method = node.func if isinstance(node.func, ast.Attribute) else None
@@ -291,15 +337,25 @@ def plain(node: ast.expr) -> str:
     elif isinstance(node, ast.BinOp):
         inner = node.right if isinstance(node.op, ast.Div) else node.left
     elif isinstance(node, ast.JoinedStr):
-        inner = next((part.value for part in node.values if isinstance(part, ast.FormattedValue)), None)
+        inner = next(
+            (part.value for part in node.values if isinstance(part, ast.FormattedValue)), None
+        )
     return plain(inner) if inner else name_of(node)
 
 
 def name_of(node: ast.expr) -> str:
     """Return the last words of an expression, such as `other image` for ``other.image``."""
-    if isinstance(node, ast.Attribute) and plain(node.value) in ("self", "error", "record", "params"):
+    if isinstance(node, ast.Attribute) and plain(node.value) in (
+        "self",
+        "error",
+        "record",
+        "params",
+    ):
         return node.attr
-    words = "".join(character if character.isalnum() or character == "_" else " " for character in ast.unparse(node))
+    words = "".join(
+        character if character.isalnum() or character == "_" else " "
+        for character in ast.unparse(node)
+    )
     return " ".join(words.split()[-3:]) or "value"
 
 
@@ -307,7 +363,11 @@ def commands_of(path: Path, closures: dict[str, set[str]]) -> str:
     """Return the commands that run a module."""
     name = str(path.relative_to(ROOT))
     found = [f"`{command}`" for command, files in closures.items() if name in files]
-    return "every command" if len(found) >= len(closures) - 1 else ", ".join(found) or "the command line"
+    return (
+        "every command"
+        if len(found) >= len(closures) - 1
+        else ", ".join(found) or "the command line"
+    )
 
 
 def write() -> str:
@@ -321,16 +381,28 @@ def write() -> str:
             continue
         name = module.path.relative_to(ROOT / "steelcli").with_suffix("").as_posix()
         rows = [
-            f"| {' | '.join(map(cell, (entry.what, entry.where, entry.remedy, entry.kind)))} |" for entry in entries
+            f"| {' | '.join(map(cell, (entry.what, entry.where, entry.remedy, entry.kind)))} |"
+            for entry in entries
         ]
         table = ["| what is wrong | where | what to do | kind |", "|---|---|---|---|", *rows]
-        parts.append("\n".join([f"## {name}", "", f"Met by {commands_of(module.path, closures)}.", "", *table]) + "\n")
+        parts.append(
+            "\n".join(
+                [f"## {name}", "", f"Met by {commands_of(module.path, closures)}.", "", *table]
+            )
+            + "\n"
+        )
     return "\n".join(parts)
 
 
 def cell(text: str) -> str:
     """Return text for a cell of a Markdown table."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ").replace("*", "\\*")
+    return (
+        text.replace("\\", "\\\\")
+        .replace("|", "\\|")
+        .replace("<", "&lt;")
+        .replace("\n", " ")
+        .replace("*", "\\*")
+    )
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ def test_every_error_says_where_and_what_to_do() -> None:
 def test_every_construction_is_seen() -> None:
     for path in (ROOT / "steelcli").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef) and any(ast.unparse(base) in KINDS for base in node.bases):
+            if isinstance(node, ast.ClassDef) and any(
+                ast.unparse(base) in KINDS for base in node.bases
+            ):
                 assert node.name in SIGNATURES
 
 
@@ -37,7 +39,10 @@ def test_every_construction_is_seen() -> None:
     ("source", "rows"),
     [
         ("def f(path):\n    raise DataError('a', path, 'b')", [("a", "<path>", "b")]),
-        ("def f(x):\n    what = f'{x} pixels'\n    raise DataError(what, 'k', 'b')", [("<x> pixels", "k", "b")]),
+        (
+            "def f(x):\n    what = f'{x} pixels'\n    raise DataError(what, 'k', 'b')",
+            [("<x> pixels", "k", "b")],
+        ),
         (
             "def f(x):\n    what = 'one'\n    if x:\n        what = 'two'\n    raise DataError(what, 'k', 'b')",
             [("one", "k", "b"), ("two", "k", "b")],
@@ -46,16 +51,26 @@ def test_every_construction_is_seen() -> None:
             "R = 'mend'\ndef f(x):\n    raise RunError('a' if x else 'c', 'k', R)",
             [("a", "k", "mend"), ("c", "k", "mend")],
         ),
-        ("def _g(what):\n    raise RunError(what, 'k', 'b')\ndef f():\n    _g('told')", [("told", "k", "b")]),
+        (
+            "def _g(what):\n    raise RunError(what, 'k', 'b')\ndef f():\n    _g('told')",
+            [("told", "k", "b")],
+        ),
         (
             "def _g():\n    return 'said'\ndef f():\n    raise RunError(f'a ({_g()})', 'k', 'b')",
             [("a (<_g>)", "k", "b")],
         ),
-        ("def _g():\n    return 'said'\ndef f():\n    w = _g()\n    raise RunError(w, 'k', 'b')", [("said", "k", "b")]),
+        (
+            "def _g():\n    return 'said'\ndef f():\n    w = _g()\n    raise RunError(w, 'k', 'b')",
+            [("said", "k", "b")],
+        ),
     ],
 )
-def test_sentences_are_put_together(tmp_path: Path, source: str, rows: list[tuple[str, str, str]]) -> None:
+def test_sentences_are_put_together(
+    tmp_path: Path, source: str, rows: list[tuple[str, str, str]]
+) -> None:
     (tmp_path / "module.py").write_text(source, encoding="utf-8")
     package = Package(tmp_path)
-    found = [(entry.what, entry.where, entry.remedy) for entry in package.entries(package.modules[0])]
+    found = [
+        (entry.what, entry.where, entry.remedy) for entry in package.entries(package.modules[0])
+    ]
     assert found == rows

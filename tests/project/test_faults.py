@@ -1,4 +1,5 @@
-"""The plug is pulled at random moments, under DVC, and nothing is lost; `python -m pytest -m faults`, minutes long."""
+"""The plug is pulled at random moments, under DVC, and nothing is lost; `python -m pytest -m
+faults`, minutes long."""
 
 from __future__ import annotations
 
@@ -31,7 +32,13 @@ CHANGES = {
     "train.save_every_minutes": 0.00001,
     "evaluate.timing_images": 1,
 }
-TIMES = {"epoch_time", "train_images_per_second", "seconds_per_epoch", "ms_per_image", "ms_per_image_end_to_end"}
+TIMES = {
+    "epoch_time",
+    "train_images_per_second",
+    "seconds_per_epoch",
+    "ms_per_image",
+    "ms_per_image_end_to_end",
+}
 
 
 def without_times(values: dict[str, Any]) -> dict[str, Any]:
@@ -83,21 +90,33 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
     return results(clone.clone_dir), time.monotonic() - started
 
 
-def kill_until_done(clone: Clone, command: list[str], seconds: float, generator: random.Random) -> list[str]:
-    """Start the command and kill it with all its processes, until it ends; return the last line before each kill."""
+def kill_until_done(
+    clone: Clone, command: list[str], seconds: float, generator: random.Random
+) -> list[str]:
+    """Start the command and kill it with all its processes, until it ends; return the last line
+    before each kill."""
     hits: list[str] = []
     log_path = clone.clone_dir.with_suffix(".log")
     while True:
         with log_path.open("w", encoding="utf-8") as log:
             process = subprocess.Popen(
-                command, cwd=clone.clone_dir, env=clone.env, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=clone.clone_dir,
+                env=clone.env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
             try:
                 process.wait(generator.uniform(0.05, 0.3) * seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                lines = [line for line in log_path.read_text(encoding="utf-8").splitlines() if line.strip()]
+                lines = [
+                    line
+                    for line in log_path.read_text(encoding="utf-8").splitlines()
+                    if line.strip()
+                ]
                 hits.append(lines[-1][:70] if lines else "before the first line")
                 continue
         assert process.returncode == 0, log_path.read_text(encoding="utf-8")
@@ -110,7 +129,14 @@ def test_runs_killed_again_and_again_end_bit_identical(
 ) -> None:
     whole, seconds = expected
     changes = [f"{name}={json.dumps(value)}" for name, value in CHANGES.items()]
-    experiment = ["dvc", "exp", "run", "-n", "killed", *(word for change in changes for word in ("-S", change))]
+    experiment = [
+        "dvc",
+        "exp",
+        "run",
+        "-n",
+        "killed",
+        *(word for change in changes for word in ("-S", change)),
+    ]
     generator, kills = random.Random(0), 0
     while kills < KILLS:
         clone = new_clone(tmp_path / f"clone{kills}")

@@ -1,4 +1,5 @@
-"""Extreme splits: finite numbers or none, and files that `dvc metrics diff` reads, in a real repository."""
+"""Extreme splits: finite numbers or none, and files that `dvc metrics diff` reads, in a real
+repository."""
 
 from __future__ import annotations
 
@@ -79,7 +80,11 @@ def test_every_scalar_is_finite_or_left_out(name: str) -> None:
     assert {"brier", "ece"} & metrics.keys() == ({"brier", "ece"} if defects else set())
     if any(defects):
         expected = {"empty": {0}, "full": {1}}.get(kind)
-        values = {*metrics["found_class"].values(), *metrics["found_size"].values(), *metrics["recall_size"].values()}
+        values = {
+            *metrics["found_class"].values(),
+            *metrics["found_size"].values(),
+            *metrics["recall_size"].values(),
+        }
         assert not expected or values == expected
         assert metrics["found_class"].keys() == {"scratch"}
 
@@ -87,7 +92,9 @@ def test_every_scalar_is_finite_or_left_out(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in CASES if name != "mixed"])
 @pytest.mark.slow
 def test_dvc_compares_them(repository: Path, name: str) -> None:
-    found = json.loads(run(repository, "dvc", "metrics", "diff", "mixed", name, "--json"))["metrics/test.json"]
+    found = json.loads(run(repository, "dvc", "metrics", "diff", "mixed", name, "--json"))[
+        "metrics/test.json"
+    ]
     assert found["images"]["new"] == len(CASES[name][0])
     was, now = (dict(flatten(summarise(score(*CASES[case]), 0.3))) for case in ("mixed", name))
     for key in was.keys() | now.keys():
@@ -97,7 +104,9 @@ def test_dvc_compares_them(repository: Path, name: str) -> None:
 
 
 def test_dvc_compares_a_clean_split_with_a_mixed_one(repository: Path) -> None:
-    found = json.loads(run(repository, "dvc", "metrics", "diff", "mixed", "all-clean", "--json"))["metrics/test.json"]
+    found = json.loads(run(repository, "dvc", "metrics", "diff", "mixed", "all-clean", "--json"))[
+        "metrics/test.json"
+    ]
     assert found["found_class.scratch"]["old"] == 1
     assert found["found_class.scratch"].get("new") is None
     assert found["ece"]["diff"] != 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +20,11 @@ def read_arrays():
     blocks = EXAMPLE.split("```")[1].strip().split("\n\n")
     titles, lines = zip(*(block.split("\n", 1) for block in blocks), strict=True)
     return dict(
-        zip(titles, (np.array([line.split() for line in rows.splitlines()], float) for rows in lines), strict=True)
+        zip(
+            titles,
+            (np.array([line.split() for line in rows.splitlines()], float) for rows in lines),
+            strict=True,
+        )
     )
 
 
@@ -31,21 +34,32 @@ def scorer():
     scorer = SplitScorer(["scratch", "patch"], [0.5], min_overlap=0.1, min_area_px=0)
     masks = np.stack([arrays["scratch"], arrays["patch"]]).astype(bool)
     scorer.update("first", arrays["probabilities of the first image"].astype(np.float32), masks)
-    scorer.update("second", arrays["probabilities of the second image"].astype(np.float32), np.zeros_like(masks))
+    scorer.update(
+        "second",
+        arrays["probabilities of the second image"].astype(np.float32),
+        np.zeros_like(masks),
+    )
     return scorer
 
 
 def test_the_example_states_every_number_and_each_is_right(scorer):
-    stated = {key: float(Fraction(value)) for key, value in re.findall(r"^\| `(\S+)` \| (\S+) \|", EXAMPLE, re.M)}
+    stated = {
+        key: float(Fraction(value))
+        for key, value in re.findall(r"^\| `(\S+)` \| (\S+) \|", EXAMPLE, re.M)
+    }
     groups = {"recall_class": scorer.recall_class(0.5), **scorer.by_component(0.5)}
-    grouped = {f"{name}.{key}": value for name, group in groups.items() for key, value in group.items()}
+    grouped = {
+        f"{name}.{key}": value for name, group in groups.items() for key, value in group.items()
+    }
     assert stated == pytest.approx(scorer.summary() | scorer.group(0.5) | grouped)
 
 
 def test_the_froc_table_is_right(scorer):
     stated = re.findall(r"^\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", EXAMPLE, re.M)
     keys = ("max_fp_per_image", "recall", "fp_per_image")
-    assert [tuple(map(float, row)) for row in stated] == [tuple(row[key] for key in keys) for row in scorer.froc_rows()]
+    assert [tuple(map(float, row)) for row in stated] == [
+        tuple(row[key] for key in keys) for row in scorer.froc_rows()
+    ]
 
 
 def test_the_counts_are_right(scorer):

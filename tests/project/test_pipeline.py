@@ -1,4 +1,5 @@
-"""The real pipeline: two `dvc exp run` of one epoch on a handful of images, in a temporary clone."""
+"""The real pipeline: two `dvc exp run` of one epoch on a handful of images, in a temporary
+clone."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def test_two_experiments_differ_by_their_learning_rate(clone: Clone) -> None:
 
 def test_two_experiments_compare_by_name(clone: Clone) -> None:
     commits = [
-        clone("git", "for-each-ref", "--format=%(objectname:short=10)", f"refs/exps/*/*/{name}").strip()
+        clone(
+            "git", "for-each-ref", "--format=%(objectname:short=10)", f"refs/exps/*/*/{name}"
+        ).strip()
         for name in ("hi", "lo")
     ]
     output = clone("steelcli", "compare", "hi", "lo")

@@ -67,7 +67,9 @@ def test_a_stage_depends_on_the_modules_it_imports(name: str) -> None:
 
 
 def test_the_embedded_data_depends_on_the_modules_it_imports() -> None:
-    stage = yaml.safe_load((ROOT / "data/synthetic/dvc.yaml").read_text(encoding="utf-8"))["stages"]["synthesize"]
+    stage = yaml.safe_load((ROOT / "data/synthetic/dvc.yaml").read_text(encoding="utf-8"))[
+        "stages"
+    ]["synthesize"]
     assert sources(stage) == import_closure("steelcli.data.synthetic.strip")
 
 
@@ -96,7 +98,9 @@ def test_plots_name_columns_that_exist() -> None:
     for plot in DVC["plots"]:
         ((_, spec),) = plot.items()
         for file, wanted in spec["y"].items():
-            assert {spec["x"], *([wanted] if isinstance(wanted, str) else wanted)} <= set(columns[file])
+            assert {spec["x"], *([wanted] if isinstance(wanted, str) else wanted)} <= set(
+                columns[file]
+            )
 
 
 def test_no_import_goes_in_a_circle() -> None:
@@ -118,7 +122,9 @@ def test_no_import_goes_in_a_circle() -> None:
 def test_a_room_imports_from_its_left_alone() -> None:
     for path in (ROOT / "steelcli").rglob("*.py"):
         for other in imported_modules(path):
-            assert ROOMS.index(room_of(other)) <= ROOMS.index(room_of(path)), f"{path} imports {other}"
+            assert ROOMS.index(room_of(other)) <= ROOMS.index(room_of(path)), (
+                f"{path} imports {other}"
+            )
 
 
 def room_of(path: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib
 import pytest
+from closure import ROOT
 from make_params import report_params
 
 from steelcli.common.errors import RunError
@@ -104,7 +105,14 @@ DATA = {
 }
 SETTINGS = {
     "model": {"architecture": "unetplusplus", "encoder_name": "resnet34", "encoder_weights": None},
-    "train": {"lr": 0.0001, "epochs": 100, "batch_size": 8, "patience": 7, "monitor": "dice", "seed": 42},
+    "train": {
+        "lr": 0.0001,
+        "epochs": 100,
+        "batch_size": 8,
+        "patience": 7,
+        "monitor": "dice",
+        "seed": 42,
+    },
     "run": {
         "store": "ab" * 32,
         "image_width": 1024,
@@ -117,22 +125,39 @@ SETTINGS = {
 }
 
 
-OTHER = {"images": 3, "auprc": 0.4321, "fixed": GROUP | {"dice": 0.3456}, "data_fingerprint": fingerprint(["ab" * 32])}
+OTHER = {
+    "images": 3,
+    "auprc": 0.4321,
+    "fixed": GROUP | {"dice": 0.3456},
+    "data_fingerprint": fingerprint(["ab" * 32]),
+}
 
 
 class Run:
     """The files the other stages leave, in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.metrics_dir, self.models_dir, self.reports_dir = folder / "metrics", folder / "models", folder / "reports"
-        for name, values in (("data", DATA), ("train", TRAINING), ("threshold", THRESHOLD), ("test", TEST)):
+        self.metrics_dir, self.models_dir, self.reports_dir = (
+            folder / "metrics",
+            folder / "models",
+            folder / "reports",
+        )
+        for name, values in (
+            ("data", DATA),
+            ("train", TRAINING),
+            ("threshold", THRESHOLD),
+            ("test", TEST),
+        ):
             write_json(self.metrics_dir / f"{name}.json", values)
         write_json(self.models_dir / "args.json", SETTINGS)
         self.write("test_images.csv", images())
         self.write("threshold_curve.csv", threshold_curve())
         self.write(
             "pr_curve.csv",
-            [{"threshold": 1 - x / 50, "precision": 1 - (x / 50) ** 3, "recall": x / 50} for x in range(50)],
+            [
+                {"threshold": 1 - x / 50, "precision": 1 - (x / 50) ** 3, "recall": x / 50}
+                for x in range(50)
+            ],
         )
         self.write("froc.csv", froc())
         self.write("reliability.csv", reliability())
@@ -150,7 +175,13 @@ class Run:
 
 def images() -> list[dict[str, Any]]:
     return [
-        {"image": f"ds/img/{i:04d}.jpg", "defect_pixels": 1000 * i, "tp": 900 * i, "fp": 7, "fn": 100 * i}
+        {
+            "image": f"ds/img/{i:04d}.jpg",
+            "defect_pixels": 1000 * i,
+            "tp": 900 * i,
+            "fp": 7,
+            "fn": 100 * i,
+        }
         | {"iou": abs(math.sin(i)), "dice": abs(math.sin(i + 0.1))}
         for i in range(1, 40)
     ]
@@ -172,7 +203,9 @@ def threshold_curve() -> list[dict[str, Any]]:
 
 
 def froc() -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = [{"max_fp_per_image": 0.125, "recall": 0.0, "threshold": None, "fp_per_image": 0.0}]
+    rows: list[dict[str, Any]] = [
+        {"max_fp_per_image": 0.125, "recall": 0.0, "threshold": None, "fp_per_image": 0.0}
+    ]
     for step, limit in enumerate((0.25, 0.5, 1, 2, 4, 8)):
         rows.append(
             {
@@ -190,7 +223,12 @@ def reliability() -> list[dict[str, Any]]:
     for step in range(15):
         low, high = step / 15, (step + 1) / 15
         means = {} if step == 3 else {"mean_probability": low + 0.02, "defect_share": low**1.5}
-        row = {"probability_low": low, "probability_high": high, "mean_probability": None, "defect_share": None}
+        row = {
+            "probability_low": low,
+            "probability_high": high,
+            "mean_probability": None,
+            "defect_share": None,
+        }
         rows.append(row | means | {"pixels": 0 if step == 3 else 12345})
     return rows
 
@@ -257,7 +295,11 @@ class Page(HTMLParser):
         if tag not in self.VOID:
             self.open.append(tag)
         self.ids += [value or "" for key, value in attrs if key == "id"]
-        self.links += [value or "" for key, value in attrs if key in {"href", "src", "xlink:href", "srcset", "data"}]
+        self.links += [
+            value or ""
+            for key, value in attrs
+            if key in {"href", "src", "xlink:href", "srcset", "data"}
+        ]
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -320,7 +362,10 @@ def test_contents_of_the_tables(made: Report) -> None:
     assert all(row[-1] for row in pairs.rows)
     whole = cells(by_title(made, "Test split as"))
     assert "auprc_low" not in whole
-    assert whole["auprc"] == ("0.7845", "average precision over all pixels; certified within 0.784501 and 0.784519")
+    assert whole["auprc"] == (
+        "0.7845",
+        "average precision over all pixels; certified within 0.784501 and 0.784519",
+    )
     assert cells(by_title(made, "Recall by class")) == {
         "scratch": ("0.6611", "0.8044"),
         "patch": ("0.7722", "0.9011"),
@@ -381,15 +426,24 @@ def test_numbers(value: object, decimals: int, text: str) -> None:
 
 
 def test_bracket_is_rounded_outwards() -> None:
-    whole = tables.build_test({"auprc": 0.5, "auprc_low": 0.12345678, "auprc_high": 0.87654321}, 2)[1]
+    whole = tables.build_test({"auprc": 0.5, "auprc_low": 0.12345678, "auprc_high": 0.87654321}, 2)[
+        1
+    ]
     assert cells(whole)["auprc"][1].endswith("certified within 0.1234 and 0.8766")
 
 
 def test_absent_metrics_are_dashes(run: Run) -> None:
-    write_json(run.metrics_dir / "test.json", {"images": 3, "threshold": 0.25, "optimal": {"iou": 1.0}, "fixed": {}})
+    write_json(
+        run.metrics_dir / "test.json",
+        {"images": 3, "threshold": 0.25, "optimal": {"iou": 1.0}, "fixed": {}},
+    )
     write_json(run.metrics_dir / "threshold.json", {"threshold": 0.25})
     write_csv(run.metrics_dir / "pr_curve.csv", [], ("threshold", "precision", "recall"))
-    write_csv(run.metrics_dir / "froc.csv", [], ("max_fp_per_image", "recall", "threshold", "fp_per_image"))
+    write_csv(
+        run.metrics_dir / "froc.csv",
+        [],
+        ("max_fp_per_image", "recall", "threshold", "fp_per_image"),
+    )
     made = run.report()
     assert cells(by_title(made, "Test split at"))["iou"][:2] == ("–", "1.0000")
     assert cells(by_title(made, "Test split at"))["recall"][:2] == ("–", "–")
@@ -423,7 +477,9 @@ def test_other_models_stand_beside_the_run(run: Run) -> None:
 
 @pytest.mark.usefixtures("no_charts")
 def test_unknown_metrics_are_shown_without_a_meaning(run: Run) -> None:
-    write_json(run.metrics_dir / "test.json", TEST | {"new": 0.125, "optimal": GROUP | {"newer": 0.375}})
+    write_json(
+        run.metrics_dir / "test.json", TEST | {"new": 0.125, "optimal": GROUP | {"newer": 0.375}}
+    )
     made = run.report()
     assert cells(by_title(made, "Test split as"))["new"] == ("0.1250", "")
     assert cells(by_title(made, "Test split at"))["newer"] == ("–", "0.3750", "")
@@ -445,7 +501,9 @@ def test_unknown_metrics_are_shown_without_a_meaning(run: Run) -> None:
         ("models/metrics_seed42.csv", "train"),
     ],
 )
-def test_missing_file_is_named_with_its_remedy(run: Run, tmp_path: Path, name: str, stage: str) -> None:
+def test_missing_file_is_named_with_its_remedy(
+    run: Run, tmp_path: Path, name: str, stage: str
+) -> None:
     (tmp_path / name).unlink()
     with pytest.raises(RunError) as caught:
         run.report()
@@ -458,7 +516,11 @@ def test_missing_file_is_named_with_its_remedy(run: Run, tmp_path: Path, name: s
     ("name", "content", "what"),
     [
         ("metrics/froc.csv", "max_fp_per_image,recall\n1,1\n", "lacks the column threshold"),
-        ("metrics/pr_curve.csv", "threshold,precision,recall\n0.5,high,1\n", "no number where one belongs"),
+        (
+            "metrics/pr_curve.csv",
+            "threshold,precision,recall\n0.5,high,1\n",
+            "no number where one belongs",
+        ),
         ("metrics/pr_curve.csv", "threshold,precision,recall\n0.5,1,\xff\n", "cannot be read"),
         ("metrics/test.json", "{", "cannot be read"),
         ("metrics/test.json", '{"auprc": NaN}', "NaN is no number"),
@@ -470,7 +532,9 @@ def test_missing_file_is_named_with_its_remedy(run: Run, tmp_path: Path, name: s
         ("models/args.json", "{}", "no train.seed"),
     ],
 )
-def test_damaged_file_is_refused(run: Run, tmp_path: Path, name: str, content: str, what: str) -> None:
+def test_damaged_file_is_refused(
+    run: Run, tmp_path: Path, name: str, content: str, what: str
+) -> None:
     (tmp_path / name).write_bytes(content.encode("latin-1"))
     with pytest.raises(RunError, match=what) as caught:
         run.report()
@@ -484,7 +548,9 @@ def test_page_is_well_formed_and_asks_for_nothing(text: str) -> None:
     assert "https://" not in text
     assert "@import" not in text
     assert all(link.startswith("#") or link == "data:," for link in page.links)
-    targets = {link[1:] for link in page.links if link.startswith("#")} | set(re.findall(r"url\(#([^)]*)\)", text))
+    targets = {link[1:] for link in page.links if link.startswith("#")} | set(
+        re.findall(r"url\(#([^)]*)\)", text)
+    )
     assert targets <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
     assert page.tags.count("svg") == 6
@@ -506,7 +572,9 @@ def test_page_shows_every_number_and_setting(made: Report, text: str) -> None:
     assert "versions.torch" in shown
 
 
-def test_page_is_the_same_for_the_same_numbers(run: Run, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_is_the_same_for_the_same_numbers(
+    run: Run, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(matplotlib.rcParams, "axes.labelsize", 20)
     assert run.page() == text
 
@@ -530,7 +598,11 @@ def test_terminal_shows_all_numbers_and_names(
     for table in made.tables:
         assert table.title in lines
         for row in table.rows:
-            shown = [cell for cell, heading in zip(row, table.columns, strict=True) if heading != "meaning"]
+            shown = [
+                cell
+                for cell, heading in zip(row, table.columns, strict=True)
+                if heading != "meaning"
+            ]
             pattern = " +".join(map(re.escape, shown)) + "( |$)"
             assert any(re.match(pattern, line) for line in lines), row
     assert lines[-1].endswith("report.html")

@@ -1,4 +1,5 @@
-"""The bootstrap by brute force, its coverage and p-values by simulation, and the cases without a number."""
+"""The bootstrap by brute force, its coverage and p-values by simulation, and the cases without a
+number."""
 
 from __future__ import annotations
 
@@ -9,7 +10,14 @@ import numpy as np
 import pytest
 
 from steelcli.scores import bootstrap, formulas
-from steelcli.scores.bootstrap import METRICS, ImageCounts, compare_counts, draw_sums, quotients, summarise
+from steelcli.scores.bootstrap import (
+    METRICS,
+    ImageCounts,
+    compare_counts,
+    draw_sums,
+    quotients,
+    summarise,
+)
 
 
 def draw_counts(rng, images, skill=0.7, clean=0.4, size=400):
@@ -32,7 +40,10 @@ def test_values_are_those_of_the_group_and_the_difference_is_theirs():
     rows = compare_counts(a, b, 200, 1)
     assert tuple(row.metric for row in rows) == METRICS == tuple(formulas.overlap(*a))
     for row in rows:
-        assert (row.a, row.b) == (formulas.overlap(*a)[row.metric], formulas.overlap(*b)[row.metric])
+        assert (row.a, row.b) == (
+            formulas.overlap(*a)[row.metric],
+            formulas.overlap(*b)[row.metric],
+        )
         assert row.difference == row.b - row.a
         assert row.low <= row.high
         assert 0 < row.p_value <= 1
@@ -42,7 +53,9 @@ def test_quotients_add_up_to_the_metrics():
     for counts in draw_counts(np.random.default_rng(1), 40):
         above, below = quotients(counts)
         assert (above == np.rint(above)).all()
-        assert dict(zip(METRICS, above.sum(0) / below.sum(0), strict=True)) == pytest.approx(formulas.overlap(*counts))
+        assert dict(zip(METRICS, above.sum(0) / below.sum(0), strict=True)) == pytest.approx(
+            formulas.overlap(*counts)
+        )
 
 
 def test_the_interval_is_that_of_a_plain_loop():
@@ -60,7 +73,9 @@ def test_the_interval_is_that_of_a_plain_loop():
         low, high = np.percentile(values, [2.5, 97.5])
         assert (rows[metric].low, rows[metric].high) == pytest.approx((low, high), abs=1e-9)
         below, above = sum(x <= 1e-11 for x in values), sum(x >= -1e-11 for x in values)
-        assert rows[metric].p_value == pytest.approx(min(1, 2 * (1 + min(below, above)) / (1 + len(values))))
+        assert rows[metric].p_value == pytest.approx(
+            min(1, 2 * (1 + min(below, above)) / (1 + len(values)))
+        )
 
 
 def test_a_model_against_itself_differs_by_nothing():
@@ -71,7 +86,9 @@ def test_a_model_against_itself_differs_by_nothing():
 
 def test_swapping_the_models_mirrors_everything():
     a, b = draw_counts(np.random.default_rng(4), 25)
-    for row, mirrored in zip(compare_counts(a, b, 999, 7), compare_counts(b, a, 999, 7), strict=True):
+    for row, mirrored in zip(
+        compare_counts(a, b, 999, 7), compare_counts(b, a, 999, 7), strict=True
+    ):
         assert (row.difference, row.p_value) == (-mirrored.difference, mirrored.p_value)
         assert (row.low, row.high) == pytest.approx((-mirrored.high, -mirrored.low), abs=1e-12)
 
@@ -106,7 +123,10 @@ def counts_of(*columns):
 def test_a_clear_difference_is_seen():
     rng = np.random.default_rng(7)
     truth = rng.integers(100, 200, 60)
-    a, b = (counts_of(tp := rng.binomial(truth, skill), np.full(60, 5), truth - tp) for skill in (0.6, 0.8))
+    a, b = (
+        counts_of(tp := rng.binomial(truth, skill), np.full(60, 5), truth - tp)
+        for skill in (0.6, 0.8)
+    )
     for row in compare_counts(a, b, 2000, 0)[:8]:
         assert 0 < row.low < row.difference < row.high
         assert row.p_value == pytest.approx(2 / 2001)
@@ -123,7 +143,9 @@ def test_numbers_without_a_denominator_are_left_out():
     assert rows["precision"][2:] == (None,) * 5
 
 
-@pytest.mark.parametrize(("tp", "fp", "fn"), [(0, 0, 0), (0, 8, 0), (8, 0, 0), (0, 0, 8), (3, 2, 3)])
+@pytest.mark.parametrize(
+    ("tp", "fp", "fn"), [(0, 0, 0), (0, 8, 0), (8, 0, 0), (0, 0, 8), (3, 2, 3)]
+)
 @pytest.mark.parametrize("images", [1, 2])
 def test_every_number_is_finite_or_none(tp, fp, fn, images):
     a = counts_of(*([value] * images for value in (tp, fp, fn)))
@@ -148,7 +170,8 @@ def test_p_values_by_hand():
 
 
 def simulate(images, repeats, resamples=400):
-    """Return, per metric, how often the interval held the expected difference, 0, and how often p was at most 0.05."""
+    """Return, per metric, how often the interval held the expected difference, 0, and how often p
+    was at most 0.05."""
     rng = np.random.default_rng(8)
     held, small = np.zeros(len(METRICS)), np.zeros(len(METRICS))
     for repeat in range(repeats):
@@ -159,7 +182,8 @@ def simulate(images, repeats, resamples=400):
 
 
 def test_coverage_and_p_values_under_the_null():
-    """Two models of equal skill: 95 % of the intervals hold 0, 5 % of the p-values are at most 0.05; 3.5 sigma wide."""
+    """Two models of equal skill: 95 % of the intervals hold 0, 5 % of the p-values are at most
+    0.05; 3.5 sigma wide."""
     held, small = simulate(images=100, repeats=300)
     assert ((held > 0.90) & (held < 0.99)).all(), held
     assert ((small > 0.01) & (small < 0.10)).all(), small
@@ -169,9 +193,13 @@ def test_coverage_and_p_values_under_the_null():
 def test_coverage_by_number_of_images():
     for images, least in ((30, 0.90), (100, 0.92), (400, 0.93)):
         held, small = simulate(images, 2000)
-        print(images, dict(zip(METRICS, held.round(3).tolist(), strict=True)), small.round(3).tolist())
+        print(
+            images, dict(zip(METRICS, held.round(3).tolist(), strict=True)), small.round(3).tolist()
+        )
         assert (held > least).all()
-        assert (held < 0.99).all()  # with few hits at IoU 0.90 the draws are coarse and the interval is wide
+        assert (
+            held < 0.99
+        ).all()  # with few hits at IoU 0.90 the draws are coarse and the interval is wide
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
-"""Brier score and calibration error by hand, against plain sums over pixels, and within their stated bounds."""
+"""Brier score and calibration error by hand, against plain sums over pixels, and within their
+stated bounds."""
 
 from __future__ import annotations
 
@@ -23,8 +24,15 @@ def plain(probs, truth):
     member = np.zeros(p.size, int)
     for edge in EDGES[1:-1]:
         member += p > edge
-    gaps = [abs(p[member == index].sum() - y[member == index].sum()) for index in range(CALIBRATION_BINS)]
-    return np.mean((p - y) ** 2), sum(gaps) / p.size, np.bincount(member, minlength=CALIBRATION_BINS)
+    gaps = [
+        abs(p[member == index].sum() - y[member == index].sum())
+        for index in range(CALIBRATION_BINS)
+    ]
+    return (
+        np.mean((p - y) ** 2),
+        sum(gaps) / p.size,
+        np.bincount(member, minlength=CALIBRATION_BINS),
+    )
 
 
 def test_by_hand():
@@ -40,7 +48,9 @@ def test_by_hand():
     assert rows[0].keys() == {"probability_low", "probability_high", "pixels"}
 
 
-@pytest.mark.parametrize(("level", "defects", "brier"), [(0, 0, 0), (1, 4, 0), (0, 4, 1), (1, 0, 1), (0.5, 2, 0.25)])
+@pytest.mark.parametrize(
+    ("level", "defects", "brier"), [(0, 0, 0), (1, 4, 0), (0, 4, 1), (1, 0, 1), (0.5, 2, 0.25)]
+)
 def test_constant_predictions(level, defects, brier):
     found = calibration(histogram_of([level] * 4, [1] * defects + [0] * (4 - defects)))
     assert found == {"brier": brier, "ece": abs(level - defects / 4)}
@@ -73,7 +83,9 @@ def test_saved_maps_are_exact(seed, top):
     found = calibration(histogram)
     brier, ece, pixels = plain(probs, truth)
     assert found["brier"] == pytest.approx(brier, abs=1e-12)
-    assert found["brier"] == pytest.approx(brier_score_loss(truth, probs.astype(np.float64), pos_label=1), abs=1e-12)
+    assert found["brier"] == pytest.approx(
+        brier_score_loss(truth, probs.astype(np.float64), pos_label=1), abs=1e-12
+    )
     assert found["ece"] == pytest.approx(ece, abs=1e-12)
     assert [row["pixels"] for row in reliability(histogram)] == pixels.tolist()
 

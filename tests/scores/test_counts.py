@@ -11,7 +11,15 @@ from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_sco
 
 from steelcli.scores import formulas
 from steelcli.scores.counts import Counts, apply_threshold, count, has_component
-from steelcli.scores.histogram import BINS, EMPTY, GRID, MIXED, PixelHistogram, lower_edges, pixel_keys
+from steelcli.scores.histogram import (
+    BINS,
+    EMPTY,
+    GRID,
+    MIXED,
+    PixelHistogram,
+    lower_edges,
+    pixel_keys,
+)
 
 LEFT = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
 MIDDLE = np.array([[0, 1, 1, 0], [0, 1, 1, 0]], bool)
@@ -53,7 +61,12 @@ def test_pooled_leaves_out_what_has_nothing_to_divide_by():
     assert formulas.pooled(0, 0, 0) == {}
     assert formulas.pooled(0, 3, 0) == {"iou_pooled": 0, "precision": 0, "f1": 0}
     assert formulas.pooled(0, 0, 3) == {"iou_pooled": 0, "recall": 0, "f1": 0}
-    assert formulas.pooled(2, 1, 3) == {"iou_pooled": 2 / 6, "precision": 2 / 3, "recall": 2 / 5, "f1": 4 / 8}
+    assert formulas.pooled(2, 1, 3) == {
+        "iou_pooled": 2 / 6,
+        "precision": 2 / 3,
+        "recall": 2 / 5,
+        "f1": 4 / 8,
+    }
     assert formulas.mean("dice", []) == {}
 
 
@@ -63,7 +76,12 @@ def test_pooled_scores_are_those_of_scikit_learn(drawn, threshold):
     probs, truth = drawn
     preds = apply_threshold(probs, threshold)
     found = formulas.pooled(*count(preds, truth))
-    oracles = {"precision": precision_score, "recall": recall_score, "f1": f1_score, "iou_pooled": jaccard_score}
+    oracles = {
+        "precision": precision_score,
+        "recall": recall_score,
+        "f1": f1_score,
+        "iou_pooled": jaccard_score,
+    }
     for key, value in found.items():
         assert value == pytest.approx(oracles[key](truth[0], preds[0], zero_division=0))
     defined = {"precision": preds.any(), "recall": truth.any(), "f1": (preds | truth).any()}
@@ -137,8 +155,15 @@ def test_merging_histograms_leaves_no_trace_of_the_order(first, second, third):
             whole.merge(PixelHistogram.of_image(probs, truth))
         return whole
 
-    joined = np.concatenate([first[0], second[0], third[0]], axis=1), np.concatenate([first[1], second[1], third[1]], 1)
-    once, forward, backward = merged(joined), merged(first, second, third), merged(third, second, first)
+    joined = (
+        np.concatenate([first[0], second[0], third[0]], axis=1),
+        np.concatenate([first[1], second[1], third[1]], 1),
+    )
+    once, forward, backward = (
+        merged(joined),
+        merged(first, second, third),
+        merged(third, second, first),
+    )
     tail = merged(second, third)
     head = merged(first)
     head.merge(tail)
@@ -149,6 +174,8 @@ def test_merging_histograms_leaves_no_trace_of_the_order(first, second, third):
 
 def test_a_bin_knows_whether_it_holds_one_probability():
     near = np.nextafter(np.float32(0.3), ONE)
-    histogram = PixelHistogram.of_image(np.array([[0.3, 0.3, 0.7, 0.3, near]], np.float32), np.zeros((1, 5), bool))
+    histogram = PixelHistogram.of_image(
+        np.array([[0.3, 0.3, 0.7, 0.3, near]], np.float32), np.zeros((1, 5), bool)
+    )
     keys = pixel_keys(np.array([0.3, 0.7, 0.9], np.float32))
     assert histogram.bins().level[keys].tolist() == [MIXED, np.float32(0.7), EMPTY]

@@ -1,4 +1,5 @@
-"""Average precision against scikit-learn, the curves against direct counting, and the choice of the threshold."""
+"""Average precision against scikit-learn, the curves against direct counting, and the choice of the
+threshold."""
 
 from __future__ import annotations
 
@@ -13,7 +14,13 @@ from sklearn.metrics import average_precision_score
 
 from steelcli.common.errors import RunError
 from steelcli.scores import curves
-from steelcli.scores.curves import PR_POINTS, GridScores, average_precision, choose_threshold, pr_curve
+from steelcli.scores.curves import (
+    PR_POINTS,
+    GridScores,
+    average_precision,
+    choose_threshold,
+    pr_curve,
+)
 from steelcli.scores.histogram import GRID, PixelHistogram
 
 ROUNDING = 1e-12
@@ -43,7 +50,9 @@ def test_scikit_learn_lies_in_the_bracket(drawn):
 @settings(deadline=None, max_examples=120)
 def test_the_bracket_holds_where_many_probabilities_share_few_bins(seed, prevalence, levels):
     rng = np.random.default_rng(seed)
-    bits = np.float32(rng.choice([0.2, 0.01, 0.7])).view(np.int32) + rng.integers(0, levels, 80).astype(np.int32)
+    bits = np.float32(rng.choice([0.2, 0.01, 0.7])).view(np.int32) + rng.integers(
+        0, levels, 80
+    ).astype(np.int32)
     probs, truth = bits.view(np.float32), rng.random(80) < prevalence
     truth[0] = True
     found = average_precision(histogram_of(probs, truth))
@@ -53,7 +62,8 @@ def test_the_bracket_holds_where_many_probabilities_share_few_bins(seed, prevale
 
 
 def test_a_tie_may_beat_the_best_strict_order():
-    """100 clean pixels, then a bin of 100 defect and 1 clean: tied, all defects share the last precision."""
+    """100 clean pixels, then a bin of 100 defect and 1 clean: tied, all defects share the last
+    precision."""
     top, low = np.float32(0.9), np.float32(0.2)
     higher = np.nextafter(low, np.float32(1))
     truth = np.array([0] * 100 + [1] * 100 + [0], bool)
@@ -61,7 +71,9 @@ def test_a_tie_may_beat_the_best_strict_order():
     found = average_precision(histogram_of(tied, truth))
     assert found.low < found.high
     assert found.high == pytest.approx(exact_precision(tied, truth), abs=ROUNDING)
-    strict = np.full(201, top, np.float32)  # the clean pixel of the bin first, then the defect pixels one by one
+    strict = np.full(
+        201, top, np.float32
+    )  # the clean pixel of the bin first, then the defect pixels one by one
     bits = low.view(np.int32) + np.arange(101, 0, -1).astype(np.int32)
     strict[100:] = bits.view(np.float32)
     worst_truth = np.array([0] * 100 + [0] + [1] * 100, bool)
@@ -71,7 +83,9 @@ def test_a_tie_may_beat_the_best_strict_order():
     assert found.low == pytest.approx(exact, abs=1e-5)  # the midpoint rule costs this much
 
 
-@pytest.mark.parametrize("level", [0.0, 1.0, 0.5, 1e-30, float(np.nextafter(np.float32(1), np.float32(0)))])
+@pytest.mark.parametrize(
+    "level", [0.0, 1.0, 0.5, 1e-30, float(np.nextafter(np.float32(1), np.float32(0)))]
+)
 @pytest.mark.parametrize("defects", [1, 3, 8])
 def test_a_constant_prediction_scores_the_prevalence(level, defects):
     found = average_precision(histogram_of([level] * 8, [True] * defects + [False] * (8 - defects)))
@@ -135,23 +149,40 @@ def test_threshold_curve_equals_direct_counting(images, index):
     for probs, truth in images:
         preds = probs >= threshold
         both, either = (preds & truth).sum(), (preds | truth).sum()
-        scores.append((both / either if either else 1, 2 * both / (both + either) if either else 1, truth.any()))
+        scores.append(
+            (
+                both / either if either else 1,
+                2 * both / (both + either) if either else 1,
+                truth.any(),
+            )
+        )
     assert row["iou"] == pytest.approx(np.mean([score[0] for score in scores]), abs=1e-12)
     assert row["dice"] == pytest.approx(np.mean([score[1] for score in scores]), abs=1e-12)
     defect = [score for score in scores if score[2]]
     assert ("dice_defect" in row) == ("iou_defect" in row) == bool(defect)
     if defect:
-        assert row["iou_defect"] == pytest.approx(np.mean([score[0] for score in defect]), abs=1e-12)
-        assert row["dice_defect"] == pytest.approx(np.mean([score[1] for score in defect]), abs=1e-12)
+        assert row["iou_defect"] == pytest.approx(
+            np.mean([score[0] for score in defect]), abs=1e-12
+        )
+        assert row["dice_defect"] == pytest.approx(
+            np.mean([score[1] for score in defect]), abs=1e-12
+        )
     preds = np.concatenate([probs[0] for probs, _ in images]) >= threshold
     truth = np.concatenate([truth[0] for _, truth in images])
     tp, fp, fn = (preds & truth).sum(), (preds & ~truth).sum(), (~preds & truth).sum()
-    for key, part, whole in (("precision", tp, tp + fp), ("recall", tp, tp + fn), ("f1", 2 * tp, 2 * tp + fp + fn)):
+    for key, part, whole in (
+        ("precision", tp, tp + fp),
+        ("recall", tp, tp + fn),
+        ("f1", 2 * tp, 2 * tp + fp + fn),
+    ):
         assert row.get(key) == (part / whole if whole else None)
 
 
 def rows_of(scores):
-    return [{"threshold": (index + 1) / (len(scores) + 1), "dice": score} for index, score in enumerate(scores)]
+    return [
+        {"threshold": (index + 1) / (len(scores) + 1), "dice": score}
+        for index, score in enumerate(scores)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,15 @@ def test_a_class_has_the_components_of_its_own_mask():
 
 
 def test_corners_touch():
-    assert groups([[1, 0], [0, 0]], [[[1, 0], [0, 1]]])["size_bounds_px"] == {"small_max": 2, "medium_max": 2}
+    assert groups([[1, 0], [0, 0]], [[[1, 0], [0, 1]]])["size_bounds_px"] == {
+        "small_max": 2,
+        "medium_max": 2,
+    }
 
 
-@pytest.mark.parametrize(("areas", "bounds"), [([5], (5, 5)), ([1, 9], (1, 9)), ([1, 2, 3], (1, 2)), ([3] * 7, (3, 3))])
+@pytest.mark.parametrize(
+    ("areas", "bounds"), [([5], (5, 5)), ([1, 9], (1, 9)), ([1, 2, 3], (1, 2)), ([3] * 7, (3, 3))]
+)
 def test_bounds_are_areas_that_occur(areas, bounds):
     mask = np.zeros((len(areas) * 2, 10), bool)
     for row, area in enumerate(areas):
@@ -79,7 +84,10 @@ def test_groups_equal_a_slow_oracle_and_merge(seed, images, min_overlap):
     union, by_class = [], {"a": [], "b": []}
     for _ in range(images):
         shape = tuple(rng.integers(1, 15, 2))
-        masks, probs = rng.random((2, *shape)) < rng.choice([0, 0.1, 0.3]), rng.random(shape).astype(np.float32)
+        masks, probs = (
+            rng.random((2, *shape)) < rng.choice([0, 0.1, 0.3]),
+            rng.random(shape).astype(np.float32),
+        )
         truth = masks.any(axis=0)
         whole.add(probs, truth, masks)
         part = ComponentScores(["a", "b"], [HALF], min_overlap)
@@ -94,7 +102,9 @@ def test_groups_equal_a_slow_oracle_and_merge(seed, images, min_overlap):
     groups = whole.groups(HALF)
     assert groups == parts.groups(HALF)
     for title, found in by_class.items():
-        expected = np.mean([hits >= min_overlap * area - 1e-9 for area, hits in found]) if found else None
+        expected = (
+            np.mean([hits >= min_overlap * area - 1e-9 for area, hits in found]) if found else None
+        )
         assert groups.get("found_class", {}).get(title) == expected
     assert len(union) == froc.true_components
     at_half = froc.found[FROC_THRESHOLDS == HALF][0]
@@ -105,15 +115,24 @@ def test_groups_equal_a_slow_oracle_and_merge(seed, images, min_overlap):
         assert groups["size_bounds_px"] == {"small_max": small, "medium_max": medium}
         members = {"small": [], "medium": [], "large": []}
         for area, hits in union:
-            members["small" if area <= small else "medium" if area <= medium else "large"].append((area, hits))
+            members["small" if area <= small else "medium" if area <= medium else "large"].append(
+                (area, hits)
+            )
         for size, chosen in members.items():
-            expected = sum(hits for _, hits in chosen) / sum(area for area, _ in chosen) if chosen else None
+            expected = (
+                sum(hits for _, hits in chosen) / sum(area for area, _ in chosen)
+                if chosen
+                else None
+            )
             assert groups["recall_size"].get(size) == expected
 
 
 def test_the_scorer_counts_components_only_where_asked():
     masks, probs = np.ones((1, 2, 3), bool), np.ones((2, 3), np.float32)
-    for froc, expected in ((True, {"found_class", "found_size", "recall_size", "size_bounds_px"}), (False, set())):
+    for froc, expected in (
+        (True, {"found_class", "found_size", "recall_size", "size_bounds_px"}),
+        (False, set()),
+    ):
         scorer = SplitScorer(["a"], [0.5], 0.1, 0, froc=froc)
         scorer.update("one", probs, masks)
         assert scorer.by_component(0.5).keys() == expected

@@ -1,4 +1,5 @@
-"""FROC by hand on 2x4 masks, and exactly equal to a slow oracle that labels every threshold's mask."""
+"""FROC by hand on 2x4 masks, and exactly equal to a slow oracle that labels every threshold's
+mask."""
 
 from __future__ import annotations
 
@@ -10,14 +11,22 @@ from scipy.ndimage import gaussian_filter, label
 from scipy.special import expit
 
 from steelcli.scores.forest import iter_components
-from steelcli.scores.froc import FP_LIMITS, FROC_THRESHOLDS, Froc, image_froc, overlap_pixels, threshold_levels
+from steelcli.scores.froc import (
+    FP_LIMITS,
+    FROC_THRESHOLDS,
+    Froc,
+    image_froc,
+    overlap_pixels,
+    threshold_levels,
+)
 
 LEFT = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
 EIGHT = np.ones((3, 3))
 
 
 def slow_froc(probs, truth, min_overlap, min_area_px):
-    """Count as the definition reads: 99 masks, each labelled anew. Products such as 0.07 * 100 are taken as exact."""
+    """Count as the definition reads: 99 masks, each labelled anew. Products such as 0.07 * 100 are
+    taken as exact."""
     found, false = np.zeros(99, int), np.zeros(99, int)
     true_labels, true_number = label(truth, structure=EIGHT)
     for index in range(99):
@@ -34,7 +43,8 @@ def slow_froc(probs, truth, min_overlap, min_area_px):
 
 
 def draw_map(seed, height, width, blur, kind):
-    """Make probabilities of many shapes: white noise, blobs, plateaus, saturated, on the thresholds themselves."""
+    """Make probabilities of many shapes: white noise, blobs, plateaus, saturated, on the thresholds
+    themselves."""
     rng = np.random.default_rng(seed)
     field = gaussian_filter(rng.normal(size=(height, width)), blur)
     field /= field.std() + 1e-9
@@ -44,8 +54,13 @@ def draw_map(seed, height, width, blur, kind):
     elif kind == "hard":
         probs = (probs > 0.6).astype(np.float32)
     elif kind == "edges":
-        probs = rng.choice(np.concatenate([FROC_THRESHOLDS, np.nextafter(FROC_THRESHOLDS, np.float32(0))]), probs.shape)
-    truth = gaussian_filter(rng.normal(size=(height, width)), blur / 2) + 0.3 * field > rng.choice([-9, 0.2, 0.6, 9])
+        probs = rng.choice(
+            np.concatenate([FROC_THRESHOLDS, np.nextafter(FROC_THRESHOLDS, np.float32(0))]),
+            probs.shape,
+        )
+    truth = gaussian_filter(rng.normal(size=(height, width)), blur / 2) + 0.3 * field > rng.choice(
+        [-9, 0.2, 0.6, 9]
+    )
     return probs, truth
 
 
@@ -88,13 +103,18 @@ def test_components_of_every_level_are_those_of_scipy(seed):
     for level, areas, hits in iter_components(levels, truth):
         seen.add(level)
         labels, number = label(levels >= level, structure=EIGHT)
-        expected = [((labels == one).sum(), (truth & (labels == one)).sum()) for one in range(1, number + 1)]
+        expected = [
+            ((labels == one).sum(), (truth & (labels == one)).sum()) for one in range(1, number + 1)
+        ]
         assert sorted(zip(areas, hits, strict=True)) == sorted(expected)
     assert seen == set(np.unique(levels).tolist()) - {0}
 
 
 def test_levels_are_exact_at_and_next_to_every_threshold():
-    below, above = np.nextafter(FROC_THRESHOLDS, np.float32(0)), np.nextafter(FROC_THRESHOLDS, np.float32(1))
+    below, above = (
+        np.nextafter(FROC_THRESHOLDS, np.float32(0)),
+        np.nextafter(FROC_THRESHOLDS, np.float32(1)),
+    )
     probs = np.stack([below, FROC_THRESHOLDS, above])
     expected = (probs[..., None] >= FROC_THRESHOLDS).sum(axis=-1)
     np.testing.assert_array_equal(threshold_levels(probs), expected)
@@ -104,12 +124,15 @@ def test_levels_are_exact_at_and_next_to_every_threshold():
 def test_overlap_asks_for_no_pixel_more_than_the_share():
     areas = np.arange(1, 2000)
     for percent in range(1, 101):
-        np.testing.assert_array_equal(overlap_pixels(areas, percent / 100), -(-areas * percent // 100))
+        np.testing.assert_array_equal(
+            overlap_pixels(areas, percent / 100), -(-areas * percent // 100)
+        )
     assert overlap_pixels(np.array([1, 5]), 1e-30).tolist() == [1, 1]
 
 
 def test_by_hand():
-    """The defect of 4 pixels needs 2 of them: up to 0.6. The right blob stands alone from 0.06 on, up to 0.3."""
+    """The defect of 4 pixels needs 2 of them: up to 0.6. The right blob stands alone from 0.06 on,
+    up to 0.3."""
     probs = np.array([[0.9, 0.6, 0.05, 0.3], [0.2, 0.1, 0.05, 0.3]], np.float32)
     counted = image_froc(probs, LEFT, 0.5, 0)
     assert counted.found.tolist() == [1] * 60 + [0] * 39
@@ -127,8 +150,17 @@ def test_clean_images_count_for_the_false_alarms_per_image():
     froc.add(image_froc(np.full((2, 4), 0.5, np.float32), LEFT, 0.1, 0))
     froc.add(image_froc(np.full((2, 4), 0.995, np.float32), np.zeros((2, 4), bool), 0.1, 0))
     rows = {row["max_fp_per_image"]: row for row in froc.rows()}
-    assert rows[0.25] == {"max_fp_per_image": 0.25, "recall": 0.0, "fp_per_image": 0.0}  # no threshold keeps the limit
-    assert rows[0.5] == {"max_fp_per_image": 0.5, "recall": 1.0, "threshold": 0.5, "fp_per_image": 0.5}
+    assert rows[0.25] == {
+        "max_fp_per_image": 0.25,
+        "recall": 0.0,
+        "fp_per_image": 0.0,
+    }  # no threshold keeps the limit
+    assert rows[0.5] == {
+        "max_fp_per_image": 0.5,
+        "recall": 1.0,
+        "threshold": 0.5,
+        "fp_per_image": 0.5,
+    }
     assert froc.recall_at(0.4) == 0
 
 

@@ -1,4 +1,5 @@
-"""Every number of ``metrics/test.json`` once more, from the saved maps, with plain scikit-learn and scipy."""
+"""Every number of ``metrics/test.json`` once more, from the saved maps, with plain scikit-learn and
+scipy."""
 
 from __future__ import annotations
 
@@ -45,10 +46,17 @@ def read_images(walked_dir: Path) -> tuple[list[Image], tuple[str, ...]]:
     store = Store(walked_dir / "data" / "prepared")
     images = []
     for position in store.positions("test"):
-        path = walked_dir / "predictions" / "test" / Path(store.records[position].image).with_suffix(".png")
+        path = (
+            walked_dir
+            / "predictions"
+            / "test"
+            / Path(store.records[position].image).with_suffix(".png")
+        )
         levels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         assert levels.dtype == np.uint16
-        images.append(Image((levels / np.float32(65535)).astype(np.float32), store.class_masks(position)))
+        images.append(
+            Image((levels / np.float32(65535)).astype(np.float32), store.class_masks(position))
+        )
     return images, tuple(store.class_titles)
 
 
@@ -68,7 +76,9 @@ def score(images: list[Image], threshold: float) -> dict[str, float | None]:
         pred, truth = image.probs >= np.float32(threshold), image.truth
         dices.append(f1_score(truth.ravel(), pred.ravel(), zero_division=1.0))
         both_empty = not truth.any() and not pred.any()
-        ious.append(1.0 if both_empty else jaccard_score(truth.ravel(), pred.ravel(), zero_division=0.0))
+        ious.append(
+            1.0 if both_empty else jaccard_score(truth.ravel(), pred.ravel(), zero_division=0.0)
+        )
         defects.append(bool(truth.any()))
         if not truth.any():
             alarms.append(float(label(pred)[1] > 0))
@@ -84,7 +94,10 @@ def score(images: list[Image], threshold: float) -> dict[str, float | None]:
         "precision": precision_score(truth, pred) if pred.any() else None,
         "recall": recall_score(truth, pred),
         "f1": f1_score(truth, pred),
-        **{f"iou_{100 * hit:.0f}": mean([float(iou >= hit) for iou in with_defect]) for hit in (0.5, 0.75, 0.9)},
+        **{
+            f"iou_{100 * hit:.0f}": mean([float(iou >= hit) for iou in with_defect])
+            for hit in (0.5, 0.75, 0.9)
+        },
         "clean_false_alarm": mean(alarms),
     }
 
@@ -96,7 +109,10 @@ def recall_at_one(images: list[Image], min_overlap: float, min_area_px: int) -> 
         for image in images:
             pred = image.probs >= np.float32(step / 100)
             hits = [float(pred[one].mean()) for one in components(image.truth)]
-            found, number = found + sum(hit >= min_overlap - 1e-12 for hit in hits), number + len(hits)
+            found, number = (
+                found + sum(hit >= min_overlap - 1e-12 for hit in hits),
+                number + len(hits),
+            )
             labels, blobs = label(pred, structure=np.ones((3, 3)))
             areas = np.bincount(labels.ravel(), minlength=blobs + 1)[1:]
             true = np.bincount(labels[image.truth], minlength=blobs + 1)[1:]
@@ -106,23 +122,38 @@ def recall_at_one(images: list[Image], min_overlap: float, min_area_px: int) -> 
     return max(recalls)
 
 
-def by_component(images: list[Image], titles: tuple[str, ...], threshold: float, min_overlap: float) -> dict[str, Any]:
+def by_component(
+    images: list[Image], titles: tuple[str, ...], threshold: float, min_overlap: float
+) -> dict[str, Any]:
     cut = np.float32(threshold)
     found_class = {}
     for channel, title in enumerate(titles):
-        hits = [float((image.probs[one] >= cut).mean()) for image in images for one in components(image.masks[channel])]
+        hits = [
+            float((image.probs[one] >= cut).mean())
+            for image in images
+            for one in components(image.masks[channel])
+        ]
         found_class[title] = mean([float(hit >= min_overlap - 1e-12) for hit in hits])
     union = [
-        (int(one.sum()), int((image.probs[one] >= cut).sum())) for image in images for one in components(image.truth)
+        (int(one.sum()), int((image.probs[one] >= cut).sum()))
+        for image in images
+        for one in components(image.truth)
     ]
     areas = sorted(area for area, _ in union)
-    small, medium = areas[int(np.ceil(len(areas) / 3)) - 1], areas[int(np.ceil(2 * len(areas) / 3)) - 1]
+    small, medium = (
+        areas[int(np.ceil(len(areas) / 3)) - 1],
+        areas[int(np.ceil(2 * len(areas) / 3)) - 1],
+    )
     ranges = {"small": (0, small), "medium": (small, medium), "large": (medium, np.inf)}
     groups: dict[str, Any] = {"found_class": found_class, "found_size": {}, "recall_size": {}}
     for size, (low, high) in ranges.items():
         chosen = [(area, hits) for area, hits in union if low < area <= high]
-        groups["found_size"][size] = mean([float(hits >= min_overlap * area - 1e-9) for area, hits in chosen])
-        groups["recall_size"][size] = sum(h for _, h in chosen) / sum(a for a, _ in chosen) if chosen else None
+        groups["found_size"][size] = mean(
+            [float(hits >= min_overlap * area - 1e-9) for area, hits in chosen]
+        )
+        groups["recall_size"][size] = (
+            sum(h for _, h in chosen) / sum(a for a, _ in chosen) if chosen else None
+        )
     return groups | {"size_bounds_px": {"small_max": small, "medium_max": medium}}
 
 
@@ -156,18 +187,27 @@ def test_every_number_comes_back_from_the_saved_maps(walked_dir: Path) -> None:
     expected = {
         "images": len(images),
         "defect_images": sum(image.truth.any() for image in images),
-        **dict.fromkeys(("auprc", "auprc_low", "auprc_high"), precision),  # 16-bit maps: the bracket is closed
+        **dict.fromkeys(
+            ("auprc", "auprc_low", "auprc_high"), precision
+        ),  # 16-bit maps: the bracket is closed
         "brier": brier_score_loss(truth, probs, pos_label=1),
         "ece": calibration_error(probs, truth),
         "recall_at_1_fp": recall_at_one(images, settings["min_overlap"], settings["min_area_px"]),
-        **{f"iou_prob_{100 * cut:.0f}": score(images, cut)["iou_defect"] for cut in (0.5, 0.75, 0.9)},
-        "threshold": json.loads((walked_dir / "metrics" / "threshold.json").read_text(encoding="utf-8"))["threshold"],
+        **{
+            f"iou_prob_{100 * cut:.0f}": score(images, cut)["iou_defect"]
+            for cut in (0.5, 0.75, 0.9)
+        },
+        "threshold": json.loads(
+            (walked_dir / "metrics" / "threshold.json").read_text(encoding="utf-8")
+        )["threshold"],
         "optimal": score(images, threshold),
         "fixed": score(images, 0.5),
         "recall_class": {
             title: recall_score(
                 np.concatenate([image.masks[channel].ravel() for image in images]),
-                np.concatenate([(image.probs >= np.float32(threshold)).ravel() for image in images]),
+                np.concatenate(
+                    [(image.probs >= np.float32(threshold)).ravel() for image in images]
+                ),
             )
             for channel, title in enumerate(titles)
             if any(image.masks[channel].any() for image in images)
@@ -175,4 +215,6 @@ def test_every_number_comes_back_from_the_saved_maps(walked_dir: Path) -> None:
         **by_component(images, titles, threshold, settings["min_overlap"]),
     }
     written = {key: value for key, value in metrics.items() if key not in TIMES}
-    assert dict(iter_scalars(written)) == pytest.approx(dict(iter_scalars(expected)), abs=EXACT, rel=EXACT)
+    assert dict(iter_scalars(written)) == pytest.approx(
+        dict(iter_scalars(expected)), abs=EXACT, rel=EXACT
+    )

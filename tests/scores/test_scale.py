@@ -22,7 +22,8 @@ PIXELS = 10**8
 
 
 def draw_image(rng: np.random.Generator, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return probabilities float32 [256, 1600], every other image in 16-bit levels, and class masks bool [2, ...]."""
+    """Return probabilities float32 [256, 1600], every other image in 16-bit levels, and class masks
+    bool [2, ...]."""
     masks = rng.random((2, HEIGHT, WIDTH), np.float32) < 0.02
     logits = rng.standard_normal((HEIGHT, WIDTH), np.float32) * 3
     logits += np.where(masks[0] | masks[1], np.float32(2), np.float32(-4))
@@ -33,15 +34,19 @@ def draw_image(rng: np.random.Generator, index: int) -> tuple[np.ndarray, np.nda
 
 
 def peak_memory() -> int:
-    """Return the most bytes this process has held; Linux's `ru_maxrss` would be the parent's, from before `exec`."""
+    """Return the most bytes this process has held; Linux's `ru_maxrss` would be the parent's, from
+    before `exec`."""
     status = Path("/proc/self/status")
     if status.exists():
         return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def score_many(images: int) -> None:
-    """Score images one after the other in flight and print what it took; run in a process of its own."""
+    """Score images one after the other in flight and print what it took; run in a process of its
+    own."""
     from steelcli.scores.parallel import IN_FLIGHT, score_images
     from steelcli.scores.scorer import SplitScorer
 
@@ -75,23 +80,36 @@ def test_memory_stays_bounded_over_1e8_pixels() -> None:
     images = -(-PIXELS // (HEIGHT * WIDTH))
     code = f"import test_scale; test_scale.score_many({images})"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     pixels, growth, in_flight, seconds = map(float, done.stdout.split())
-    print(f"\n{pixels:.0f} pixels: peak memory +{growth} MiB, of it {in_flight} MiB pixels in flight; {seconds} s")
+    print(
+        f"\n{pixels:.0f} pixels: peak memory +{growth} MiB, of it {in_flight} MiB pixels in flight; {seconds} s"
+    )
     assert pixels >= PIXELS
     assert growth - in_flight <= 64
 
 
 @pytest.mark.scale
 def test_fifty_times_as_fast_as_scikit_learn() -> None:
-    """Ten million pixels of a saved map, scores already in memory; seconds of processor time, the least of three."""
+    """Ten million pixels of a saved map, scores already in memory; seconds of processor time, the
+    least of three."""
     rng = np.random.default_rng(0)
     shape = (25, 400_000)
-    truth = np.repeat(rng.random((25, 4000), np.float32) < 0.04, 100, axis=1)  # runs, as defects have them
+    truth = np.repeat(
+        rng.random((25, 4000), np.float32) < 0.04, 100, axis=1
+    )  # runs, as defects have them
     floats = 1 / (
-        1 + np.exp(np.where(truth, np.float32(-2), np.float32(4)) - 3 * rng.standard_normal(shape, np.float32))
+        1
+        + np.exp(
+            np.where(truth, np.float32(-2), np.float32(4))
+            - 3 * rng.standard_normal(shape, np.float32)
+        )
     )
     saved = np.rint(floats * np.float32(65535)) / np.float32(65535)
 
@@ -122,7 +140,14 @@ def test_fifty_times_as_fast_as_scikit_learn() -> None:
     print(f"\n10^7 pixels: scikit-learn {reference:.2f} s")
     for name, spent in seconds.items():
         print(f"{name} {min(spent):.3f} s, {reference / min(spent):.0f} times as fast")
-    assert results["one saved map"].value == results["25 saved maps"].value == pytest.approx(expected, abs=1e-9)
-    exact, certified = average_precision_score(truth.ravel(), floats.ravel()), results["one map of any floats"]
+    assert (
+        results["one saved map"].value
+        == results["25 saved maps"].value
+        == pytest.approx(expected, abs=1e-9)
+    )
+    exact, certified = (
+        average_precision_score(truth.ravel(), floats.ravel()),
+        results["one map of any floats"],
+    )
     assert certified.low - 1e-9 <= exact <= certified.high + 1e-9
     assert reference >= 50 * min(seconds["one saved map"])

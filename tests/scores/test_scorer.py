@@ -40,7 +40,12 @@ DEFECT = {"iou_defect", "dice_defect", "iou_50", "iou_75", "iou_90"}
 
 
 def new_scorer(**changes):
-    settings = {"class_titles": ["scratch", "patch"], "thresholds": [0.3, 0.5], "min_overlap": 0.1, "min_area_px": 0}
+    settings = {
+        "class_titles": ["scratch", "patch"],
+        "thresholds": [0.3, 0.5],
+        "min_overlap": 0.1,
+        "min_area_px": 0,
+    }
     return SplitScorer(**(settings | changes))
 
 
@@ -71,7 +76,11 @@ def outputs(scorer):
         scorer.reliability(),
         scorer.by_component(0.5),
         scorer.by_component(0.9),
-        *(method(threshold) for threshold in at for method in (scorer.group, scorer.recall_class, scorer.image_rows)),
+        *(
+            method(threshold)
+            for threshold in at
+            for method in (scorer.group, scorer.recall_class, scorer.image_rows)
+        ),
     )
 
 
@@ -92,7 +101,15 @@ def test_rows_and_classes_by_hand():
     probs = np.array([[0.9, 0.2, 0.6, 0], [0, 0.3, 0, 0]], np.float32)
     scorer = new_scorer()
     scorer.update("one", probs, masks)
-    first = {"image": "one", "defect_pixels": 3, "tp": 1, "fp": 1, "fn": 2, "iou": 1 / 4, "dice": 2 / 5}
+    first = {
+        "image": "one",
+        "defect_pixels": 3,
+        "tp": 1,
+        "fp": 1,
+        "fn": 2,
+        "iou": 1 / 4,
+        "dice": 2 / 5,
+    }
     assert scorer.image_rows(0.5) == [first]
     assert scorer.image_rows(0.3)[0] | {"tp": 2, "iou": 1 / 2} == scorer.image_rows(0.3)[0]
     assert scorer.recall_class(0.5) == {"scratch": 1 / 2, "patch": 0}
@@ -125,7 +142,9 @@ def test_an_iou_at_the_bound_counts_as_hit():
     masks = np.zeros((2, 1, 10), bool)
     masks[0] = True
     for pixels, expected in ((9, [1, 1, 1]), (5, [1, 0, 0]), (4, [0, 0, 0])):
-        group = score([("one", (np.arange(10) < pixels).astype(np.float32)[None], masks)]).group(0.5)
+        group = score([("one", (np.arange(10) < pixels).astype(np.float32)[None], masks)]).group(
+            0.5
+        )
         assert [group[f"iou_{percent}"] for percent in (50, 75, 90)] == expected
 
 
@@ -149,7 +168,9 @@ def test_the_order_of_images_changes_nothing_but_the_rows():
 @pytest.mark.parametrize("defects", ["none", "all", "some", "none and all"])
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_every_number_is_finite_or_left_out(level, defects, number):
-    filled = {"none": [0, 0], "all": [8, 8], "some": [3, 3], "none and all": [0, 8]}[defects][:number]
+    filled = {"none": [0, 0], "all": [8, 8], "some": [3, 3], "none and all": [0, 8]}[defects][
+        :number
+    ]
     images = []
     for index, pixels in enumerate(filled):
         masks = np.zeros((2, 2, 4), bool)
@@ -166,7 +187,9 @@ def test_every_number_is_finite_or_left_out(level, defects, number):
     assert group.keys() == expected
     summary = {"images", "defect_images"} | ({"brier", "ece"} if number else set())
     summary = set(SUMMARY) if any_defect else summary
-    components = {"found_class", "found_size", "recall_size", "size_bounds_px"} if any_defect else set()
+    components = (
+        {"found_class", "found_size", "recall_size", "size_bounds_px"} if any_defect else set()
+    )
     assert scorer.by_component(0.5).keys() == components
     assert scorer.summary().keys() == summary
     if any_clean:
@@ -178,7 +201,10 @@ def test_every_number_is_finite_or_left_out(level, defects, number):
 def test_small_components_are_no_false_alarm():
     probs = np.array([[0.9, 0, 0.9, 0.9], [0, 0, 0.9, 0]], np.float32)
     masks = np.zeros((2, 2, 4), bool)
-    alarms = [score([("one", probs, masks)], min_area_px=area).group(0.5)["clean_false_alarm"] for area in (0, 3, 4)]
+    alarms = [
+        score([("one", probs, masks)], min_area_px=area).group(0.5)["clean_false_alarm"]
+        for area in (0, 3, 4)
+    ]
     assert alarms == [1, 1, 0]
 
 
@@ -216,7 +242,9 @@ def test_strided_and_read_only_maps_count_alike():
     name, probs, masks = next(iter(draw_images(1, seed=3)))
     wide = np.repeat(probs, 2, axis=1)[:, ::2]
     wide.flags.writeable = False
-    assert outputs(score([(name, wide, masks[:, ::-1][:, ::-1])])) == outputs(score([(name, probs, masks)]))
+    assert outputs(score([(name, wide, masks[:, ::-1][:, ::-1])])) == outputs(
+        score([(name, probs, masks)])
+    )
 
 
 def test_images_and_settings_must_fit():
@@ -228,7 +256,12 @@ def test_images_and_settings_must_fit():
         scorer.merge(score(images[1:]))
     with pytest.raises(ValueError, match="differ"):
         scorer.merge(new_scorer(min_area_px=1))
-    for wrong in ({"min_overlap": 0}, {"min_overlap": 1.1}, {"min_area_px": -1}, {"class_titles": ["a", "a"]}):
+    for wrong in (
+        {"min_overlap": 0},
+        {"min_overlap": 1.1},
+        {"min_area_px": -1},
+        {"class_titles": ["a", "a"]},
+    ):
         with pytest.raises(ValueError, match=r"range|repeat"):
             new_scorer(**wrong)
     with pytest.raises(KeyError):

@@ -22,7 +22,9 @@ from torchmetrics.classification import (  # noqa: E402
     BinaryRecall,
 )
 
-LEVELS_PER_BIN = 65535 // 15  # torchmetrics puts a probability on an edge into the bin above, we into the one below
+LEVELS_PER_BIN = (
+    65535 // 15
+)  # torchmetrics puts a probability on an edge into the bin above, we into the one below
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 1023))
@@ -41,7 +43,9 @@ def test_pooled_numbers_equal_torchmetrics(seed, images, grid):
     }
     for index in range(images):
         truth = rng.random(tuple(rng.integers(1, 40, 2))) < rng.choice([0, 0.1, 0.9])
-        levels = np.where(truth, rng.integers(20000, 65535, truth.shape), rng.integers(1, 40000, truth.shape))
+        levels = np.where(
+            truth, rng.integers(20000, 65535, truth.shape), rng.integers(1, 40000, truth.shape)
+        )
         levels = levels + (levels % LEVELS_PER_BIN == 0)
         probs = (levels / np.float32(65535)).astype(np.float32)
         # torchmetrics predicts a defect where p > threshold, we where p >= threshold
@@ -53,4 +57,6 @@ def test_pooled_numbers_equal_torchmetrics(seed, images, grid):
     names = [name for name in oracles if name in ours]
     assert {"auprc", "recall"} <= set(names) or not scorer.summary()["defect_images"]
     for name in names:
-        assert ours[name] == pytest.approx(float(oracles[name].compute()), abs=2e-6), name  # float32 sums
+        assert ours[name] == pytest.approx(float(oracles[name].compute()), abs=2e-6), (
+            name
+        )  # float32 sums

@@ -38,7 +38,9 @@ class Clone:
             self("git", "-c", "user.name=Test", "-c", "user.email=test@example.org", *command)
 
     def __call__(self, *command: str) -> str:
-        done = subprocess.run(command, cwd=self.clone_dir, env=self.env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.clone_dir, env=self.env, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -48,4 +50,13 @@ class Clone:
         text = stage_path.read_text(encoding="utf-8")
         assert "--images 400" in text
         stage_path.write_text(text.replace("--images 400", "--images 40"), encoding="utf-8")
-        self("git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "commit", "-qam", "Draw fewer images")
+        self(
+            "git",
+            "-c",
+            "user.name=Test",
+            "-c",
+            "user.email=test@example.org",
+            "commit",
+            "-qam",
+            "Draw fewer images",
+        )

@@ -29,7 +29,8 @@ def imported_modules(path: Path) -> frozenset[Path]:
 
 
 def import_closure(module: str) -> set[str]:
-    """Return the files, relative to the root, that importing ``module`` (such as steelcli.training.run) executes."""
+    """Return the files, relative to the root, that importing ``module`` (such as
+    steelcli.training.run) executes."""
     waiting = {ROOT / (module.replace(".", "/") + ".py")}
     seen: set[Path] = set()
     while waiting:

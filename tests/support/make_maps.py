@@ -10,7 +10,9 @@ LEVELS = st.one_of(
     st.sampled_from([float(np.float32(odd)) for odd in ODD]),
     st.integers(0, 65535).map(lambda level: float(np.float32(level) / np.float32(65535))),
     st.integers(1, 1023).map(lambda step: step / 1024),
-    st.integers(1, 1023).map(lambda step: float(np.nextafter(np.float32(step / 1024), np.float32(0)))),
+    st.integers(1, 1023).map(
+        lambda step: float(np.nextafter(np.float32(step / 1024), np.float32(0)))
+    ),
     st.integers(0, 2**30).map(lambda bits: float(np.int32(min(bits, 0x3F800000)).view(np.float32))),
     st.floats(0, 1, width=32),
 )

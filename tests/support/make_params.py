@@ -102,11 +102,22 @@ def train_params(augment: dict[str, Any] | None = None, **changes: Any) -> Train
 
 def evaluate_params(**changes: Any) -> EvaluateParams:
     """Return parameters of the evaluation, with changes."""
-    raw: dict[str, Any] = {"min_overlap": 0.1, "min_area_px": 0, "batch_size": 2, "overlays": 1, "timing_images": 2}
+    raw: dict[str, Any] = {
+        "min_overlap": 0.1,
+        "min_area_px": 0,
+        "batch_size": 2,
+        "overlays": 1,
+        "timing_images": 2,
+    }
     return parse_section(raw | changes, "evaluate", EvaluateParams)
 
 
 def report_params(**changes: Any) -> ReportParams:
     """Return parameters of the report and of comparisons, with changes."""
-    raw: dict[str, Any] = {"title": "x", "decimals": 4, "bootstrap_resamples": 1000, "bootstrap_seed": 42}
+    raw: dict[str, Any] = {
+        "title": "x",
+        "decimals": 4,
+        "bootstrap_resamples": 1000,
+        "bootstrap_seed": 42,
+    }
     return parse_section(raw | changes, "report", ReportParams)

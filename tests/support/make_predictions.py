@@ -23,12 +23,15 @@ Masks = Mapping[str, NDArray[np.bool_]]
 
 
 def make_levels(store: Store, split: Split, seed: int = 3) -> Levels:
-    """Return a map of a fair model for every image of a split: a blurred truth under smooth noise, in 16-bit levels."""
+    """Return a map of a fair model for every image of a split: a blurred truth under smooth noise,
+    in 16-bit levels."""
     rng = np.random.default_rng(seed)
     maps = {}
     for position in store.positions(split):
         truth = store.class_masks(position).any(axis=0)
-        noise = cv2.resize(rng.random((9, 31), np.float32), truth.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        noise = cv2.resize(
+            rng.random((9, 31), np.float32), truth.shape[::-1], interpolation=cv2.INTER_CUBIC
+        )
         probs = 0.5 * cv2.GaussianBlur(truth.astype(np.float32), (0, 0), 4) + 0.55 * noise
         maps[store.records[position].image] = np.rint(probs.clip(0, 1) * 65535).astype(np.uint16)
     return maps
@@ -36,7 +39,10 @@ def make_levels(store: Store, split: Split, seed: int = 3) -> Levels:
 
 def cut(maps: Levels) -> dict[str, NDArray[np.bool_]]:
     """Return the masks of the maps at 0.5."""
-    return {image: levels.astype(np.float32) / np.float32(65535) >= np.float32(0.5) for image, levels in maps.items()}
+    return {
+        image: levels.astype(np.float32) / np.float32(65535) >= np.float32(0.5)
+        for image, levels in maps.items()
+    }
 
 
 def stem(image: str) -> str:
@@ -70,12 +76,17 @@ def halves(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
 
 
 def segmentation(mask: NDArray[np.bool_], compressed: bool) -> dict[str, Any]:
-    return {"size": list(mask.shape), "counts": encode_coco(mask) if compressed else run_lengths(mask)}
+    return {
+        "size": list(mask.shape),
+        "counts": encode_coco(mask) if compressed else run_lengths(mask),
+    }
 
 
 def write_coco(path: Path, masks: Masks, compressed: bool = True) -> Path:
     """Write a data set with two annotations an image, none for an empty one."""
-    images = [{"id": number, "file_name": f"train/{image}"} for number, image in enumerate(masks, 100)]
+    images = [
+        {"id": number, "file_name": f"train/{image}"} for number, image in enumerate(masks, 100)
+    ]
     found = [
         {"image_id": number, "category_id": 1, "segmentation": segmentation(half, compressed)}
         for number, mask in enumerate(masks.values(), 100)

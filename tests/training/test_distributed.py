@@ -1,4 +1,5 @@
-"""Two processes on one machine: the same losses and counts as one, and an end in words when one of them dies."""
+"""Two processes on one machine: the same losses and counts as one, and an end in words when one of
+them dies."""
 
 from __future__ import annotations
 
@@ -24,20 +25,30 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def _path_of_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv(
+        "PYTHONPATH",
+        os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
+    )
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-def losses(processes: int, store_dir: Path, out_path: Path, steps: int, **changes: Any) -> list[float]:
+def losses(
+    processes: int, store_dir: Path, out_path: Path, steps: int, **changes: Any
+) -> list[float]:
     launch(processes, distributed_run.write_losses, store_dir, out_path, steps, changes)
     found: list[float] = json.loads(out_path.read_text(encoding="utf-8"))
     assert len(found) == steps
     return found
 
 
-@pytest.mark.parametrize("changes", [{"lr": 1e-5}, {"lr": 1e-5, "accumulate_steps": 2, "batch_size": 3}])
-def test_two_processes_take_the_steps_of_one(store_dir: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
-    """At a low rate: at 1e-3 rounding grows to 1e-4 in ten steps, between one thread and two as well."""
+@pytest.mark.parametrize(
+    "changes", [{"lr": 1e-5}, {"lr": 1e-5, "accumulate_steps": 2, "batch_size": 3}]
+)
+def test_two_processes_take_the_steps_of_one(
+    store_dir: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """At a low rate: at 1e-3 rounding grows to 1e-4 in ten steps, between one thread and two as
+    well."""
     one = losses(1, store_dir, tmp_path / "one", 20, **changes)
     two = losses(2, store_dir, tmp_path / "two", 20, **changes)
     assert two == pytest.approx(one, rel=1e-5)
@@ -59,7 +70,9 @@ def test_two_processes_validate_as_one_does(store_dir: Path, tmp_path: Path) -> 
         (distributed_run.complain, r"the image is broken: .*; mend it\): train\.processes"),
     ],
 )
-def test_a_dead_process_ends_the_others_in_words(function: Any, reason: str, tmp_path: Path) -> None:
+def test_a_dead_process_ends_the_others_in_words(
+    function: Any, reason: str, tmp_path: Path
+) -> None:
     started = time.monotonic()
     with pytest.raises(RunError, match=reason):
         launch(2, function, tmp_path)
@@ -67,7 +80,12 @@ def test_a_dead_process_ends_the_others_in_words(function: Any, reason: str, tmp
 
 
 def test_two_processes_stop_save_and_go_on(project_dir: Path, tmp_path: Path) -> None:
-    train = SMALL["train"] | {"processes": 2, "epochs": 5, "patience": 5, "checkpoint_every_epochs": 0}
+    train = SMALL["train"] | {
+        "processes": 2,
+        "epochs": 5,
+        "patience": 5,
+        "checkpoint_every_epochs": 0,
+    }
     changes = SMALL | {"data": {"root": str(project_dir), **SMALL["data"]}, "train": train}
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
@@ -91,7 +109,10 @@ def test_two_processes_stop_save_and_go_on(project_dir: Path, tmp_path: Path) ->
             break
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGTERM, stderr
-    assert stderr.splitlines()[-1] == "Interrupted; the same command goes on from the last saved state."
+    assert (
+        stderr.splitlines()[-1]
+        == "Interrupted; the same command goes on from the last saved state."
+    )
     done = steelcli(stopped, "train")
     assert done.returncode == 0, done.stderr
     assert "going on with an interrupted run" in done.stdout

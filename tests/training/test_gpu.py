@@ -1,4 +1,5 @@
-"""The CUDA path: the same bits twice, every number format finite, resumption exact; `python -m pytest -m gpu`."""
+"""The CUDA path: the same bits twice, every number format finite, resumption exact; `python -m
+pytest -m gpu`."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_two_runs_on_a_gpu_are_bit_identical(precision: str, store_dir: Path, tmp_path: Path) -> None:
+def test_two_runs_on_a_gpu_are_bit_identical(
+    precision: str, store_dir: Path, tmp_path: Path
+) -> None:
     params = train_params(precision=precision, channels_last=True)
     for name in ("one", "two"):
         metrics = run(tmp_path / name, store_dir, params)

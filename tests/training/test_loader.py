@@ -17,14 +17,20 @@ from steelcli.training.loader import EpochSampler, TrainLoader, TrainSet
 AUGMENT = train_params().augment
 
 
-def batches(store: Store, workers: int, epoch: int, seed: int = 42) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def batches(
+    store: Store, workers: int, epoch: int, seed: int = 42
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
     loader = TrainLoader(store, AUGMENT, 4, True, seed, workers)
     loader.seek(epoch, 0)
     return [(images, masks) for images, masks, _ in loader]
 
 
-def same(one: list[tuple[torch.Tensor, torch.Tensor]], other: list[tuple[torch.Tensor, torch.Tensor]]) -> bool:
-    return all(torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(one, other, strict=True))
+def same(
+    one: list[tuple[torch.Tensor, torch.Tensor]], other: list[tuple[torch.Tensor, torch.Tensor]]
+) -> bool:
+    return all(
+        torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(one, other, strict=True)
+    )
 
 
 def test_batches_do_not_depend_on_the_number_of_workers(store_dir: Path) -> None:
@@ -97,12 +103,16 @@ def test_an_unbalanced_epoch_draws_each_image_once() -> None:
 
 
 def test_balance_needs_both_kinds() -> None:
-    assert sorted(position for _, _, position in EpochSampler(range(5), [True] * 5, True, 0)) == list(range(5))
+    assert sorted(
+        position for _, _, position in EpochSampler(range(5), [True] * 5, True, 0)
+    ) == list(range(5))
 
 
 def test_geometry_moves_image_and_mask_together() -> None:
     pipeline = build_augmentation(
-        train_params(augment={"brightness_contrast": 0, "noise": 0, "blur": 0, "geometry": 1.0}).augment
+        train_params(
+            augment={"brightness_contrast": 0, "noise": 0, "blur": 0, "geometry": 1.0}
+        ).augment
     )
     mask = np.zeros((64, 256), np.uint8)
     mask[20:44, 80:160] = 1

@@ -1,4 +1,5 @@
-"""Loss, optimiser, schedule and the loop; a few losses are pinned so that a refactor cannot move them unseen."""
+"""Loss, optimiser, schedule and the loop; a few losses are pinned so that a refactor cannot move
+them unseen."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def build_trainer(store: Store, **changes: Any) -> Trainer:
     params = train_params(**changes)
     seed_everything(params.seed, params.deterministic)
     model = build_model(**model_params().model_dump(), channels_last=params.channels_last)
-    loader = TrainLoader(store, params.augment, params.batch_size, params.balance, params.seed, params.workers)
+    loader = TrainLoader(
+        store, params.augment, params.batch_size, params.balance, params.seed, params.workers
+    )
     AcceleratorState._reset_state()
     return Trainer(Accelerator(cpu=True), model, loader, store, params, "fp32")
 
@@ -52,12 +55,16 @@ def test_the_loss_by_hand() -> None:
     dice = (2 * 0.75 + 1) / (1.25 + 1 + 1)
     assert bce_dice_loss(logits, masks, 1, 0, 1).item() == pytest.approx(bce)
     assert bce_dice_loss(logits, masks, 0, 1, 1).item() == pytest.approx(1 - dice)
-    assert bce_dice_loss(logits, masks, 0.3, 0.7, 1).item() == pytest.approx(0.3 * bce + 0.7 * (1 - dice))
+    assert bce_dice_loss(logits, masks, 0.3, 0.7, 1).item() == pytest.approx(
+        0.3 * bce + 0.7 * (1 - dice)
+    )
 
 
 def test_dice_is_taken_over_the_whole_batch() -> None:
     logits = torch.randn(3, 1, 4, 5, generator=torch.Generator().manual_seed(0))
-    masks = (torch.rand(3, 1, 4, 5, generator=torch.Generator().manual_seed(1)) < 0.3).to(torch.uint8)
+    masks = (torch.rand(3, 1, 4, 5, generator=torch.Generator().manual_seed(1)) < 0.3).to(
+        torch.uint8
+    )
     masks[2] = 0
     flat = bce_dice_loss(logits.reshape(1, 1, -1, 5), masks.reshape(1, 1, -1, 5), 0, 1, 1)
     assert bce_dice_loss(logits, masks, 0, 1, 1).item() == pytest.approx(flat.item())
@@ -78,11 +85,15 @@ def test_norms_and_biases_decay_by_parameter_alone() -> None:
 def test_the_schedule_is_that_of_torch(length: int, mult: int, steps: int) -> None:
     params = train_params(lr=1.0, min_lr=0.1, restart_epochs=length, restart_mult=mult)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=params.lr)
-    oracle = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, length, mult, eta_min=0.1)
+    oracle = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
+        optimizer, length, mult, eta_min=0.1
+    )
     for step in range(1, 12 * steps):
         optimizer.step()
         oracle.step(step / steps)
-        assert learning_rate(params, step, steps) == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-9)
+        assert learning_rate(params, step, steps) == pytest.approx(
+            optimizer.param_groups[0]["lr"], abs=1e-9
+        )
 
 
 def test_the_warm_up_comes_before_the_first_period() -> None:
@@ -90,7 +101,8 @@ def test_the_warm_up_comes_before_the_first_period() -> None:
     rates = [learning_rate(params, step, 4) for step in range(20)]
     assert rates[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
     assert rates[6:14] == [
-        learning_rate(train_params(lr=1.0, min_lr=0.0, restart_epochs=2), step, 4) for step in range(8)
+        learning_rate(train_params(lr=1.0, min_lr=0.0, restart_epochs=2), step, 4)
+        for step in range(8)
     ]
     assert rates[14] == 1.0
 
@@ -125,7 +137,9 @@ def test_a_network_that_breaks_in_the_last_step_is_not_taken_for_silence(store_d
         trainer._validate()
 
 
-def test_a_network_for_another_size_is_refused_before_training(store_dir: Path, tmp_path: Path) -> None:
+def test_a_network_for_another_size_is_refused_before_training(
+    store_dir: Path, tmp_path: Path
+) -> None:
     params = model_params(encoder_name="tu-swin_tiny_patch4_window7_224")
     with pytest.raises(ModelError, match="256×64"):
         train(params, train_params(), store_dir, tmp_path / "m", tmp_path / "t.json")
@@ -135,16 +149,28 @@ def test_a_batch_with_one_value_a_channel_is_refused(project_dir: Path, tmp_path
     params = data_params(root=str(project_dir), image_size=[32, 32])
     prepare(params, tmp_path / "prepared", tmp_path / "data.json")
     with pytest.raises(ParamsError, match=r"a single value a channel: train\.batch_size; raise it"):
-        train(model_params(), train_params(batch_size=1), tmp_path / "prepared", tmp_path / "m", tmp_path / "t.json")
+        train(
+            model_params(),
+            train_params(batch_size=1),
+            tmp_path / "prepared",
+            tmp_path / "m",
+            tmp_path / "t.json",
+        )
 
 
-def test_gradients_are_clipped_to_the_norm(store_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_are_clipped_to_the_norm(
+    store_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trainer = build_trainer(Store(store_dir), max_grad_norm=0.01)
     norms = []
     step = trainer.optimizer.step
 
     def record() -> None:
-        norms.append(torch.cat([p.grad.reshape(-1) for p in trainer.model.parameters() if p.grad is not None]).norm())
+        norms.append(
+            torch.cat(
+                [p.grad.reshape(-1) for p in trainer.model.parameters() if p.grad is not None]
+            ).norm()
+        )
         step()
 
     monkeypatch.setattr(trainer.optimizer, "step", record)
@@ -158,7 +184,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(store_dir: Path) -> None:
     trainer = build_trainer(Store(store_dir))
     with torch.no_grad():
         next(iter(trainer.model.parameters())).fill_(float("nan"))
-    with pytest.raises(RunError, match=r"the loss is nan: epoch 1, step 1, images .*jpg, .*; lower train\.lr"):
+    with pytest.raises(
+        RunError, match=r"the loss is nan: epoch 1, step 1, images .*jpg, .*; lower train\.lr"
+    ):
         list(trainer.iter_epochs(1))
 
 
@@ -189,7 +217,9 @@ def test_args_say_what_the_run_was(run_dir: Path, store_dir: Path) -> None:
     assert settings["model"] == model_params().model_dump(mode="json")
     assert settings["run"]["store"] == Store(store_dir).fingerprint
     model = build_model(**model_params().model_dump(), channels_last=False)
-    assert settings["run"]["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert settings["run"]["parameters"] == sum(
+        parameter.numel() for parameter in model.parameters()
+    )
 
 
 def test_training_stops_early(store_dir: Path, tmp_path: Path) -> None:
@@ -204,7 +234,13 @@ def test_a_tracker_that_is_not_installed_stops_before_training(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ParamsError, match=r"wandb is not installed: train\.trackers"):
-        train(model_params(), train_params(trackers=["wandb"]), store_dir, tmp_path / "m", tmp_path / "t.json")
+        train(
+            model_params(),
+            train_params(trackers=["wandb"]),
+            store_dir,
+            tmp_path / "m",
+            tmp_path / "t.json",
+        )
     assert not (tmp_path / "m").exists()
 
 

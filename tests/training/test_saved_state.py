@@ -24,19 +24,29 @@ from steelcli.training.saved_state import KEPT, StateDir
 from steelcli.training.signals import StopRequest, stop_on_signal
 
 TIMES = {"epoch_time", "train_images_per_second"}
-SMALL = model_params(encoder_name="tu-tf_mobilenetv3_small_minimal_100", decoder_channels=[16, 8, 8, 8, 4])
-PARAMS = train_params(epochs=2, save_every_minutes=1e-9, ema_decay=0.9, accumulate_steps=2, batch_size=2)
+SMALL = model_params(
+    encoder_name="tu-tf_mobilenetv3_small_minimal_100", decoder_channels=[16, 8, 8, 8, 4]
+)
+PARAMS = train_params(
+    epochs=2, save_every_minutes=1e-9, ema_decay=0.9, accumulate_steps=2, batch_size=2
+)
 
 
 class Killed(BaseException):
     """Stands for kill -9: nothing catches it."""
 
 
-def run(out_dir: Path, store_dir: Path, params: TrainParams = PARAMS, **options: Any) -> dict[str, Any]:
-    return train(SMALL, params, store_dir, out_dir / "models", out_dir / "metrics" / "train.json", **options)
+def run(
+    out_dir: Path, store_dir: Path, params: TrainParams = PARAMS, **options: Any
+) -> dict[str, Any]:
+    return train(
+        SMALL, params, store_dir, out_dir / "models", out_dir / "metrics" / "train.json", **options
+    )
 
 
-def kill_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, count: int, after: bool = False) -> None:
+def kill_at(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, count: int, after: bool = False
+) -> None:
     """Let the ``count``-th call of a method kill the run, before or after it does its work."""
     method: Callable[..., Any] = getattr(owner, name)
     calls = 0
@@ -56,7 +66,10 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, count: int, 
 
 def rows_without_times(out_dir: Path) -> list[dict[str, str]]:
     with (out_dir / "models" / "metrics_seed42.csv").open(newline="", encoding="utf-8") as file:
-        return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
+        return [
+            {key: value for key, value in row.items() if key not in TIMES}
+            for row in csv.DictReader(file)
+        ]
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -64,7 +77,9 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert names == sorted(path.name for path in (other / "models").iterdir())
     assert rows_without_times(one) == rows_without_times(other)
     for name in filter(lambda name: name.endswith(".pth"), names):
-        weights = [torch.load(out / "models" / name, weights_only=True)["weights"] for out in (one, other)]
+        weights = [
+            torch.load(out / "models" / name, weights_only=True)["weights"] for out in (one, other)
+        ]
         assert weights[0].keys() == weights[1].keys()
         assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0]), name
 
@@ -98,7 +113,14 @@ def whole(store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_killed_run_ends_as_if_nothing_had_happened(
-    whole: Path, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner, name, count, after
+    whole: Path,
+    store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner,
+    name,
+    count,
+    after,
 ) -> None:
     with monkeypatch.context() as patch:
         kill_at(patch, getattr(steelcli.training.run, owner), name, count, after)
@@ -126,7 +148,11 @@ def test_a_run_killed_before_its_last_file_only_writes_that(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(
-    whole: Path, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    whole: Path,
+    store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
 ) -> None:
     step = steelcli.training.run.Trainer._step
     calls = 0
@@ -140,9 +166,15 @@ def test_a_signal_saves_and_says_how_to_go_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(steelcli.training.run.Trainer, "_step", signalled)
-        patch.setattr(steelcli.training.run._Run, "_save", counted := CountedSave(steelcli.training.run._Run._save))
+        patch.setattr(
+            steelcli.training.run._Run,
+            "_save",
+            counted := CountedSave(steelcli.training.run._Run._save),
+        )
         slow = PARAMS.model_copy(update={"save_every_minutes": 1e9})
-        with pytest.raises(Interrupted, match=r"epoch 1 after step 2 of \d+; the same command goes on") as caught:
+        with pytest.raises(
+            Interrupted, match=r"epoch 1 after step 2 of \d+; the same command goes on"
+        ) as caught:
             run(tmp_path, store_dir, slow)
     assert counted.calls == 1
     assert caught.value.exit_code == 128 + number
@@ -164,7 +196,9 @@ class CountedSave:
 
 def test_a_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     killed = []
-    monkeypatch.setattr("steelcli.training.signals.os.kill", lambda pid, number: killed.append((pid, number)))
+    monkeypatch.setattr(
+        "steelcli.training.signals.os.kill", lambda pid, number: killed.append((pid, number))
+    )
     before = signal.getsignal(signal.SIGTERM)
     with stop_on_signal() as request:
         request.take(signal.SIGTERM, None)
@@ -177,7 +211,10 @@ def test_a_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_run_does_not_take_the_state(
-    store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with monkeypatch.context() as patch:
         kill_at(patch, steelcli.training.run.Trainer, "_step", 2)
@@ -203,13 +240,17 @@ def test_a_damaged_state_is_told_and_set_aside(
     raw[len(raw) // 2] ^= 1
     state_path.write_bytes(raw)
     for _ in range(2):
-        with pytest.raises(RunError, match=r"damaged.*; remove that folder, or run `steelcli train --restart`"):
+        with pytest.raises(
+            RunError, match=r"damaged.*; remove that folder, or run `steelcli train --restart`"
+        ):
             run(tmp_path, store_dir)
     run(tmp_path, store_dir, restart=True)
     assert_same_run(whole, tmp_path)
 
 
-@pytest.mark.parametrize("content", ["hello", {}, {"progress": {"epoch": 1}, "record": "{}"}, bytearray(9)])
+@pytest.mark.parametrize(
+    "content", ["hello", {}, {"progress": {"epoch": 1}, "record": "{}"}, bytearray(9)]
+)
 def test_a_state_that_no_training_wrote_is_told(
     content: Any, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,13 +273,17 @@ def test_a_state_without_its_checkpoints_is_told(
             run(tmp_path, store_dir)
     best = next((tmp_path / ".steelcli" / "train").glob("*/models/best_dice_*.pth"))
     best.unlink()
-    with pytest.raises(RunError, match=rf"is missing: .*{best.name}; run `steelcli train --restart`"):
+    with pytest.raises(
+        RunError, match=rf"is missing: .*{best.name}; run `steelcli train --restart`"
+    ):
         run(tmp_path, store_dir)
     run(tmp_path, store_dir, restart=True)
     assert_same_run(whole, tmp_path)
 
 
-def test_a_full_disk_leaves_the_older_state_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_older_state_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state_dir = StateDir(tmp_path, "key")
     with state_dir.claim():
         state_dir.save({"value": torch.ones(3)}, 1, 1)
@@ -284,7 +329,10 @@ def test_old_states_are_pruned(tmp_path: Path) -> None:
         os.utime(tmp_path / f"old{age}", (1000 - age, 1000 - age))
     with StateDir(tmp_path, "new").claim():
         pass
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", *(f"old{age}" for age in range(KEPT))]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "new",
+        *(f"old{age}" for age in range(KEPT)),
+    ]
 
 
 def test_a_request_outside_the_main_thread_is_never_made() -> None:
@@ -314,7 +362,8 @@ def test_a_consumer_of_predictions_keeps_its_gradients(whole: Path, store_dir: P
 def test_a_disk_that_is_full_at_each_write_in_turn_loses_nothing(
     whole: Path, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every output is renamed into place once; at attempt n the disk is full from the n-th of these on."""
+    """Every output is renamed into place once; at attempt n the disk is full from the n-th of these
+    on."""
     replace = Path.replace
     told: list[str] = []
     while True:
@@ -342,8 +391,16 @@ def test_a_disk_that_is_full_at_each_write_in_turn_loses_nothing(
 @pytest.mark.parametrize(
     ("batch_size", "error", "sentence"),
     [
-        (2, torch.OutOfMemoryError("x"), r"train\.batch_size; lower it to 1 and raise train\.accumulate_steps to 4"),
-        (1, torch.OutOfMemoryError("x"), r"train\.batch_size; lower data\.image_size or take a smaller"),
+        (
+            2,
+            torch.OutOfMemoryError("x"),
+            r"train\.batch_size; lower it to 1 and raise train\.accumulate_steps to 4",
+        ),
+        (
+            1,
+            torch.OutOfMemoryError("x"),
+            r"train\.batch_size; lower data\.image_size or take a smaller",
+        ),
         (
             2,
             RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
@@ -352,7 +409,12 @@ def test_a_disk_that_is_full_at_each_write_in_turn_loses_nothing(
     ],
 )
 def test_memory_that_runs_out_is_told_with_the_advice_that_fits(
-    store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, error: Exception, sentence: str
+    store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batch_size: int,
+    error: Exception,
+    sentence: str,
 ) -> None:
     def run_out(*_: Any) -> None:
         raise error

@@ -1,4 +1,5 @@
-"""W&B offline, an MLflow store in sqlite, TensorBoard: really written by a run, read back, and one run each."""
+"""W&B offline, an MLflow store in sqlite, TensorBoard: really written by a run, read back, and one
+run each."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ def tracked_dir(project_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         pytest.importorskip(name, reason="`make trackers` installs the trackers")
     work_dir = tmp_path_factory.mktemp("tracked")
     train = SMALL["train"] | {"trackers": NAMES, "epochs": 2}
-    write_params(work_dir, SMALL | {"data": {"root": str(project_dir), **SMALL["data"]}, "train": train})
+    write_params(
+        work_dir, SMALL | {"data": {"root": str(project_dir), **SMALL["data"]}, "train": train}
+    )
     for command in ("prepare", "train", "tune-threshold", "evaluate"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("WANDB_MODE", "offline")
@@ -43,13 +46,16 @@ def epochs(work_dir: Path) -> list[dict[str, str]]:
 
 
 def final_score(work_dir: Path) -> float:
-    values: dict[str, Any] = json.loads((work_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
+    values: dict[str, Any] = json.loads(
+        (work_dir / "metrics" / "test.json").read_text(encoding="utf-8")
+    )
     score: float = values["optimal"]["dice"]
     return score
 
 
 def read_leveldb_log(path: Path) -> Iterator[bytes]:
-    """Yield the records of a file in LevelDB's log format: blocks of 32 KiB, each part led by crc, length and type."""
+    """Yield the records of a file in LevelDB's log format: blocks of 32 KiB, each part led by crc,
+    length and type."""
     data, position, parts = path.read_bytes(), 7, b""  # W&B's own header is 7 bytes long
     while position < len(data):
         left = 32768 - position % 32768
@@ -66,7 +72,9 @@ def read_leveldb_log(path: Path) -> Iterator[bytes]:
 
 @pytest.mark.trackers
 @pytest.mark.filterwarnings("ignore")  # MLflow's own
-def test_mlflow_holds_every_column_the_parameters_and_the_final_scores_in_one_run(tracked_dir: Path) -> None:
+def test_mlflow_holds_every_column_the_parameters_and_the_final_scores_in_one_run(
+    tracked_dir: Path,
+) -> None:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{tracked_dir / 'trackers' / 'mlflow.db'}")
@@ -99,15 +107,24 @@ def test_wandb_holds_every_column_in_its_offline_folder(tracked_dir: Path) -> No
             record = wandb_internal_pb2.Record()
             record.ParseFromString(raw)
             if record.HasField("history"):
-                items = {item.key or ".".join(item.nested_key): item.value_json for item in record.history.item}
+                items = {
+                    item.key or ".".join(item.nested_key): item.value_json
+                    for item in record.history.item
+                }
                 rows.append({key: json.loads(value) for key, value in items.items()})
-    assert len(folders) == 2  # training and evaluation; `wandb sync` joins them, since both have the run's identifier
+    assert (
+        len(folders) == 2
+    )  # training and evaluation; `wandb sync` joins them, since both have the run's identifier
     assert len(identifiers) == 1
     train_rows = [row for row in rows if "train_loss" in row]
     for row, expected in zip(train_rows, epochs(tracked_dir), strict=True):
         for column in COLUMNS:
-            assert expected[column] == "" or row[column] == pytest.approx(float(expected[column])), column
-    assert any(row.get("test.optimal.dice") == pytest.approx(final_score(tracked_dir)) for row in rows)
+            assert expected[column] == "" or row[column] == pytest.approx(
+                float(expected[column])
+            ), column
+    assert any(
+        row.get("test.optimal.dice") == pytest.approx(final_score(tracked_dir)) for row in rows
+    )
 
 
 @pytest.mark.trackers
@@ -119,8 +136,12 @@ def test_tensorboard_holds_every_column(tracked_dir: Path) -> None:
     events = EventAccumulator(str(folder)).Reload()
     for column in COLUMNS:
         known = [float(row[column]) for row in epochs(tracked_dir) if row[column]]
-        assert [event.value for event in events.Scalars(column)] == pytest.approx(known, rel=1e-6), column
-    assert events.Scalars("test.optimal.dice")[0].value == pytest.approx(final_score(tracked_dir), rel=1e-6)
+        assert [event.value for event in events.Scalars(column)] == pytest.approx(
+            known, rel=1e-6
+        ), column
+    assert events.Scalars("test.optimal.dice")[0].value == pytest.approx(
+        final_score(tracked_dir), rel=1e-6
+    )
 
 
 class Broken:
@@ -138,9 +159,13 @@ class Broken:
         raise AssertionError("a tracker that failed is not asked again")
 
 
-def test_a_tracker_that_cannot_be_reached_stops_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tracker_that_cannot_be_reached_stops_before_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("steelcli.training.trackers._BUILDERS", {"wandb": lambda _: Broken()})
-    with pytest.raises(RunError, match=r"wandb cannot be started \(no route to host\): train\.trackers; mend"):
+    with pytest.raises(
+        RunError, match=r"wandb cannot be started \(no route to host\): train\.trackers; mend"
+    ):
         Trackers(["wandb"], {})
 
 
@@ -153,7 +178,9 @@ def test_a_tracker_that_fails_later_is_told_once(
     for step in (1, 2):
         trackers.log({"loss": 0.5, "group": {"part": 1}, "unknown": None}, step)
     trackers.finish()
-    told = "wandb takes no more values (lost 2 values of step 1); they are in the csv all the same\n"
+    told = (
+        "wandb takes no more values (lost 2 values of step 1); they are in the csv all the same\n"
+    )
     assert capsys.readouterr().out == told
 
 
@@ -175,7 +202,9 @@ KNOWN = {"key": "0123456789abcdef", "name": "Unet-resnet34", "mlflow": "0" * 32}
         (TRAIN, {"trackers": KNOWN | {"mlflow": "0/1"}}, "run.trackers.mlflow"),
     ],
 )
-def test_settings_that_no_training_wrote_are_refused(train: Any, run: Any, where: str, tmp_path: Path) -> None:
+def test_settings_that_no_training_wrote_are_refused(
+    train: Any, run: Any, where: str, tmp_path: Path
+) -> None:
     path = tmp_path / "args.json"
     path.write_text(json.dumps({"train": train, "run": run}), encoding="utf-8")
     with pytest.raises(ModelError, match=rf"are wrong at {where}: .*args\.json; run"):
@@ -183,16 +212,26 @@ def test_settings_that_no_training_wrote_are_refused(train: Any, run: Any, where
 
 
 @pytest.mark.parametrize("name", ["brave-heron", "../up", ".hidden", "a/b\\c", "x" * 999])
-def test_the_name_of_an_experiment_becomes_that_of_a_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_of_an_experiment_becomes_that_of_a_folder(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DVC_EXP_NAME", name)
-    made = name_run({"model": {"architecture": "unet", "encoder_name": "resnet34"}, "train": {"lr": 1, "seed": 2}})
+    made = name_run(
+        {
+            "model": {"architecture": "unet", "encoder_name": "resnet34"},
+            "train": {"lr": 1, "seed": 2},
+        }
+    )
     assert TrackedRun(key="0" * 16, name=made).name == made
     assert (made == name) == (name == "brave-heron")
 
 
 def test_settings_of_a_training_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "args.json"
-    values = {"train": TRAIN | {"trackers": ["mlflow"], "lr": 1}, "run": {"device": "cpu", "trackers": KNOWN}}
+    values = {
+        "train": TRAIN | {"trackers": ["mlflow"], "lr": 1},
+        "run": {"device": "cpu", "trackers": KNOWN},
+    }
     path.write_text(json.dumps(values), encoding="utf-8")
     known, settings = read_settings(path)
     assert known == values

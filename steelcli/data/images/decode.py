@@ -1,4 +1,5 @@
-"""Read images as they are stored. Anything doubtful is refused by name, never returned half grey."""
+"""Read images as they are stored. Anything doubtful is refused by name, never returned half
+grey."""
 
 from __future__ import annotations
 
@@ -23,14 +24,44 @@ from steelcli.data.images.header import check_header
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp")
 """File name endings that count as images, lower case."""
 _FOREIGN_SUFFIXES = (
-    *(".gif", ".avif", ".heic", ".jp2", ".jxl", ".jpe", ".mpo", ".nrrd", ".dcm", ".nii", ".npy", ".exr", ".svg"),
+    *(
+        ".gif",
+        ".avif",
+        ".heic",
+        ".jp2",
+        ".jxl",
+        ".jpe",
+        ".mpo",
+        ".nrrd",
+        ".dcm",
+        ".nii",
+        ".npy",
+        ".exr",
+        ".svg",
+    ),
     *(".pgm", ".ppm", ".pbm", ".pnm"),
 )
-_DAMAGE = (b"premature end", b"Premature end", b"bad Huffman code", b"TIFF_Error", b"PackBitsDecode")
-"""What libjpeg and libtiff say where they fill in pixels; bytes too many at a JPEG's end do no harm."""
-_UNPRINTABLE = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # all but letters, marks, digits, signs and blanks
+_DAMAGE = (
+    b"premature end",
+    b"Premature end",
+    b"bad Huffman code",
+    b"TIFF_Error",
+    b"PackBitsDecode",
+)
+"""What libjpeg and libtiff say where they fill in pixels; bytes too many at a JPEG's end do no
+harm."""
+_UNPRINTABLE = (
+    "Cc",
+    "Cf",
+    "Cn",
+    "Co",
+    "Cs",
+    "Zl",
+    "Zp",
+)  # all but letters, marks, digits, signs and blanks
 MAX_NAME_BYTES = 200
-"""Longest file name of an image: outputs are named after it, with something before and behind it."""
+"""Longest file name of an image: outputs are named after it, with something before and behind
+it."""
 _REMEDY = "restore the original or remove it together with its annotation"
 
 Color = Literal["grey", "rgb"]
@@ -39,15 +70,16 @@ Color = Literal["grey", "rgb"]
 def iter_images(
     folder: Path, recursive: bool = False, problems: Problems = REFUSE, are_masks: bool = False
 ) -> Iterator[Path]:
-    """Yield the image files of a folder, sorted by their POSIX path; hidden files and other types are passed over.
+    """Yield the image files of a folder, sorted by their POSIX path; hidden files and other types
+    are passed over.
 
     Links are followed, out of the folder too: DVC's own cache is linked that way.
 
     Args:
         folder: where to look.
         recursive: whether to look into sub-folders.
-        problems: takes an image of a format that is not read, a name no output can have, and a link to nowhere:
-            passing over them would drop them from the data unseen.
+        problems: takes an image of a format that is not read, a name no output can have, and a link
+            to nowhere: passing over them would drop them from the data unseen.
         are_masks: whether leaving one out leaves out no image: that one will lack its mask.
     """
     for path in sorted(_iter_files(folder, recursive), key=lambda path: path.as_posix()):
@@ -58,11 +90,15 @@ def iter_images(
         elif suffix not in IMAGE_SUFFIXES:
             continue
         elif not os.path.isfile(path):  # noqa: PTH113  Path.is_file raises where the rights or the name are at fault
-            fault = DataError("no file, or a link to nowhere", path, "restore the original or remove it")
+            fault = DataError(
+                "no file, or a link to nowhere", path, "restore the original or remove it"
+            )
         elif not is_printable(path.relative_to(folder).as_posix()):
             fault = DataError("the file name holds unprintable characters", path, "rename it")
         elif len(os.fsencode(path.name)) > MAX_NAME_BYTES:
-            fault = DataError(f"the file name is longer than {MAX_NAME_BYTES} bytes", path, "shorten it")
+            fault = DataError(
+                f"the file name is longer than {MAX_NAME_BYTES} bytes", path, "shorten it"
+            )
         if fault is None:
             yield path
         else:
@@ -70,7 +106,8 @@ def iter_images(
 
 
 def refuse_folders(folder: Path, problems: Problems) -> None:
-    """Tell the folders of images inside a folder whose own images alone are read: they would be lost unseen."""
+    """Tell the folders of images inside a folder whose own images alone are read: they would be
+    lost unseen."""
     for parent, children, names in iter_folders(folder):
         children[:] = [child for child in children if child[0] != "."]
         if parent != folder and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
@@ -92,8 +129,9 @@ def _iter_files(folder: Path, recursive: bool) -> Iterator[Path]:
 def read_image(path: Path, color: Color, max_pixels: int | None = None) -> NDArray[np.uint8]:
     """Return one image file, uint8 [H, W] for grey or [H, W, 3] in the order R, G, B for rgb.
 
-    The pixels are those stored in the file: an EXIF orientation is ignored, because annotations and their
-    ``size`` refer to the stored grid. Grey is the luma of a colour image; an alpha channel is dropped.
+    The pixels are those stored in the file: an EXIF orientation is ignored, because annotations and
+    their ``size`` refer to the stored grid. Grey is the luma of a colour image; an alpha channel is
+    dropped.
 
     Args:
         path: the file; its content tells the format, not its name.
@@ -101,12 +139,15 @@ def read_image(path: Path, color: Color, max_pixels: int | None = None) -> NDArr
         max_pixels: the most pixels to decode; None for no limit.
 
     Raises:
-        DataError: a file that is missing, empty, cut off, undecodable or not 8 bits a channel; see `check_header`.
+        DataError: a file that is missing, empty, cut off, undecodable or not 8 bits a channel; see
+            `check_header`.
     """
     return read_image_bytes(read_bytes(path, file_limit(max_pixels)), color, path, max_pixels)
 
 
-def read_image_bytes(raw: bytes, color: Color, where: object, max_pixels: int | None = None) -> NDArray[np.uint8]:
+def read_image_bytes(
+    raw: bytes, color: Color, where: object, max_pixels: int | None = None
+) -> NDArray[np.uint8]:
     """Return one encoded image; see `read_image`. ``where`` is what the errors name."""
     pixels = decode_pixels(raw, where, max_pixels)
     grey = pixels.ndim == 2
@@ -120,7 +161,8 @@ def read_image_bytes(raw: bytes, color: Color, where: object, max_pixels: int | 
 
 
 def file_limit(max_pixels: int | None) -> int | None:
-    """Return the most bytes that an image of ``max_pixels`` can have: four channels and a generous head."""
+    """Return the most bytes that an image of ``max_pixels`` can have: four channels and a generous
+    head."""
     return None if max_pixels is None else 4 * max_pixels + 2**26
 
 
@@ -132,7 +174,8 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
         limit: the most bytes to take into memory; None for no limit.
 
     Raises:
-        DataError: a file that cannot be read, that is no regular file, or that is larger than ``limit``.
+        DataError: a file that cannot be read, that is no regular file, or that is larger than
+            ``limit``.
     """
     try:
         check_file(path, limit)
@@ -147,7 +190,8 @@ def check_file(path: Path, limit: int | None) -> None:
     """Refuse what is better not opened.
 
     Raises:
-        DataError: no regular file, because opening a pipe waits for ever, or one larger than ``limit`` bytes.
+        DataError: no regular file, because opening a pipe waits for ever, or one larger than
+            ``limit`` bytes.
         OSError: no such file.
     """
     status = path.stat()
@@ -164,24 +208,31 @@ def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> N
     Raises:
         DataError: see `read_image`.
     """
-    # the header comes first: OpenCV would decode a bomb, fill the missing rows of a cut-off file with grey in some
-    # versions, and take the first of several pictures
+    # the header comes first: OpenCV would decode a bomb, fill the missing rows of a cut-off file
+    # with grey in some versions, and take the first of several pictures
     header = check_header(raw, where, max_pixels)
     pixels = decode_unchanged(raw)
     if pixels is None:
         raise DataError("not an image that can be decoded", where, _REMEDY)
     if pixels.dtype != np.uint8:
         bits = pixels.dtype.itemsize * 8
-        raise DataError(f"the image has {bits} bits a channel, 8 are read", where, "convert it to an 8-bit PNG")
+        raise DataError(
+            f"the image has {bits} bits a channel, 8 are read", where, "convert it to an 8-bit PNG"
+        )
     if pixels.ndim == 3 and pixels.shape[2] not in (3, 4):
-        raise DataError(f"the image has {pixels.shape[2]} channels", where, "convert it to grey or RGB")
+        raise DataError(
+            f"the image has {pixels.shape[2]} channels", where, "convert it to grey or RGB"
+        )
     if pixels.shape[:2] != (header.height, header.width):
-        raise DataError("the header of the image states another size than its pixels have", where, _REMEDY)
+        raise DataError(
+            "the header of the image states another size than its pixels have", where, _REMEDY
+        )
     return pixels
 
 
 def decode_unchanged(raw: bytes) -> NDArray[Any] | None:
-    """Return an encoded image with its own type and channels; None where OpenCV fails or finds the pixels damaged.
+    """Return an encoded image with its own type and channels; None where OpenCV fails or finds the
+    pixels damaged.
 
     Raises:
         MemoryError: there is no room for the pixels.
@@ -208,9 +259,11 @@ def _convert(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:
 
 
 class _Listener:
-    """Keeps what OpenCV and its libraries say off stderr, in a file: the error that follows names the image.
+    """Keeps what OpenCV and its libraries say off stderr, in a file: the error that follows names
+    the image.
 
-    They write to file descriptor 2 past Python, and there alone they tell that pixels were made up. Threads take turns.
+    They write to file descriptor 2 past Python, and there alone they tell that pixels were made up.
+    Threads take turns.
     """
 
     def __init__(self) -> None:

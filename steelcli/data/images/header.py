@@ -1,4 +1,5 @@
-"""What an image file says of itself, read and checked before a pixel is decoded; the content decides, not the name."""
+"""What an image file says of itself, read and checked before a pixel is decoded; the content
+decides, not the name."""
 
 from __future__ import annotations
 
@@ -61,8 +62,8 @@ def check_header(raw: bytes, where: object, max_pixels: int | None) -> ImageHead
         max_pixels: the most pixels to decode; None for files that were checked before.
 
     Raises:
-        DataError: an unknown or foreign format, a broken header, no or too many pixels, more than 8 bits a channel,
-            CMYK, or several pictures in one file.
+        DataError: an unknown or foreign format, a broken header, no or too many pixels, more than 8
+            bits a channel, CMYK, or several pictures in one file.
     """
     header = read_image_header(raw, where)
     size = f"{header.width}x{header.height}"
@@ -78,7 +79,9 @@ def check_header(raw: bytes, where: object, max_pixels: int | None) -> ImageHead
     if header.turned:
         raise DataError(f"the {header.kind} is stored turned or mirrored", where, _CONVERT)
     if header.frames:
-        raise DataError(f"the {header.kind} holds several pictures", where, "keep one picture a file")
+        raise DataError(
+            f"the {header.kind} holds several pictures", where, "keep one picture a file"
+        )
     return header
 
 
@@ -107,7 +110,9 @@ def read_image_header(raw: bytes, where: object) -> ImageHeader:
         raise DataError("the header of the image is broken", where, _REMEDY) from error
     for offset, mark, kind in _FOREIGN:
         if raw[offset:].startswith(mark):
-            raise DataError(f"the content is {kind}, whatever the name says, and not read", where, _CONVERT)
+            raise DataError(
+                f"the content is {kind}, whatever the name says, and not read", where, _CONVERT
+            )
     raise DataError("not an image that can be decoded", where, _REMEDY)
 
 
@@ -116,7 +121,9 @@ def _read_bmp(raw: bytes) -> ImageHeader:
         width, height = struct.unpack_from("<HH", raw, 18)
     else:
         width, height = struct.unpack_from("<ii", raw, 18)
-    return ImageHeader("BMP", abs(height), abs(width))  # a negative height stands for rows from the top
+    return ImageHeader(
+        "BMP", abs(height), abs(width)
+    )  # a negative height stands for rows from the top
 
 
 def _read_webp(raw: bytes) -> ImageHeader:
@@ -142,7 +149,8 @@ def _read_tiff(raw: bytes) -> ImageHeader:
 
 
 def _read_tags(raw: bytes, order: str, offset: int) -> tuple[dict[int, int], int]:
-    """Return one directory's tags, the largest where a tag has several values, and the place of the next directory."""
+    """Return one directory's tags, the largest where a tag has several values, and the place of the
+    next directory."""
     (count,) = struct.unpack_from(f"{order}H", raw, offset)
     tags: dict[int, int] = {}
     for index in range(min(count, _MAX_TAGS)):
@@ -153,5 +161,7 @@ def _read_tags(raw: bytes, order: str, offset: int) -> tuple[dict[int, int], int
             continue
         inline = struct.calcsize(form) * length <= 4
         place = entry + 8 if inline else struct.unpack_from(f"{order}I", raw, entry + 8)[0]
-        tags.setdefault(tag, max(struct.unpack_from(f"{order}{length}{form}", raw, place)))  # libtiff takes the first
+        tags.setdefault(
+            tag, max(struct.unpack_from(f"{order}{length}{form}", raw, place))
+        )  # libtiff takes the first
     return tags, struct.unpack_from(f"{order}I", raw, offset + 2 + 12 * count)[0]

@@ -14,7 +14,8 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the others of the
 _BARE = frozenset((0x01, *range(0xD0, 0xD9)))  # marks without a segment
 _FILL = re.compile(rb"\xff+")
 MAX_SEGMENTS = 2**16
-"""The most segments before the first scan: a photograph has a dozen, its colour profile some hundreds."""
+"""The most segments before the first scan: a photograph has a dozen, its colour profile some
+hundreds."""
 MAX_SCANS = 500
 """The most scans of a progressive JPEG: each is gone through in full; ten are usual."""
 _REMEDY = "restore the original or remove it together with its annotation"
@@ -34,12 +35,15 @@ def read_jpeg_header(raw: bytes, where: object) -> JpegHeader:
     """Walk the segments of a JPEG up to its first scan without decoding a pixel.
 
     Raises:
-        DataError: the end is missing, no segment states a size, or there are more than `MAX_SEGMENTS` or `MAX_SCANS`.
+        DataError: the end is missing, no segment states a size, or there are more than
+            `MAX_SEGMENTS` or `MAX_SCANS`.
     """
     header = None
     offset = 2
     for _ in range(MAX_SEGMENTS):
-        fill = _FILL.search(raw, offset)  # decoders pass over stray bytes and repeated 0xFF, so this does
+        fill = _FILL.search(
+            raw, offset
+        )  # decoders pass over stray bytes and repeated 0xFF, so this does
         offset = fill.end() - 1 if fill else len(raw)
         if offset + 4 > len(raw):
             raise DataError("the JPEG is cut off", where, _REMEDY)
@@ -48,8 +52,8 @@ def read_jpeg_header(raw: bytes, where: object) -> JpegHeader:
             offset += 2
             continue
         if marker == _SCAN:
-            # inside a scan 0xFF is always followed by 0x00 or a restart mark, so the pair is unmistakable; before it
-            # a thumbnail in the head may have an end mark of its own
+            # inside a scan 0xFF is always followed by 0x00 or a restart mark, so the pair is
+            # unmistakable; before it a thumbnail in the head may have an end mark of its own
             if raw.find(_END, offset + 2) < 0:
                 raise DataError("the JPEG is cut off", where, _REMEDY)
             if raw.count(b"\xff\xda", offset) > MAX_SCANS:

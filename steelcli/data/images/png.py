@@ -14,7 +14,12 @@ from steelcli.common.errors import DataError
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 2**17
 """The most chunks of a PNG: of 8 KiB each, as libpng writes them, a GiB."""
-_TELLING = (b"IHDR", b"PLTE", b"tRNS", b"acTL")  # of two alike the first holds, as it does for libpng
+_TELLING = (
+    b"IHDR",
+    b"PLTE",
+    b"tRNS",
+    b"acTL",
+)  # of two alike the first holds, as it does for libpng
 _BLACK_AND_WHITE = b"\x00\x00\x00\xff\xff\xff"
 
 
@@ -38,7 +43,8 @@ def read_png_header(raw: bytes, where: object) -> PngHeader:
     """Walk the chunks of a PNG up to its end mark without decoding a pixel.
 
     Raises:
-        DataError: bytes that are no PNG, end before IEND, lack a proper IHDR, or come in more than `MAX_CHUNKS`.
+        DataError: bytes that are no PNG, end before IEND, lack a proper IHDR, or come in more than
+            `MAX_CHUNKS`.
     """
     if not raw.startswith(PNG_SIGNATURE):
         raise DataError("not a PNG", where, "restore the original")
@@ -73,7 +79,9 @@ def write_bilevel_png(mask: NDArray[np.bool_]) -> bytes:
     channel and readers that look at the value get the mask.
     """
     height, width = mask.shape
-    rows = np.zeros((height, 1 + (width + 7) // 8), np.uint8)  # the leading 0 of a row is its filter type
+    rows = np.zeros(
+        (height, 1 + (width + 7) // 8), np.uint8
+    )  # the leading 0 of a row is its filter type
     rows[:, 1:] = np.packbits(mask, axis=1)
     return b"".join(
         [

@@ -1,4 +1,5 @@
-"""Predictions in a COCO file: run lengths by image, joined to a mask, or to a probability map by their scores."""
+"""Predictions in a COCO file: run lengths by image, joined to a mask, or to a probability map by
+their scores."""
 
 from __future__ import annotations
 
@@ -21,10 +22,12 @@ _REMEDY = "write the file again"
 
 
 class CocoPredictions:
-    """A COCO data set (``images`` and ``annotations``), or a list of results whose ``image_id`` is the image's name.
+    """A COCO data set (``images`` and ``annotations``), or a list of results whose ``image_id`` is
+    the image's name.
 
-    Without scores the masks of an image are joined. With them, each pixel has the highest score of the masks it lies
-    in: a probability. An image that has no mask is empty if ``images`` or a result without segmentation names it.
+    Without scores the masks of an image are joined. With them, each pixel has the highest score of
+    the masks it lies in: a probability. An image that has no mask is empty if ``images`` or a
+    result without segmentation names it.
     """
 
     states_folders = True
@@ -33,8 +36,8 @@ class CocoPredictions:
         """Read the file; run lengths are decoded image by image later.
 
         Raises:
-            DataError: broken JSON, another layout, an annotation of an unknown image, scores for some masks alone or
-                outside 0 to 1.
+            DataError: broken JSON, another layout, an annotation of an unknown image, scores for
+                some masks alone or outside 0 to 1.
         """
         self.path = path
         content = parse_json(read_bytes(path, MAX_FILE_BYTES), path, _REMEDY)
@@ -52,8 +55,14 @@ class CocoPredictions:
             self._masks[name].append(result)
             scored += _check_score(result, where)
         if 0 < scored < sum(map(len, self._masks.values())):
-            raise DataError("some masks have a score and some have none", path, "write a score for all or for none")
-        self.kind: Kind | None = "probs" if scored else "masks" if any(self._masks.values()) else None
+            raise DataError(
+                "some masks have a score and some have none",
+                path,
+                "write a score for all or for none",
+            )
+        self.kind: Kind | None = (
+            "probs" if scored else "masks" if any(self._masks.values()) else None
+        )
         self.names = tuple(self._masks)
 
     def survey(self, names: Sequence[str]) -> CocoPredictions:  # noqa: ARG002  the scores of all masks decide

@@ -1,8 +1,9 @@
-"""COCO's run-length code, both ways: lengths of runs down the columns first, clean and defect in turn, clean first.
+"""COCO's run-length code, both ways: lengths of runs down the columns first, clean and defect in
+turn, clean first.
 
-Compressed, each length, from the fourth on its difference to the one two before, is written in groups of five bits,
-lowest first, as printable ASCII from ``0`` on; the sixth bit says that more groups follow, the fifth of the last is the
-sign (``rleToString`` in COCO's maskApi.c).
+Compressed, each length, from the fourth on its difference to the one two before, is written in
+groups of five bits, lowest first, as printable ASCII from ``0`` on; the sixth bit says that more
+groups follow, the fifth of the last is the sign (``rleToString`` in COCO's maskApi.c).
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ def decode_coco(counts: Any, height: int, width: int, where: object) -> NDArray[
         where: what the errors name, such as the file and the image.
 
     Raises:
-        DataError: counts of another type, text that is no such code, lengths that are negative or do not add up to
-            the pixels of the mask, or a mask of no or too many pixels.
+        DataError: counts of another type, text that is no such code, lengths that are negative or
+            do not add up to the pixels of the mask, or a mask of no or too many pixels.
     """
     if height < 1 or width < 1 or height * width > MAX_PIXELS:
         raise DataError(f"a mask of {width}x{height} pixels", where, _REMEDY)
-    lengths = _decompress(counts, where) if isinstance(counts, str) else _take_lengths(counts, where)
+    lengths = (
+        _decompress(counts, where) if isinstance(counts, str) else _take_lengths(counts, where)
+    )
     # every length is first known to be small, so the sum cannot wrap around
     if lengths.size and (lengths.min() < 0 or lengths.max() > height * width):
         raise DataError(f"a run is {lengths[_extreme(lengths)]} pixels long", where, _REMEDY)
@@ -76,7 +79,9 @@ def _decompress(text: str, where: object) -> NDArray[np.int64]:
     if codes.size == 0:
         return np.zeros(0, np.int64)
     if codes.min() < 0 or codes.max() >= 2 * _MORE:
-        raise DataError("the counts hold a character that COCO's code does not have", where, _REMEDY)
+        raise DataError(
+            "the counts hold a character that COCO's code does not have", where, _REMEDY
+        )
     last = (codes & _MORE) == 0
     if not last[-1]:
         raise DataError("the counts are cut off", where, _REMEDY)
@@ -88,7 +93,10 @@ def _decompress(text: str, where: object) -> NDArray[np.int64]:
     shifts = 5 * (np.arange(codes.size) - np.repeat(starts, groups))
     numbers = np.add.reduceat((codes & 31) << shifts, starts)
     numbers -= np.where(codes[ends] & _SIGN, np.int64(1) << (5 * groups), 0)
-    for first in (1, 2):  # undo the differences: odd runs from the second on, even ones from the third on
+    for first in (
+        1,
+        2,
+    ):  # undo the differences: odd runs from the second on, even ones from the third on
         numbers[first::2] = np.cumsum(numbers[first::2])
     return numbers
 

@@ -1,4 +1,5 @@
-"""Predictions as one file an image, PNG or npy: what the values of all files together mean, then map by map."""
+"""Predictions as one file an image, PNG or npy: what the values of all files together mean, then
+map by map."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ MAP_SUFFIXES = (".png", ".npy")
 MAX_PIXELS = 2**27
 """The most pixels of a map (128 Mi): 16-bit values of 256 MiB."""
 FAINT = 25
-"""Where no value of 8-bit files is higher, they are rather class numbers than probabilities under 0.1."""
+"""Where no value of 8-bit files is higher, they are rather class numbers than probabilities under
+0.1."""
 _FULL = {"8-bit": 255, "16-bit": 65535}
 _REMEDY = "save all as masks, or all as probabilities in 16-bit PNG or float npy"
 
@@ -52,7 +54,9 @@ class MapReader:
 
     def read(self, name: str, height: int, width: int) -> NDArray[np.float32]:  # noqa: ARG002  the files have a size
         """Return one map; see `PredictionReader.read`."""
-        return np.asarray(read_map(self.paths[name]).astype(np.float32) / np.float32(self.scale), np.float32)
+        return np.asarray(
+            read_map(self.paths[name]).astype(np.float32) / np.float32(self.scale), np.float32
+        )
 
 
 class MapFiles:
@@ -74,20 +78,25 @@ class MapFiles:
         self.names = tuple(self.paths)
 
     def survey(self, names: Sequence[str]) -> MapReader:
-        """Read the named files once to tell masks from probabilities; see `PredictionSource.survey`."""
+        """Read the named files once to tell masks from probabilities; see
+        `PredictionSource.survey`."""
         kind, scale = judge([look(self.paths[name]) for name in names])
         return MapReader(self.paths, kind, scale)
 
 
 def read_map(path: Path) -> NDArray[Any]:
-    """Return the values of one file as they are stored: uint8, uint16, bool or floats in [0, 1], [H, W].
+    """Return the values of one file as they are stored: uint8, uint16, bool or floats in [0, 1],
+    [H, W].
 
     Raises:
-        DataError: a file that is broken, has colours, another shape, another type, or floats out of range.
+        DataError: a file that is broken, has colours, another shape, another type, or floats out of
+            range.
     """
     values = _read_npy(path) if path.suffix.lower() == ".npy" else _read_png(path)
     if values.ndim != 2 or not values.size:
-        raise DataError(f"the prediction has the shape {values.shape}", path, "save it as [height, width]")
+        raise DataError(
+            f"the prediction has the shape {values.shape}", path, "save it as [height, width]"
+        )
     return values
 
 
@@ -107,12 +116,13 @@ def look(path: Path) -> Look:
 def judge(looks: Sequence[Look]) -> tuple[Kind | None, int]:
     """Return what the values of all files mean and which value stands for 1.
 
-    A file of nothing but 0 fits everything. Files of 0 and 1 or 0 and 255 are masks if all files are; among files with
-    values in between they are probabilities like those, unless there are more of them.
+    A file of nothing but 0 fits everything. Files of 0 and 1 or 0 and 255 are masks if all files
+    are; among files with values in between they are probabilities like those, unless there are more
+    of them.
 
     Raises:
-        DataError: files of different types, masks of different values, masks among which some have values in between,
-            or 8-bit values that look like class numbers.
+        DataError: files of different types, masks of different values, masks among which some have
+            values in between, or 8-bit values that look like class numbers.
     """
     for other in looks:
         if other.store != looks[0].store:
@@ -128,9 +138,7 @@ def judge(looks: Sequence[Look]) -> tuple[Kind | None, int]:
         return "probs", _FULL[store]
     for other in masks:
         if other.top != masks[0].top:
-            what = (
-                f"masks are written with 0 and {masks[0].top:g} in {masks[0].path.name}, with 0 and {other.top:g} here"
-            )
+            what = f"masks are written with 0 and {masks[0].top:g} in {masks[0].path.name}, with 0 and {other.top:g} here"
             raise DataError(what, other.path, _REMEDY)
     return ("masks", int(masks[0].top)) if masks else (None, _FULL[store])
 
@@ -167,20 +175,38 @@ def _read_png(path: Path) -> NDArray[Any]:
 def _read_npy(path: Path) -> NDArray[Any]:
     check_file(path, None)  # a pipe would never end
     if zipfile.is_zipfile(path):
-        raise DataError("the file holds several arrays", path, "save one array a file with numpy.save")
+        raise DataError(
+            "the file holds several arrays", path, "save one array a file with numpy.save"
+        )
     try:
         # mapped, so that a header that promises too much is refused and not allocated
         values: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # numpy parses the head as Python: SyntaxError, TokenError, OverflowError …
+    except (
+        Exception
+    ) as error:  # numpy parses the head as Python: SyntaxError, TokenError, OverflowError …
         reason = quote(" ".join(str(error).split()), 120)
-        raise DataError(f"cannot read the npy file ({reason})", path, "write it again with numpy.save") from error
+        raise DataError(
+            f"cannot read the npy file ({reason})", path, "write it again with numpy.save"
+        ) from error
     if values.size > MAX_PIXELS:
         raise DataError(
-            f"the prediction has {values.size} values, more than {MAX_PIXELS}", path, "save one image a file"
+            f"the prediction has {values.size} values, more than {MAX_PIXELS}",
+            path,
+            "save one image a file",
         )
     if values.dtype.kind not in "bf":
-        raise DataError(f"the prediction is of type {values.dtype}", path, "save floats from 0 to 1, or bool")
-    if values.dtype.kind == "f" and values.size and not (values.min() >= 0 and values.max() <= 1):  # NaN fails too
-        what = "NaN" if np.isnan(values).any() else f"values from {values.min():g} to {values.max():g}"
-        raise DataError(f"the prediction holds {what}", path, "save probabilities from 0 to 1, after the sigmoid")
+        raise DataError(
+            f"the prediction is of type {values.dtype}", path, "save floats from 0 to 1, or bool"
+        )
+    if (
+        values.dtype.kind == "f" and values.size and not (values.min() >= 0 and values.max() <= 1)
+    ):  # NaN fails too
+        what = (
+            "NaN" if np.isnan(values).any() else f"values from {values.min():g} to {values.max():g}"
+        )
+        raise DataError(
+            f"the prediction holds {what}",
+            path,
+            "save probabilities from 0 to 1, after the sigmoid",
+        )
     return np.array(values)

@@ -1,4 +1,5 @@
-"""Predictions of any model: find out their format, pair them with the images of a split, bring them to native size."""
+"""Predictions of any model: find out their format, pair them with the images of a split, bring them
+to native size."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ from steelcli.data.raw.supervisely import find_datasets, open_supervisely
 from steelcli.data.raw.supervisely_objects import read_json, take
 from steelcli.params.data import DataParams
 
-FORMATS = "PNG or npy files named like the images, a COCO json, a Kaggle csv, or a Supervisely project"
+FORMATS = (
+    "PNG or npy files named like the images, a COCO json, a Kaggle csv, or a Supervisely project"
+)
 _NAMED = 3  # images named in a message
 
 
@@ -42,8 +45,11 @@ class Predictions:
     name_of: dict[str, str]
     outside: int
 
-    def read(self, image: str, height: int, width: int, kind: Kind) -> tuple[NDArray[np.float32], bool]:
-        """Return one image's map at native size, float32 [height, width] in [0, 1], and whether it was resized."""
+    def read(
+        self, image: str, height: int, width: int, kind: Kind
+    ) -> tuple[NDArray[np.float32], bool]:
+        """Return one image's map at native size, float32 [height, width] in [0, 1], and whether it
+        was resized."""
         values = self.reader.read(self.name_of[image], height, width)
         return to_native(values, height, width, kind), values.shape != (height, width)
 
@@ -63,7 +69,9 @@ def open_predictions(path: Path, params: DataParams) -> PredictionSource:
     found = _by_suffix(path)
     if len(found) > 1:
         shown = ", ".join(f"{len(files)} {suffix}" for suffix, files in sorted(found.items()))
-        raise DataError(f"predictions of several formats ({shown})", path, "keep one format in the folder")
+        raise DataError(
+            f"predictions of several formats ({shown})", path, "keep one format in the folder"
+        )
     suffix, files = next(iter(found.items()), ("", []))
     if suffix in MAP_SUFFIXES:
         return MapFiles(path if path.is_dir() else path.parent, files)
@@ -71,15 +79,22 @@ def open_predictions(path: Path, params: DataParams) -> PredictionSource:
         what = f"predictions of type {suffix} are not read" if suffix else "no predictions found"
         raise DataError(what, path, f"give {FORMATS}")
     if len(files) > 1:
-        raise DataError(f"{len(files)} {suffix} files, not one", path, "give the path of the file with the predictions")
+        raise DataError(
+            f"{len(files)} {suffix} files, not one",
+            path,
+            "give the path of the file with the predictions",
+        )
     return CocoPredictions(files[0]) if suffix == ".json" else KagglePredictions(files[0])
 
 
-def match_predictions(source: PredictionSource, images: Sequence[str], split: str, path: Path) -> Predictions:
+def match_predictions(
+    source: PredictionSource, images: Sequence[str], split: str, path: Path
+) -> Predictions:
     """Pair the images of a split with predictions, and survey these.
 
     Raises:
-        DataError: an image without a prediction or with two, or anything `PredictionSource.survey` refuses.
+        DataError: an image without a prediction or with two, or anything `PredictionSource.survey`
+            refuses.
     """
     known = {PurePosixPath(image).with_suffix("").as_posix(): image for image in images}
     known |= {image: image for image in images}
@@ -103,18 +118,25 @@ def match_predictions(source: PredictionSource, images: Sequence[str], split: st
     return Predictions(reader, reader.kind, name_of, len(outside))
 
 
-def to_native(values: NDArray[np.float32], height: int, width: int, kind: Kind) -> NDArray[np.float32]:
+def to_native(
+    values: NDArray[np.float32], height: int, width: int, kind: Kind
+) -> NDArray[np.float32]:
     """Bring a map float32 [h, w] to native size: nearest for masks, bilinear for probabilities."""
     if values.shape == (height, width):
         return values
     if kind == "masks":
-        mask = cv2.resize(values.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        mask = cv2.resize(
+            values.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT
+        )
         return np.asarray(mask, np.float32)
-    return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR), np.float32).clip(0.0, 1.0)
+    return np.asarray(
+        cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
+    ).clip(0.0, 1.0)
 
 
 class KagglePredictions:
-    """A csv of run lengths; the classes of an image are joined. An image without a mask needs a row without runs."""
+    """A csv of run lengths; the classes of an image are joined. An image without a mask needs a row
+    without runs."""
 
     states_folders = True
     kind: Literal["masks"] = "masks"
@@ -129,7 +151,8 @@ class KagglePredictions:
         return self
 
     def read(self, name: str, height: int, width: int) -> NDArray[np.float32]:
-        """Return one mask; see `PredictionReader.read`. Run lengths count the pixels of the native size."""
+        """Return one mask; see `PredictionReader.read`. Run lengths count the pixels of the native
+        size."""
         joined = np.zeros((height, width), np.bool_)
         for class_id, runs in self._runs[name].items():
             joined |= decode_rle(runs, height, width, f"{self.path}, {name} class {class_id}")
@@ -137,7 +160,8 @@ class KagglePredictions:
 
 
 class SuperviselyPredictions:
-    """A Supervisely project; the objects of all classes of an image are joined. Its image files are not read."""
+    """A Supervisely project; the objects of all classes of an image are joined. Its image files are
+    not read."""
 
     states_folders = True
     kind: Literal["masks"] = "masks"
@@ -145,7 +169,9 @@ class SuperviselyPredictions:
     def __init__(self, root: Path, params: DataParams) -> None:
         everything = {"classes": (), "datasets": (), "keep_splits": False}
         self._source = open_supervisely(root, params.model_copy(update=everything))
-        self._samples = {_project_name(sample.image_path, root): sample for sample in self._source.samples}
+        self._samples = {
+            _project_name(sample.image_path, root): sample for sample in self._source.samples
+        }
         self.names = tuple(self._samples)
 
     def survey(self, names: Sequence[str]) -> SuperviselyPredictions:  # noqa: ARG002  annotations are masks
@@ -156,7 +182,10 @@ class SuperviselyPredictions:
         """Return one mask at the size that its annotation states; see `PredictionReader.read`."""
         sample = self._samples[name]
         stated = take(read_json(sample.annotation), "size", dict, sample.annotation)
-        size = take(stated, "height", int, sample.annotation), take(stated, "width", int, sample.annotation)
+        size = (
+            take(stated, "height", int, sample.annotation),
+            take(stated, "width", int, sample.annotation),
+        )
         check_size(size, (height, width), sample.annotation)
         masks = self._source.read_masks(sample, *size)
         joined: NDArray[np.bool_] = np.logical_or.reduce(masks, axis=0)
@@ -167,7 +196,9 @@ def _find(name: str, known: dict[str, str], states_folders: bool) -> str | None:
     """Return the image that a prediction's name means, or None."""
     path = PurePosixPath(name)
     for candidate in (path, PurePosixPath(path.name)) if states_folders else (path,):
-        bare = candidate.with_suffix("") if candidate.suffix.lower() in IMAGE_SUFFIXES else candidate
+        bare = (
+            candidate.with_suffix("") if candidate.suffix.lower() in IMAGE_SUFFIXES else candidate
+        )
         image = known.get(candidate.as_posix()) or known.get(bare.as_posix())
         if image is not None:
             return image
@@ -175,7 +206,8 @@ def _find(name: str, known: dict[str, str], states_folders: bool) -> str | None:
 
 
 def _by_suffix(path: Path) -> dict[str, list[Path]]:
-    """Return the files that may be predictions by their ending in lower case; hidden ones are passed over."""
+    """Return the files that may be predictions by their ending in lower case; hidden ones are
+    passed over."""
     if path.is_file():
         return {path.suffix.lower(): [path]}
     if not path.is_dir():

@@ -1,4 +1,5 @@
-"""What every format of foreign predictions gives: the images it speaks of, and the map of one of them."""
+"""What every format of foreign predictions gives: the images it speaks of, and the map of one of
+them."""
 
 from __future__ import annotations
 
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 from steelcli.common.errors import DataError, quote
 
 MOST_PIXELS, MOST_TIMES = 2**24, 16
-"""A prediction that is stretched has at most so many pixels, or so many times those of its image if that is more."""
+"""A prediction that is stretched has at most so many pixels, or so many times those of its image if
+that is more."""
 Kind = Literal["masks", "probs"]
 """Masks hold 0 and 1 alone; probabilities hold anything from 0 to 1."""
 
 
 def check_size(size: tuple[int, int], native: tuple[int, int], where: object) -> None:
-    """Refuse a map, before memory is taken for it, whose height and width are no size for its image.
+    """Refuse a map, before memory is taken for it, whose height and width are no size for its
+    image.
 
     Raises:
         DataError: no pixels, or far too many.
@@ -54,7 +57,8 @@ class PredictionSource(Protocol):
     names: tuple[str, ...]
     """Every image spoken of: a POSIX path, with or without its suffix."""
     states_folders: bool
-    """Whether a folder in a name is the image's, not where the prediction lies, and may be left out to find it."""
+    """Whether a folder in a name is the image's, not where the prediction lies, and may be left out
+    to find it."""
 
     def survey(self, names: Sequence[str]) -> PredictionReader:
         """Find out what the named predictions are.

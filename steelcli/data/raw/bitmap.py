@@ -1,4 +1,5 @@
-"""Supervisely's bitmaps, both ways: base64 of a zlib stream of a PNG that shows the tight box of one object."""
+"""Supervisely's bitmaps, both ways: base64 of a zlib stream of a PNG that shows the tight box of
+one object."""
 
 from __future__ import annotations
 
@@ -17,21 +18,29 @@ MAX_BYTES = 2**26
 _REMEDY = "export the project from Supervisely again"
 
 
-def decode_bitmap(data: str, where: object, bounds: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+def decode_bitmap(
+    data: str, where: object, bounds: tuple[int, int] | None = None
+) -> NDArray[np.bool_]:
     """Return the mask of one bitmap's box, bool [h, w].
 
-    Four channels: alpha above 0 is the mask. Two dimensions: values above 0. An opaque palette whose first colour,
-    and no other, is black: indices above 0. Everything else is refused, as Supervisely's SDK does.
+    Four channels: alpha above 0 is the mask. Two dimensions: values above 0. An opaque palette
+    whose first colour, and no other, is black: indices above 0. Everything else is refused, as
+    Supervisely's SDK does.
 
     Args:
         data: base64 of the zlib stream of a PNG, or base64 of the PNG itself.
         where: what the errors name.
-        bounds: height and width in pixels of the image the bitmap must fit into, checked before decoding.
+        bounds: height and width in pixels of the image the bitmap must fit into, checked before
+            decoding.
 
     Raises:
         DataError: broken base64, zlib or PNG, a PNG of another kind, or one larger than ``bounds``.
     """
-    png = _unpack(data, where, MAX_BYTES if bounds is None else min(MAX_BYTES, 8 * bounds[0] * bounds[1] + 2**16))
+    png = _unpack(
+        data,
+        where,
+        MAX_BYTES if bounds is None else min(MAX_BYTES, 8 * bounds[0] * bounds[1] + 2**16),
+    )
     header = read_png_header(png, where)
     _check_size(header, where, bounds)
     pixels = decode_unchanged(png)
@@ -42,7 +51,12 @@ def decode_bitmap(data: str, where: object, bounds: tuple[int, int] | None = Non
     if pixels.shape[2] == 4:
         return np.asarray(pixels[:, :, 3] > 0, np.bool_)
     palette = header.opaque_palette
-    if palette is not None and len(palette) and not palette[0].any() and palette[1:].any(axis=1).all():
+    if (
+        palette is not None
+        and len(palette)
+        and not palette[0].any()
+        and palette[1:].any(axis=1).all()
+    ):
         return np.asarray(pixels.any(axis=2), np.bool_)
     raise DataError("the PNG of a bitmap is neither grey nor has an alpha channel", where, _REMEDY)
 
@@ -58,7 +72,9 @@ def encode_bitmap(mask: NDArray[np.bool_]) -> str:
     return base64.b64encode(zlib.compress(write_bilevel_png(mask))).decode("ascii")
 
 
-def paste(target: NDArray[np.bool_], box: NDArray[np.bool_], origin: tuple[int, int], where: object) -> None:
+def paste(
+    target: NDArray[np.bool_], box: NDArray[np.bool_], origin: tuple[int, int], where: object
+) -> None:
     """Add a box bool [h, w] to a mask bool [H, W] in place.
 
     Args:
@@ -70,7 +86,9 @@ def paste(target: NDArray[np.bool_], box: NDArray[np.bool_], origin: tuple[int, 
     (x, y), (height, width) = origin, box.shape
     if x < 0 or y < 0 or x + width > target.shape[1] or y + height > target.shape[0]:
         image = f"{target.shape[1]}x{target.shape[0]}"
-        raise DataError(f"a bitmap of {width}x{height} at {x},{y} leaves the {image} image", where, _REMEDY)
+        raise DataError(
+            f"a bitmap of {width}x{height} at {x},{y} leaves the {image} image", where, _REMEDY
+        )
     target[y : y + height, x : x + width] |= box
 
 
@@ -95,7 +113,11 @@ def _unpack(data: str, where: object, most: int) -> bytes:
 
 def _check_size(header: PngHeader, where: object, bounds: tuple[int, int] | None) -> None:
     height, width = header.height, header.width
-    fits = height * width <= MAX_BYTES if bounds is None else height <= bounds[0] and width <= bounds[1]
+    fits = (
+        height * width <= MAX_BYTES
+        if bounds is None
+        else height <= bounds[0] and width <= bounds[1]
+    )
     if not fits or height * width == 0:
         limit = "" if bounds is None else f" in an image of {bounds[1]}x{bounds[0]}"
         raise DataError(f"a bitmap of {width}x{height}{limit}", where, _REMEDY)

@@ -18,7 +18,11 @@ def choose_classes(known: Sequence[str], wanted: Sequence[str]) -> tuple[str, ..
     """
     for title in wanted:
         if title not in known:
-            raise ParamsError(f"unknown class {title!r}", "data.classes", f"known here: {', '.join(known) or 'none'}")
+            raise ParamsError(
+                f"unknown class {title!r}",
+                "data.classes",
+                f"known here: {', '.join(known) or 'none'}",
+            )
     chosen = tuple(title for title in known if title in wanted or not wanted)
     if len(chosen) > MAX_CLASSES:
         what = f"{len(chosen)} classes, at most {MAX_CLASSES} fit"

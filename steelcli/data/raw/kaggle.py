@@ -36,7 +36,8 @@ _REMEDY = "restore the csv from Kaggle or mend the row"
 
 @dataclass
 class KaggleSource:
-    """A csv in memory; a sample's annotation is its tuple of (class_id, run lengths), empty when clean."""
+    """A csv in memory; a sample's annotation is its tuple of (class_id, run lengths), empty when
+    clean."""
 
     format = "kaggle"
     class_titles: tuple[str, ...]
@@ -54,7 +55,9 @@ class KaggleSource:
         def draw(item: tuple[int, str]) -> None:
             class_id, runs = item
             title = CLASS_TITLES[CLASS_IDS.index(class_id)]
-            mask = decode_rle(runs, height, width, f"{self.csv_path}, {sample.image_path.name} class {class_id}")
+            mask = decode_rle(
+                runs, height, width, f"{self.csv_path}, {sample.image_path.name} class {class_id}"
+            )
             if title in self.class_titles:
                 masks[self.class_titles.index(title)] = mask
 
@@ -63,12 +66,14 @@ class KaggleSource:
 
 
 def open_kaggle(root: Path, params: DataParams, problems: Problems = REFUSE) -> KaggleSource:
-    """Read the csv in ``root`` and pair it with the images; an image that the csv does not name is clean.
+    """Read the csv in ``root`` and pair it with the images; an image that the csv does not name is
+    clean.
 
     Args:
         root: the folder of the csv.
         params: the classes to read.
-        problems: takes rows that are broken, repeated or of an unknown class, and images that are not there.
+        problems: takes rows that are broken, repeated or of an unknown class, and images that are
+            not there.
 
     Raises:
         DataError: no csv or several, one that cannot be read, or no images.
@@ -77,12 +82,17 @@ def open_kaggle(root: Path, params: DataParams, problems: Problems = REFUSE) -> 
     titles = choose_classes(CLASS_TITLES, params.classes)
     csv_path = _choose_csv(root)
     folder, images = _list_images(root, problems)
-    known = {Path(path).name: path for path in (*problems.images, *(path.as_posix() for path in images))}
+    known = {
+        Path(path).name: path for path in (*problems.images, *(path.as_posix() for path in images))
+    }
     runs = read_runs(csv_path, problems, known)
     for name in sorted(runs.keys() - known.keys()):
-        # never to be healed by leaving out: it may be a slip for an image that would then count as clean
+        # never to be healed by leaving out: it may be a slip for an image that would then count as
+        # clean
         what = f"the csv names an image that is not in {folder}"
-        fault = DataError(what, f"{csv_path}, {name}", "correct the name, add the image or remove its rows")
+        fault = DataError(
+            what, f"{csv_path}, {name}", "correct the name, add the image or remove its rows"
+        )
         problems.add(fault, None, csv_path)
     refused = problems.images
     samples = (
@@ -101,16 +111,18 @@ def find_csvs(root: Path) -> list[Path]:
 def read_runs(
     path: Path, problems: Problems = REFUSE, known: Mapping[str, str] | None = None
 ) -> dict[str, dict[int, str]]:
-    """Return the run lengths of a csv by image name and class id; an image named without a mask has no class.
+    """Return the run lengths of a csv by image name and class id; an image named without a mask has
+    no class.
 
     Layouts, in any order of columns and with further ones: ``ImageId, ClassId, EncodedPixels``;
-    ``ImageId_ClassId, EncodedPixels``, empty for none; one column a class and one for the image, ``0 0`` for none.
-    Placeholders of sample submissions are no masks: class 0 with ``1 1`` or ``1 409600``, and ``1 1`` where
-    the file holds nothing else.
+    ``ImageId_ClassId, EncodedPixels``, empty for none; one column a class and one for the image,
+    ``0 0`` for none. Placeholders of sample submissions are no masks: class 0 with ``1 1`` or ``1
+    409600``, and ``1 1`` where the file holds nothing else.
 
     Args:
         path: the csv.
-        problems: takes rows that are broken, repeated or of an unknown class; their images are not returned.
+        problems: takes rows that are broken, repeated or of an unknown class; their images are not
+            returned.
         known: the image files by name, which a fault of their rows leaves out.
 
     Raises:
@@ -121,9 +133,13 @@ def read_runs(
     if layout is None:
         for character, name in ((";", "semicolons"), ("\t", "tabs")):
             if len(columns) == 1 and _layout(columns[0].split(character)):
-                raise DataError(f"the columns are separated by {name}", path, "save the csv with commas")
+                raise DataError(
+                    f"the columns are separated by {name}", path, "save the csv with commas"
+                )
         shown = quote(", ".join(columns) or "none", 200)
-        raise DataError(f"columns do not fit ({shown})", path, "name them ImageId, ClassId and EncodedPixels")
+        raise DataError(
+            f"columns do not fit ({shown})", path, "name them ImageId, ClassId and EncodedPixels"
+        )
     names = [column.strip().casefold() for column in columns]
     for name in layout.values():
         if names.count(name.strip().casefold()) > 1:
@@ -145,7 +161,9 @@ def read_runs(
     return {image: masks for image, masks in runs.items() if image not in refused}
 
 
-def _find_fault(path: Path, image: str, class_text: str, text: str, seen: set[tuple[str, str]]) -> DataError | None:
+def _find_fault(
+    path: Path, image: str, class_text: str, text: str, seen: set[tuple[str, str]]
+) -> DataError | None:
     """Return what is wrong with a row beyond its run lengths."""
     where = f"{path}, {image} class {class_text}"
     if not image:
@@ -154,12 +172,17 @@ def _find_fault(path: Path, image: str, class_text: str, text: str, seen: set[tu
         return DataError("an image and class are named twice", where, "keep one of the rows")
     placeholder = not text or (class_text == "0" and text in _PLACEHOLDERS)
     if class_text not in map(str, CLASS_IDS) and not (class_text in ("", "0") and placeholder):
-        return DataError("unknown class", where, f"correct it to one of {', '.join(map(str, CLASS_IDS))}")
+        return DataError(
+            "unknown class", where, f"correct it to one of {', '.join(map(str, CLASS_IDS))}"
+        )
     return None
 
 
-def _iter_rows(path: Path, layout: dict[str, str], problems: Problems) -> Generator[tuple[str, str, str], None, None]:
-    """Yield image name, class id and run lengths of every row, each as text without blanks around it."""
+def _iter_rows(
+    path: Path, layout: dict[str, str], problems: Problems
+) -> Generator[tuple[str, str, str], None, None]:
+    """Yield image name, class id and run lengths of every row, each as text without blanks around
+    it."""
     with closing(_iter_csv(path, problems)) as rows:
         header = next(rows)
         places = {role: header.index(name) for role, name in layout.items()}
@@ -173,7 +196,11 @@ def _iter_rows(path: Path, layout: dict[str, str], problems: Problems) -> Genera
                 yield cells["image"], cells["class"].removesuffix(".0"), cells["pixels"]
             else:
                 for class_id in map(str, CLASS_IDS):
-                    yield cells["image"], class_id, "" if cells[class_id] == "0 0" else cells[class_id]
+                    yield (
+                        cells["image"],
+                        class_id,
+                        "" if cells[class_id] == "0 0" else cells[class_id],
+                    )
 
 
 def _layout(columns: list[str]) -> dict[str, str] | None:
@@ -203,8 +230,11 @@ def _header(path: Path) -> list[str]:
 
 
 def _iter_csv(path: Path, problems: Problems) -> Generator[list[str], None, None]:
-    """Yield the rows of a csv, header first, blank lines left out; a byte order mark and any line ends are taken."""
-    limit = csv.field_size_limit(MAX_FIELD_CHARS)  # the runs of one large mask may exceed the default of 128 KiB
+    """Yield the rows of a csv, header first, blank lines left out; a byte order mark and any line
+    ends are taken."""
+    limit = csv.field_size_limit(
+        MAX_FIELD_CHARS
+    )  # the runs of one large mask may exceed the default of 128 KiB
     try:
         check_file(path, MAX_CSV_BYTES)
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -212,7 +242,9 @@ def _iter_csv(path: Path, problems: Problems) -> Generator[list[str], None, None
             for number, row in enumerate(filter(None, csv.reader(file, strict=True)), 1):
                 width = width or len(row)
                 if number > MAX_ROWS:
-                    raise DataError(f"the csv has more than {MAX_ROWS} rows", path, "split the data set")
+                    raise DataError(
+                        f"the csv has more than {MAX_ROWS} rows", path, "split the data set"
+                    )
                 if len(row) == width:
                     yield row
                 else:
@@ -223,7 +255,9 @@ def _iter_csv(path: Path, problems: Problems) -> Generator[list[str], None, None
             f"cannot read the csv ({error.strerror})", path, "check that it exists and its rights"
         ) from error
     except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the csv ({error})", path, "save it as comma-separated UTF-8") from error
+        raise DataError(
+            f"cannot read the csv ({error})", path, "save it as comma-separated UTF-8"
+        ) from error
     finally:
         csv.field_size_limit(limit)
 
@@ -237,14 +271,22 @@ def _choose_csv(root: Path) -> Path:
         return found[0]
     if found:
         names = ", ".join(path.name for path in found)
-        raise DataError(f"several csv files fit ({names})", root, "call the one with the masks train.csv")
-    raise DataError("no csv with run lengths found", root, "add train.csv with ImageId, ClassId and EncodedPixels")
+        raise DataError(
+            f"several csv files fit ({names})", root, "call the one with the masks train.csv"
+        )
+    raise DataError(
+        "no csv with run lengths found",
+        root,
+        "add train.csv with ImageId, ClassId and EncodedPixels",
+    )
 
 
 def _list_images(root: Path, problems: Problems) -> tuple[Path, list[Path]]:
     """Return the first folder that has any images, and these."""
     for folder in IMAGE_FOLDERS:
-        images = list(iter_images(root / folder, problems=problems)) if (root / folder).is_dir() else []
+        images = (
+            list(iter_images(root / folder, problems=problems)) if (root / folder).is_dir() else []
+        )
         if images:
             if folder != ".":
                 refuse_folders(root / folder, problems)

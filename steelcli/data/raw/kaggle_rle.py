@@ -12,24 +12,29 @@ from steelcli.common.errors import DataError
 _NUMBERS = re.compile(r"[0-9\s-]*", re.ASCII)
 
 
-def decode_rle(runs: str | NDArray[np.int64], height: int, width: int, where: object) -> NDArray[np.bool_]:
+def decode_rle(
+    runs: str | NDArray[np.int64], height: int, width: int, where: object
+) -> NDArray[np.bool_]:
     """Return the mask of one row of runs, bool [H, W].
 
     Args:
-        runs: the text ``start length start length ...`` or the same numbers, int64 [2 * R]; empty is an empty mask.
+        runs: the text ``start length start length ...`` or the same numbers, int64 [2 * R]; empty
+            is an empty mask.
         height, width: size of the image in pixels.
         where: what the errors name, such as the csv and the image.
 
     Raises:
-        DataError: text that is no whole numbers, an odd count, a start or length below 1, a run past the last pixel,
-            or runs that overlap or do not ascend.
+        DataError: text that is no whole numbers, an odd count, a start or length below 1, a run
+            past the last pixel, or runs that overlap or do not ascend.
     """
     numbers = _parse(runs, where) if isinstance(runs, str) else runs
     if numbers.size % 2:
         raise _refuse(f"run lengths are pairs, but there are {numbers.size} numbers", where)
     starts, lengths = numbers[0::2], numbers[1::2]
     if numbers.size and numbers.min() < 1:
-        raise _refuse(f"a run starts at, or is as long as, {numbers.min()}, which is less than 1", where)
+        raise _refuse(
+            f"a run starts at, or is as long as, {numbers.min()}, which is less than 1", where
+        )
     pixels = height * width
     # start + length is formed only after both are known to be small, so it cannot wrap around
     if numbers.size and (numbers.max() > pixels or (starts + lengths - 1).max() > pixels):
@@ -46,7 +51,8 @@ def decode_rle(runs: str | NDArray[np.int64], height: int, width: int, where: ob
 
 
 def encode_rle(mask: NDArray[np.bool_]) -> str:
-    """Return the runs of a mask bool [H, W]; the empty text for an empty mask. Runs never touch each other."""
+    """Return the runs of a mask bool [H, W]; the empty text for an empty mask. Runs never touch
+    each other."""
     padded = np.zeros(mask.size + 2, np.int8)
     padded[1:-1] = mask.T.reshape(-1)
     edges = np.flatnonzero(np.diff(padded)) + 1

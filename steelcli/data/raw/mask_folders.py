@@ -39,7 +39,8 @@ class MasksSource:
         """Return the mask of one sample, bool [1, H, W].
 
         Raises:
-            DataError: a mask that is broken, of another size than its image, coloured, or grey without a threshold.
+            DataError: a mask that is broken, of another size than its image, coloured, or grey
+                without a threshold.
         """
         path: Path = sample.annotation
         mask = read_mask(path, self.threshold, self.max_pixels)
@@ -64,7 +65,9 @@ def open_masks(root: Path, params: DataParams, problems: Problems = REFUSE) -> M
     titles = choose_classes((CLASS_TITLE,), params.classes)
     for name in ("images", "masks"):
         if not (root / name).is_dir():
-            raise DataError("folder not found", root / name, "masks stand in images/ and masks/ under data.root")
+            raise DataError(
+                "folder not found", root / name, "masks stand in images/ and masks/ under data.root"
+            )
     images = list(iter_images(root / "images", recursive=True, problems=problems))
     refused = {_key(Path(name), root / "images") for name in problems.images}
     masks: dict[str, list[Path]] = defaultdict(list)
@@ -76,7 +79,9 @@ def open_masks(root: Path, params: DataParams, problems: Problems = REFUSE) -> M
     for path in images:
         key = _key(path, root / "images")
         if len(masks[key]) == 1:
-            samples.append(RawSample(path.relative_to(root / "images").as_posix(), path, masks[key][0]))
+            samples.append(
+                RawSample(path.relative_to(root / "images").as_posix(), path, masks[key][0])
+            )
         elif masks[key]:
             what = "two masks share one name but for the extension"
             problems.add(DataError(what, masks[key][-1], "remove one of them"), path.as_posix())
@@ -84,21 +89,31 @@ def open_masks(root: Path, params: DataParams, problems: Problems = REFUSE) -> M
             remedy = f"add {root / 'masks' / key}.png; a clean image has a black one"
             problems.add(DataError("image without mask", path, remedy), path.as_posix())
     for key in sorted(masks.keys() - {_key(path, root / "images") for path in images} - refused):
-        problems.add(DataError("mask without image", masks[key][0], "add its image or remove it"), "")
-    return MasksSource(titles, name_samples(samples, problems), params.mask_threshold, params.max_image_pixels)
+        problems.add(
+            DataError("mask without image", masks[key][0], "add its image or remove it"), ""
+        )
+    return MasksSource(
+        titles, name_samples(samples, problems), params.mask_threshold, params.max_image_pixels
+    )
 
 
-def read_mask(path: Path, threshold: int | None, max_pixels: int | None = None) -> NDArray[np.bool_]:
-    """Return one mask file, bool [H, W]: values {0, 1} or {0, 255}, or grey values cut at ``threshold``.
+def read_mask(
+    path: Path, threshold: int | None, max_pixels: int | None = None
+) -> NDArray[np.bool_]:
+    """Return one mask file, bool [H, W]: values {0, 1} or {0, 255}, or grey values cut at
+    ``threshold``.
 
     Raises:
-        DataError: an undecodable file, colours, transparency, or grey values without a threshold, or all below it.
+        DataError: an undecodable file, colours, transparency, or grey values without a threshold,
+            or all below it.
     """
     pixels = decode_pixels(read_bytes(path, file_limit(max_pixels)), path, max_pixels)
     if pixels.ndim == 3:
         grey = pixels[:, :, 0]
         if (pixels[:, :, :3] != grey[:, :, None]).any() or (pixels[:, :, 3:] != 255).any():
-            raise DataError("the mask is coloured or transparent", path, "save it as grey, 0 and 255")
+            raise DataError(
+                "the mask is coloured or transparent", path, "save it as grey, 0 and 255"
+            )
         pixels = grey
     values = np.flatnonzero(np.bincount(pixels.reshape(-1), minlength=256))
     if set(values.tolist()) <= {0, 1} or set(values.tolist()) <= {0, 255}:
@@ -106,11 +121,15 @@ def read_mask(path: Path, threshold: int | None, max_pixels: int | None = None) 
     if threshold is None:
         shown = ", ".join(map(str, values[:6])) + (", ..." if len(values) > 6 else "")
         raise DataError(
-            f"the mask has grey values ({shown})", path, "save it with 0 and 255, or set data.mask_threshold"
+            f"the mask has grey values ({shown})",
+            path,
+            "save it with 0 and 255, or set data.mask_threshold",
         )
     if values[-1] < threshold:
         what = f"no grey value of the mask reaches data.mask_threshold ({threshold}), the highest is {values[-1]}"
-        raise DataError(what, path, "lower data.mask_threshold, or mend the mask; a clean image has a black one")
+        raise DataError(
+            what, path, "lower data.mask_threshold, or mend the mask; a clean image has a black one"
+        )
     return pixels >= threshold
 
 

@@ -16,7 +16,8 @@ _SYNTHETIC = ("data", "synthetic", "project")
 
 
 def open_source(params: DataParams, problems: Problems = REFUSE) -> RawSource:
-    """Return the raw data set that ``params`` name; ``auto`` recognises its format by the files in the root.
+    """Return the raw data set that ``params`` name; ``auto`` recognises its format by the files in
+    the root.
 
     Args:
         params: where and what.
@@ -46,12 +47,20 @@ def _recognise(root: Path) -> str:
     }
     names = [name for name, fit in fits.items() if fit]
     if len(names) > 1:
-        raise DataError(f"the files fit several formats ({', '.join(names)})", root, "set data.format to one of them")
+        raise DataError(
+            f"the files fit several formats ({', '.join(names)})",
+            root,
+            "set data.format to one of them",
+        )
     if not names and (root / "train.csv").is_file():
         return "kaggle"  # whose reader says what is wrong with it
     if not names:
         looked = "meta.json with img/ and ann/, a csv with EncodedPixels, images/ with masks/"
-        raise DataError(f"no known format, looked for {looked}", root, "point data.root at the data or set data.format")
+        raise DataError(
+            f"no known format, looked for {looked}",
+            root,
+            "point data.root at the data or set data.format",
+        )
     return names[0]
 
 

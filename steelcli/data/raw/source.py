@@ -26,7 +26,8 @@ class RawSample:
     Attributes:
         image: unique name shown in every table, POSIX style (see `name_samples`).
         image_path: the image file.
-        annotation: what the format's own `read_masks` needs (a path, run lengths, None for a clean image).
+        annotation: what the format's own `read_masks` needs (a path, run lengths, None for a clean
+            image).
         split: the split the data itself assigns, or None.
     """
 
@@ -50,17 +51,20 @@ class RawSource(Protocol):
         """Return the masks of one sample, bool [C, H, W], C in the order of `class_titles`.
 
         Raises:
-            DataError: an undecodable or out-of-bounds annotation, or one made for another image size.
+            DataError: an undecodable or out-of-bounds annotation, or one made for another image
+                size.
         """
         ...
 
 
-def name_samples(samples: Iterable[RawSample], problems: Problems = REFUSE) -> tuple[RawSample, ...]:
+def name_samples(
+    samples: Iterable[RawSample], problems: Problems = REFUSE
+) -> tuple[RawSample, ...]:
     """Sort samples by name and drop folders from the names where the bare stems stay unique.
 
-    Predictions are found by stem (``DIR/<stem>.png``), hence two images of one folder may not share a stem. Names that
-    differ in nothing but case or Unicode form (a letter and its accent, in one or two characters) count as one: they
-    are one file on many systems.
+    Predictions are found by stem (``DIR/<stem>.png``), hence two images of one folder may not share
+    a stem. Names that differ in nothing but case or Unicode form (a letter and its accent, in one
+    or two characters) count as one: they are one file on many systems.
 
     Args:
         samples: with their names including all folders.
@@ -75,7 +79,10 @@ def name_samples(samples: Iterable[RawSample], problems: Problems = REFUSE) -> t
     for sample in ordered:
         if full[_full_stem(sample)] > 1:
             what = "two images share one name but for the extension, case or Unicode form"
-            problems.add(DataError(what, sample.image_path, "rename one of them"), sample.image_path.as_posix())
+            problems.add(
+                DataError(what, sample.image_path, "rename one of them"),
+                sample.image_path.as_posix(),
+            )
     return tuple(sample for sample in ordered if full[_full_stem(sample)] == 1)
 
 

@@ -1,4 +1,5 @@
-"""Stratified splits drawn from the pictures' content, so that neither names nor order of files change them."""
+"""Stratified splits drawn from the pictures' content, so that neither names nor order of files
+change them."""
 
 from __future__ import annotations
 
@@ -30,11 +31,13 @@ class Candidate:
 
 
 def draw(candidates: Sequence[Candidate], shares: Sequence[float], seed: int) -> list[int]:
-    """Deal candidates to parts, each class combination (clean among them) in proportion, exact duplicates together.
+    """Deal candidates to parts, each class combination (clean among them) in proportion, exact
+    duplicates together.
 
-    Within a class combination the order is that of a hash of seed and content. The seats of each combination are
-    rounded so that the parts' total, number of defect images and number of images of each class all stay as close to
-    their exact shares as single moves can bring them (on the Severstal labels: within one image).
+    Within a class combination the order is that of a hash of seed and content. The seats of each
+    combination are rounded so that the parts' total, number of defect images and number of images
+    of each class all stay as close to their exact shares as single moves can bring them (on the
+    Severstal labels: within one image).
 
     Args:
         shares: one share per part, summing to 1.
@@ -52,7 +55,9 @@ def draw(candidates: Sequence[Candidate], shares: Sequence[float], seed: int) ->
     seats = _round_seats(keys, [len(strata[key]) for key in keys], np.asarray(shares, float))
     part_of: dict[str, int] = {}
     for key, row in zip(keys, seats, strict=True):
-        ranked = sorted(strata[key], key=lambda content: hashlib.sha256(f"{seed}:{content}".encode()).digest())
+        ranked = sorted(
+            strata[key], key=lambda content: hashlib.sha256(f"{seed}:{content}".encode()).digest()
+        )
         bounds = np.cumsum(row)
         for rank, content in enumerate(ranked):
             part_of[content] = int(np.searchsorted(bounds, rank, side="right"))
@@ -64,18 +69,27 @@ def _round_seats(
 ) -> NDArray[np.int64]:
     """Round ``size × share`` to integers [strata, parts] with exact row sums and balanced margins.
 
-    Starts from the largest remainders, then takes the pair of single-seat moves that lowers the squared error of the
-    margins (total, defect images, images of each class) most, until none does. Deterministic.
+    Starts from the largest remainders, then takes the pair of single-seat moves that lowers the
+    squared error of the margins (total, defect images, images of each class) most, until none does.
+    Deterministic.
     """
     classes = sorted({channel for key in keys for channel in key})
-    members = np.array([[1, bool(key), *(channel in key for channel in classes)] for key in keys], float)
+    members = np.array(
+        [[1, bool(key), *(channel in key for channel in classes)] for key in keys], float
+    )
     exact = np.outer(sizes, shares)
     seats = np.floor(exact).astype(np.int64)
     for row, size in enumerate(sizes):
         spare = size - int(seats[row].sum())
         seats[row, np.argsort(-(exact[row] - seats[row]), kind="stable")[:spare]] += 1
     parts = range(len(shares))
-    moves = [(row, giver, taker) for row in range(len(keys)) for giver in parts for taker in parts if giver != taker]
+    moves = [
+        (row, giver, taker)
+        for row in range(len(keys))
+        for giver in parts
+        for taker in parts
+        if giver != taker
+    ]
     row_of = np.array([row for row, _, _ in moves] + [-1])
     steps = np.zeros((len(moves) + 1, *seats.shape))  # the last step moves nothing
     for index, (row, giver, taker) in enumerate(moves):
@@ -98,21 +112,30 @@ def _round_seats(
 
 
 def assign(
-    candidates: Sequence[Candidate], val_fraction: float, test_fraction: float, seed: int, refuse_duplicates: bool
+    candidates: Sequence[Candidate],
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    refuse_duplicates: bool,
 ) -> list[Split | None]:
-    """Give each candidate its split; None for a copy that is left out because it also stands in another split.
+    """Give each candidate its split; None for a copy that is left out because it also stands in
+    another split.
 
-    Splits the data itself brings are kept. Missing ones are drawn from the rest (what the data calls train, and what it
-    assigns to no split), each fraction being of that rest; what remains is train.
-    Of copies in several splits of the data, those in test stay, else those in val.
+    Splits the data itself brings are kept. Missing ones are drawn from the rest (what the data
+    calls train, and what it assigns to no split), each fraction being of that rest; what remains is
+    train. Of copies in several splits of the data, those in test stay, else those in val.
 
     Raises:
-        DataError: a picture in two splits of the data while ``refuse_duplicates``, or too few images for three splits.
+        DataError: a picture in two splits of the data while ``refuse_duplicates``, or too few
+            images for three splits.
     """
     home: dict[str, Split | None] = {}
     for candidate in candidates:
         home[candidate.content] = _stronger(home.get(candidate.content), candidate.split)
-    left_out = [candidate.split is not None and candidate.split != home[candidate.content] for candidate in candidates]
+    left_out = [
+        candidate.split is not None and candidate.split != home[candidate.content]
+        for candidate in candidates
+    ]
     if refuse_duplicates and any(left_out):
         raise DataError(
             f"{sum(left_out)} pictures stand in more than one split",
@@ -121,35 +144,46 @@ def assign(
         )
     present = {split for split in home.values() if split}
     rest = [
-        i for i, candidate in enumerate(candidates) if home[candidate.content] in (None, "train") and not left_out[i]
+        i
+        for i, candidate in enumerate(candidates)
+        if home[candidate.content] in (None, "train") and not left_out[i]
     ]
     wanted = {"val": val_fraction, "test": test_fraction}
     drawn: list[Split] = [name for name in SPLITS if name in wanted and name not in present]
     shares = [1 - sum(wanted[name] for name in drawn), *(wanted[name] for name in drawn)]
     parts = draw([candidates[i] for i in rest], shares, seed)
     result: list[Split | None] = [
-        None if out else home[candidate.content] for candidate, out in zip(candidates, left_out, strict=True)
+        None if out else home[candidate.content]
+        for candidate, out in zip(candidates, left_out, strict=True)
     ]
     names: list[Split] = ["train", *drawn]
     for i, part in zip(rest, parts, strict=True):
         result[i] = names[part]
     for name in SPLITS:
         if name not in result:
-            raise DataError(f"no image is left for the {name} split", "data.root", "add images or change the fractions")
+            raise DataError(
+                f"no image is left for the {name} split",
+                "data.root",
+                "add images or change the fractions",
+            )
     return result
 
 
 def _stronger(one: Split | None, other: Split | None) -> Split | None:
-    """Of two claims on a picture the later of train < val < test wins, no claim being the weakest."""
+    """Of two claims on a picture the later of train < val < test wins, no claim being the
+    weakest."""
     rank = {None: -1, "train": 0, "val": 1, "test": 2}
     return one if rank[one] >= rank[other] else other
 
 
 def pick(candidates: Sequence[Candidate], limit: int, seed: int) -> list[int]:
-    """Return the positions of ``limit`` candidates in their order, stratified like the splits; all if fewer."""
+    """Return the positions of ``limit`` candidates in their order, stratified like the splits; all
+    if fewer."""
     if limit >= len(candidates):
         return list(range(len(candidates)))
     share = limit / len(candidates)
     parts = draw(candidates, [share, 1 - share], seed)
-    ranked = sorted(range(len(candidates)), key=lambda position: (parts[position], candidates[position].content))
+    ranked = sorted(
+        range(len(candidates)), key=lambda position: (parts[position], candidates[position].content)
+    )
     return sorted(ranked[:limit])  # copies are dealt together, so the draw may be one short or over

@@ -1,4 +1,5 @@
-"""Supervisely projects: ``meta.json`` and data sets of ``img/`` and ``ann/``; read here, and written the same way."""
+"""Supervisely projects: ``meta.json`` and data sets of ``img/`` and ``ann/``; read here, and
+written the same way."""
 
 from __future__ import annotations
 
@@ -41,11 +42,13 @@ _SPLIT_NAMES: dict[str, Split] = {
 
 @dataclass
 class SuperviselySource:
-    """A project read lazily: annotations are opened in `read_masks`, so broken ones are found by the workers.
+    """A project read lazily: annotations are opened in `read_masks`, so broken ones are found by
+    the workers.
 
     Attributes:
         shapes: the shape of every class in ``meta.json`` by its title.
-        ignored: titles that ``data.classes`` leaves out; their objects are passed over whatever their shape.
+        ignored: titles that ``data.classes`` leaves out; their objects are passed over whatever
+            their shape.
         other_shapes: what to do with lines and points of the remaining classes.
     """
 
@@ -60,8 +63,8 @@ class SuperviselySource:
         """Return the masks of one sample, bool [C, H, W]; objects of one class are joined.
 
         Raises:
-            DataError: an annotation that is broken, made for another size, names an unknown class, has a shape
-                that cannot be read, or leaves the image.
+            DataError: an annotation that is broken, made for another size, names an unknown class,
+                has a shape that cannot be read, or leaves the image.
         """
         path: Path = sample.annotation
         annotation = read_json(path)
@@ -77,7 +80,11 @@ class SuperviselySource:
             nonlocal pixels_left
             where = f"{path}, object {item[0]}"
             if pixels_left < 0:
-                raise DataError("the objects before it cover the image too many times over", where, "remove the copies")
+                raise DataError(
+                    "the objects before it cover the image too many times over",
+                    where,
+                    "remove the copies",
+                )
             pixels_left -= self._draw(item[1], masks, where)
 
         try_each(draw, enumerate(take_mappings(annotation, "objects", path)), path)
@@ -89,20 +96,30 @@ class SuperviselySource:
         if title in self.ignored:
             return 0
         if title not in self.shapes:
-            raise DataError(f"class {title!r} is not in meta.json", where, "export the project from Supervisely again")
+            raise DataError(
+                f"class {title!r} is not in meta.json",
+                where,
+                "export the project from Supervisely again",
+            )
         shape = object_shape(item, self.shapes[title], where)
         if shape in AREA_SHAPES and title in self.class_titles:
             return draw_object(item, shape, masks[self.class_titles.index(title)], where)
         if shape not in LINE_SHAPES:
             what = f"an object of class {title!r} has the shape {shape!r}, which is not read"
-            raise DataError(what, where, "convert it to a bitmap or leave its class out of data.classes")
+            raise DataError(
+                what, where, "convert it to a bitmap or leave its class out of data.classes"
+            )
         if self.other_shapes == "refuse":
             what = f"an object of class {title!r} is a {shape} and covers no area"
-            raise DataError(what, where, "set data.other_shapes to skip or leave its class out of data.classes")
+            raise DataError(
+                what, where, "set data.other_shapes to skip or leave its class out of data.classes"
+            )
         return 0
 
 
-def open_supervisely(root: Path, params: DataParams, problems: Problems = REFUSE) -> SuperviselySource:
+def open_supervisely(
+    root: Path, params: DataParams, problems: Problems = REFUSE
+) -> SuperviselySource:
     """List the samples of the project in ``root``, reading ``meta.json`` but no annotation yet.
 
     Args:
@@ -120,50 +137,73 @@ def open_supervisely(root: Path, params: DataParams, problems: Problems = REFUSE
         if title in shapes and title not in usable:
             remedy = f"choose from {', '.join(usable) or 'none'}"
             raise ParamsError(
-                f"class {title!r} is of shape {shapes[title]!r}, not read as area", "data.classes", remedy
+                f"class {title!r} is of shape {shapes[title]!r}, not read as area",
+                "data.classes",
+                remedy,
             )
     titles = choose_classes(usable, params.classes)
     if not titles:
-        raise DataError("no class covers an area", root / "meta.json", f"draw defects as {', '.join(AREA_SHAPES)}")
+        raise DataError(
+            "no class covers an area",
+            root / "meta.json",
+            f"draw defects as {', '.join(AREA_SHAPES)}",
+        )
     samples: list[RawSample] = []
-    for name, folder in sorted(_choose_datasets(find_datasets(root), params.datasets, root).items()):
+    for name, folder in sorted(
+        _choose_datasets(find_datasets(root), params.datasets, root).items()
+    ):
         split = _split_of(name) if params.keep_splits else None
         samples.extend(_iter_samples(name, folder, split, problems))
     if not samples and not problems.rows:
         raise DataError("the project holds no images", root, "export it with images")
     ignored = frozenset(shapes).difference(titles) if params.classes else frozenset[str]()
-    return SuperviselySource(titles, name_samples(samples, problems), shapes, ignored, params.other_shapes)
+    return SuperviselySource(
+        titles, name_samples(samples, problems), shapes, ignored, params.other_shapes
+    )
 
 
 def find_datasets(root: Path) -> dict[str, Path]:
-    """Return the folders that hold ``img`` or ``ann`` by the names of their data sets, such as ``train/coil_7``.
+    """Return the folders that hold ``img`` or ``ann`` by the names of their data sets, such as
+    ``train/coil_7``.
 
-    The levels called ``datasets``, which Supervisely puts between a data set and its children, are left out of the
-    names. A project that is one data set itself has the empty name.
+    The levels called ``datasets``, which Supervisely puts between a data set and its children, are
+    left out of the names. A project that is one data set itself has the empty name.
 
     Raises:
-        DataError: two data sets of one name, or a data set around others that is the project itself.
+        DataError: two data sets of one name, or a data set around others that is the project
+            itself.
     """
     found: dict[str, Path] = {}
     for folder, children, _ in iter_folders(root):
         if "img" in children or "ann" in children:
             name = "/".join(part for part in folder.relative_to(root).parts if part != "datasets")
             if not is_printable(name):
-                raise DataError("the name of a data set holds unprintable characters", folder, "rename it")
+                raise DataError(
+                    "the name of a data set holds unprintable characters", folder, "rename it"
+                )
             if name in found:
                 raise DataError(f"two data sets are called {name!r}", folder, "rename one of them")
             found[name] = folder
-        children[:] = [child for child in children if child not in ("img", "ann") and child[0] != "."]
+        children[:] = [
+            child for child in children if child not in ("img", "ann") and child[0] != "."
+        ]
     if "" in found and len(found) > 1:
-        raise DataError("images stand beside whole data sets", root, "move img and ann into a data set of their own")
+        raise DataError(
+            "images stand beside whole data sets",
+            root,
+            "move img and ann into a data set of their own",
+        )
     return found
 
 
 def project_meta(titles: Sequence[str]) -> dict[str, Any]:
-    """Return ``meta.json`` of a project whose classes are bitmaps, colours spread evenly over the hues."""
+    """Return ``meta.json`` of a project whose classes are bitmaps, colours spread evenly over the
+    hues."""
     classes = []
     for index, title in enumerate(titles):
-        red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(index / len(titles), 0.9, 0.55))
+        red, green, blue = (
+            round(255 * part) for part in colorsys.hsv_to_rgb(index / len(titles), 0.9, 0.55)
+        )
         classes.append(
             {
                 "title": title,
@@ -178,7 +218,9 @@ def project_meta(titles: Sequence[str]) -> dict[str, Any]:
     return {"classes": classes, "tags": [], "projectSettings": {"multiView": view}}
 
 
-def annotation(height: int, width: int, masks: Iterable[tuple[str, NDArray[np.bool_]]]) -> dict[str, Any]:
+def annotation(
+    height: int, width: int, masks: Iterable[tuple[str, NDArray[np.bool_]]]
+) -> dict[str, Any]:
     """Return the annotation of one image: an object for each 8-connected component of each class.
 
     Args:
@@ -200,14 +242,24 @@ def annotation(height: int, width: int, masks: Iterable[tuple[str, NDArray[np.bo
 def _read_classes(path: Path) -> dict[str, str]:
     """Return the shape of every class by its title, in the order of ``meta.json``."""
     if not path.is_file():
-        raise DataError("meta.json not found", path, "point data.root at the folder of the whole project")
+        raise DataError(
+            "meta.json not found", path, "point data.root at the folder of the whole project"
+        )
     shapes: dict[str, str] = {}
     for item in take_mappings(read_json(path), "classes", path):
         title = take(item, "title", str, path)
         if title in shapes:
-            raise DataError(f"class {title!r} is defined twice", path, "export the project from Supervisely again")
+            raise DataError(
+                f"class {title!r} is defined twice",
+                path,
+                "export the project from Supervisely again",
+            )
         if not title or not is_printable(title):
-            raise DataError("the title of a class is empty or holds unprintable characters", path, "rename the class")
+            raise DataError(
+                "the title of a class is empty or holds unprintable characters",
+                path,
+                "rename the class",
+            )
         shapes[title] = take(item, "shape", str, path)
     return shapes
 
@@ -215,12 +267,16 @@ def _read_classes(path: Path) -> dict[str, str]:
 def _choose_datasets(found: dict[str, Path], wanted: Sequence[str], root: Path) -> dict[str, Path]:
     """Keep the wanted data sets and their children; all when none is named."""
     if not found:
-        raise DataError("no data set with img and ann found", root, "export the project with images")
+        raise DataError(
+            "no data set with img and ann found", root, "export the project with images"
+        )
     for name in wanted:
         if not any(_is_within(key, name) for key in found):
             known = ", ".join(filter(None, found)) or "none, the project is a single data set"
             raise ParamsError(f"unknown data set {name!r}", "data.datasets", f"known here: {known}")
-    chosen = {key: path for key, path in found.items() if any(_is_within(key, name) for name in wanted)}
+    chosen = {
+        key: path for key, path in found.items() if any(_is_within(key, name) for name in wanted)
+    }
     return chosen if wanted else found
 
 
@@ -233,11 +289,16 @@ def _split_of(dataset: str) -> Split | None:
     return _SPLIT_NAMES.get(dataset.split("/", maxsplit=1)[0].casefold().removesuffix("_split"))
 
 
-def _iter_samples(dataset: str, folder: Path, split: Split | None, problems: Problems) -> Iterator[RawSample]:
-    """Yield the images of one data set with their annotations, which are called after them with or without suffix."""
+def _iter_samples(
+    dataset: str, folder: Path, split: Split | None, problems: Problems
+) -> Iterator[RawSample]:
+    """Yield the images of one data set with their annotations, which are called after them with or
+    without suffix."""
     for part in ("img", "ann"):
         if not (folder / part).is_dir():
-            raise DataError(f"the data set has no folder {part}", folder, "export the project with images")
+            raise DataError(
+                f"the data set has no folder {part}", folder, "export the project with images"
+            )
     prefix = f"{dataset}/" if dataset else ""
     unused = {path.name: path for path in (folder / "ann").glob("*.json") if path.name[0] != "."}
     before = len(problems.rows)

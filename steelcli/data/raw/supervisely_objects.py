@@ -1,4 +1,5 @@
-"""One object of a Supervisely annotation: every access checked, its shape drawn into a mask; and the way back."""
+"""One object of a Supervisely annotation: every access checked, its shape drawn into a mask; and
+the way back."""
 
 from __future__ import annotations
 
@@ -21,9 +22,12 @@ AREA_SHAPES = ("bitmap", "polygon", "rectangle")
 LINE_SHAPES = ("line", "polyline", "point", "graph")
 """Shapes that cover no area."""
 MAX_JSON_BYTES = 2**24
-"""The most bytes of a JSON file that are read (16 MiB): nested lists take twenty times as much memory."""
+"""The most bytes of a JSON file that are read (16 MiB): nested lists take twenty times as much
+memory."""
 _REMEDY = "export the project from Supervisely again"
-_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # no text that can be written, unless its other half follows
+_HALF_CHARACTER = re.compile(
+    r"\\u[dD][89a-fA-F]"
+)  # no text that can be written, unless its other half follows
 _FAR = 1e9  # beyond any image, yet safe to round and to add
 
 T = TypeVar("T")
@@ -33,8 +37,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the mapping in a JSON file.
 
     Raises:
-        DataError: an unreadable or gigantic file, broken JSON, a key that stands twice in one mapping, or another
-            value than a mapping.
+        DataError: an unreadable or gigantic file, broken JSON, a key that stands twice in one
+            mapping, or another value than a mapping.
     """
     value = parse_json(read_bytes(path, MAX_JSON_BYTES), path, _REMEDY)
     if not isinstance(value, dict):
@@ -75,7 +79,11 @@ def take(mapping: dict[str, Any], key: str, kind: type[T], where: object) -> T:
     """
     value = mapping.get(key)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        fault = "is missing" if key not in mapping else f"is {type(value).__name__}, not {kind.__name__}"
+        fault = (
+            "is missing"
+            if key not in mapping
+            else f"is {type(value).__name__}, not {kind.__name__}"
+        )
         raise DataError(f"{key!r} {fault}", where, _REMEDY)
     return value
 
@@ -108,15 +116,18 @@ def object_shape(item: dict[str, Any], class_shape: str, where: object) -> str:
 
 
 def most_drawn(pixels: int) -> int:
-    """Return how many pixels the boxes of all objects, and of all holes of one, may have in an image of ``pixels``.
+    """Return how many pixels the boxes of all objects, and of all holes of one, may have in an
+    image of ``pixels``.
 
-    32 times the image, or 2^28 where that is more: 655 times a Severstal image. More would take minutes.
+    32 times the image, or 2^28 where that is more: 655 times a Severstal image. More would take
+    minutes.
     """
     return max(2**28, 32 * pixels)
 
 
 def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], where: object) -> int:
-    """Add one object to the mask of its class, bool [H, W], in place; return the pixels gone through for it.
+    """Add one object to the mask of its class, bool [H, W], in place; return the pixels gone
+    through for it.
 
     Args:
         item: the object as read from JSON.
@@ -130,7 +141,9 @@ def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], whe
         origin = _corners(bitmap, "origin", where)
         box = decode_bitmap(take(bitmap, "data", str, where), where, target.shape)
         if not box.any():
-            raise DataError("a bitmap has no pixel set", where, "delete the object or draw it again")
+            raise DataError(
+                "a bitmap has no pixel set", where, "delete the object or draw it again"
+            )
         paste(target, box, origin, where)
         return box.size
     points: dict[str, Any] = take(item, "points", dict, where)
@@ -148,7 +161,8 @@ def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], whe
 
 
 def _draw_polygon(target: NDArray[np.bool_], rings: list[NDArray[np.int32]], where: object) -> int:
-    """Draw a polygon whose further rings are holes; a ring's own line belongs to it. Return the pixels gone through."""
+    """Draw a polygon whose further rings are holes; a ring's own line belongs to it. Return the
+    pixels gone through."""
     for index, ring in enumerate(rings):
         if len(ring) < 3:
             name = "hole" if index else "polygon"
@@ -158,7 +172,8 @@ def _draw_polygon(target: NDArray[np.bool_], rings: list[NDArray[np.int32]], whe
     left, top = (int(side) for side in corner)
     canvas = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
     for index, ring in enumerate(rings):
-        # one call a ring: given together, overlapping holes would cancel each other by the even-odd rule
+        # one call a ring: given together, overlapping holes would cancel each other by the even-odd
+        # rule
         cv2.fillPoly(canvas, [ring - corner], 0 if index else 1)
     target[top : bottom + 1, left : right + 1] |= canvas.astype(np.bool_)
     return canvas.size * len(rings)
@@ -173,14 +188,17 @@ def _corners(bitmap: dict[str, Any], key: str, where: object) -> tuple[int, int]
 def _rings(values: list[Any], shape: tuple[int, ...], where: object) -> list[NDArray[np.int32]]:
     """Return rings of points in whole pixels inside an image, int32 [N, 2] each, as x, y.
 
-    Supervisely's web tool measures from pixel edges, so the right and lower border of an image stand at its width
-    and height: these come back to the last pixel, whereas anything further out is refused.
+    Supervisely's web tool measures from pixel edges, so the right and lower border of an image
+    stand at its width and height: these come back to the last pixel, whereas anything further out
+    is refused.
     """
     for value in values:
         if not isinstance(value, list):
             raise DataError(f"points are {type(value).__name__}, not list", where, _REMEDY)
     pairs = [_pair(item, where) for value in values for item in value]
-    points = np.rint(np.array(pairs, np.float64).reshape(-1, 2))  # of all rings at once: there may be 100,000
+    points = np.rint(
+        np.array(pairs, np.float64).reshape(-1, 2)
+    )  # of all rings at once: there may be 100,000
     limits = np.array([shape[1], shape[0]])
     if (points < 0).any() or (points > limits).any():
         raise DataError(f"a point lies outside the {shape[1]}x{shape[0]} image", where, _REMEDY)
@@ -201,8 +219,11 @@ def _is_number(value: Any) -> bool:
 
 
 def component_objects(title: str, mask: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """Return the objects of one class mask bool [H, W]: a bitmap for each 8-connected component, row by row."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    """Return the objects of one class mask bool [H, W]: a bitmap for each 8-connected component,
+    row by row."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=8
+    )
     objects = []
     for label in range(1, count):
         x, y, width, height = (int(number) for number in stats[label, :4])

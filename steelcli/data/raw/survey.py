@@ -1,4 +1,5 @@
-"""The first look at raw data: every image and annotation is read once, and all that is wrong is gathered."""
+"""The first look at raw data: every image and annotation is read once, and all that is wrong is
+gathered."""
 
 from __future__ import annotations
 
@@ -117,7 +118,8 @@ def read_sample(source: RawSource, params: DataParams, sample: RawSample) -> Loo
     """Read one image and its masks.
 
     Raises:
-        DataError: an image or annotation that cannot be read, or an image too narrow for ``data.image_size``.
+        DataError: an image or annotation that cannot be read, or an image too narrow for
+            ``data.image_size``.
     """
     limit = params.max_image_pixels
     raw = read_bytes(sample.image_path, file_limit(limit))
@@ -126,7 +128,9 @@ def read_sample(source: RawSource, params: DataParams, sample: RawSample) -> Loo
     scale = min(params.image_size[0] / width, params.image_size[1] / height)
     if min(height, width) * scale < 0.5:
         what = f"an image of {width}x{height} pixels would be less than a pixel thin at data.image_size"
-        raise DataError(what, sample.image_path, "crop it into pieces or remove it together with its annotation")
+        raise DataError(
+            what, sample.image_path, "crop it into pieces or remove it together with its annotation"
+        )
     return Look(raw, image, source.read_masks(sample, height, width))
 
 
@@ -134,7 +138,8 @@ def settle(survey: Survey[Any], params: DataParams, problems_path: Path) -> None
     """Decide by ``data.on_error`` whether the data set is good enough.
 
     Raises:
-        ProblemsError: any fault under ``fail``; under ``skip`` one that leaving images out cannot heal, or too many.
+        ProblemsError: any fault under ``fail``; under ``skip`` one that leaving images out cannot
+            heal, or too many.
     """
     rows = survey.problems
     incurable = [row for row in rows if row.image is None]
@@ -155,7 +160,9 @@ def settle(survey: Survey[Any], params: DataParams, problems_path: Path) -> None
 
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:
     """Write ``data_problems.csv``, a header alone where there are none."""
-    write_csv(path, [{column: getattr(row, column) for column in COLUMNS} for row in problems], COLUMNS)
+    write_csv(
+        path, [{column: getattr(row, column) for column in COLUMNS} for row in problems], COLUMNS
+    )
 
 
 def over_cores(work: Callable[[Any], R], items: Sequence[Any], label: str) -> Iterator[R]:
@@ -164,7 +171,9 @@ def over_cores(work: Callable[[Any], R], items: Sequence[Any], label: str) -> It
     Raises:
         RunError: a worker process died.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     if cores == 1 or len(items) < _FEW:
         yield from track(map(work, items), label, len(items))
         return
@@ -175,7 +184,9 @@ def over_cores(work: Callable[[Any], R], items: Sequence[Any], label: str) -> It
             yield from track(pool.map(_work, items, chunksize=chunk), label, len(items))
         except BrokenProcessPool as error:
             remedy = "free memory, or lower data.max_image_pixels"
-            raise RunError("a process was killed, likely for want of memory", f"while {label}", remedy) from error
+            raise RunError(
+                "a process was killed, likely for want of memory", f"while {label}", remedy
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -183,7 +194,9 @@ class _Faults:
     problems: list[Problem]
 
 
-def _try(source: RawSource, params: DataParams, ask: Callable[[Look], R], sample: RawSample) -> R | _Faults:
+def _try(
+    source: RawSource, params: DataParams, ask: Callable[[Look], R], sample: RawSample
+) -> R | _Faults:
     try:
         return ask(read_sample(source, params, sample))
     except DataError as error:
@@ -191,7 +204,9 @@ def _try(source: RawSource, params: DataParams, ask: Callable[[Look], R], sample
         return _Faults(list_problems(error, files, sample.image))
 
 
-_WORK: list[Callable[[Any], Any]] = []  # set once in each worker: the source is sent to it once, not with every item
+_WORK: list[
+    Callable[[Any], Any]
+] = []  # set once in each worker: the source is sent to it once, not with every item
 
 
 def _begin_worker(work: Callable[[Any], Any]) -> None:

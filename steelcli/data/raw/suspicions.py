@@ -1,4 +1,5 @@
-"""``steelcli check``: read a data set as `prepare` does, write nothing, say what is there and what looks odd."""
+"""``steelcli check``: read a data set as `prepare` does, write nothing, say what is there and what
+looks odd."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ TINY = 32
 ALIKE = 16
 """Near-duplicates differ in at most so many of the 256 bits of their difference hash.
 
-A copy saved as JPEG of quality 60, made a tenth brighter or halved does in nine cases of ten; of 286 different pictures
-of rolled steel no two did (the closest differ in 25)."""
+A copy saved as JPEG of quality 60, made a tenth brighter or halved does in nine cases of ten; of
+286 different pictures of rolled steel no two did (the closest differ in 25)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ def inspect(look: Look) -> Finding:
         width=look.image.shape[1],
         class_pixels=look.class_pixels,
         specks=specks,
-        grey=all(np.array_equal(look.image[:, :, 0], look.image[:, :, channel]) for channel in (1, 2)),
+        grey=all(
+            np.array_equal(look.image[:, :, 0], look.image[:, :, channel]) for channel in (1, 2)
+        ),
         black=not look.image.any(),
         content=look.content,
         likeness=difference_hash(grey),
@@ -86,7 +89,8 @@ def inspect(look: Look) -> Finding:
 
 
 def difference_hash(grey: NDArray[np.uint8]) -> bytes:
-    """Return 256 bits that survive scaling, compression and exposure: in 16 × 17 areas, is each darker than the next?
+    """Return 256 bits that survive scaling, compression and exposure: in 16 × 17 areas, is each
+    darker than the next?
 
     Args:
         grey: uint8 [H, W].
@@ -96,7 +100,8 @@ def difference_hash(grey: NDArray[np.uint8]) -> bytes:
 
 
 def list_suspicions(found: Survey[Finding], params: DataParams) -> dict[str, list[str]]:
-    """Return what looks odd though it can be read, each with the images concerned; empty kinds are left out."""
+    """Return what looks odd though it can be read, each with the images concerned; empty kinds are
+    left out."""
     images = [sample.image for sample in found.samples]
     pairs = list(zip(images, found.results, strict=True))
     kaggle = isinstance(found.source, KaggleSource)
@@ -106,9 +111,15 @@ def list_suspicions(found: Survey[Finding], params: DataParams) -> dict[str, lis
         ],
         "a defect of a single pixel": [name for name, one in pairs if one.specks],
         "all black": [name for name, one in pairs if one.black],
-        f"a side under {TINY} pixels": [name for name, one in pairs if min(one.height, one.width) < TINY],
-        "colour, though data.color is grey": [name for name, one in pairs if params.color == "grey" and not one.grey],
-        "no row in the csv, so clean": [sample.image for sample in found.samples if kaggle and not sample.annotation],
+        f"a side under {TINY} pixels": [
+            name for name, one in pairs if min(one.height, one.width) < TINY
+        ],
+        "colour, though data.color is grey": [
+            name for name, one in pairs if params.color == "grey" and not one.grey
+        ],
+        "no row in the csv, so clean": [
+            sample.image for sample in found.samples if kaggle and not sample.annotation
+        ],
         "the same pixels as another image": list(_repeated(pairs)),
         "nearly the same as another image": list(_alike(pairs)),
     }
@@ -122,7 +133,8 @@ def count_sizes(found: Survey[Finding]) -> list[tuple[str, str, int]]:
 
 
 def count_classes(found: Survey[Finding]) -> list[tuple[str, int, float]]:
-    """Return for each class its images and its share of all pixels, 0..1; last the images without a defect."""
+    """Return for each class its images and its share of all pixels, 0..1; last the images without a
+    defect."""
     pixels = max(1, sum(one.height * one.width for one in found.results))
     rows = []
     for channel, title in enumerate(found.source.class_titles):
@@ -137,9 +149,12 @@ def _repeated(pairs: Sequence[tuple[str, Finding]]) -> Iterator[str]:
 
 
 def _alike(pairs: Sequence[tuple[str, Finding]]) -> Iterator[str]:
-    """Yield the images that have a near-duplicate which is no exact one; flat images are alike by nature."""
+    """Yield the images that have a near-duplicate which is no exact one; flat images are alike by
+    nature."""
     structured = [(name, one) for name, one in pairs if any(one.likeness)]
-    hashes = np.frombuffer(b"".join(one.likeness for _, one in structured), np.uint64).reshape(-1, 4)
+    hashes = np.frombuffer(b"".join(one.likeness for _, one in structured), np.uint64).reshape(
+        -1, 4
+    )
     for index, (name, one) in enumerate(structured):
         near = np.flatnonzero(np.bitwise_count(hashes ^ hashes[index]).sum(axis=1) <= ALIKE)
         if any(structured[other][1].content != one.content for other in near):

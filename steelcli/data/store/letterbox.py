@@ -1,4 +1,5 @@
-"""Resize the longer side and pad the rest (letterbox), and the exact inverse for probability maps; never stretch."""
+"""Resize the longer side and pad the rest (letterbox), and the exact inverse for probability maps;
+never stretch."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ class Letterbox:
     Attributes:
         height, width: native size.
         inner_height, inner_width: size of the resized image inside the canvas.
-        top, left: offset of the resized image; the padding is centred, the odd pixel goes to the bottom or right.
+        top, left: offset of the resized image; the padding is centred, the odd pixel goes to the
+            bottom or right.
         canvas_height, canvas_width: size the network sees.
     """
 
@@ -32,16 +34,21 @@ class Letterbox:
     @property
     def inner(self) -> tuple[slice, slice]:
         """Rows and columns of the canvas that hold the image."""
-        return slice(self.top, self.top + self.inner_height), slice(self.left, self.left + self.inner_width)
+        return slice(self.top, self.top + self.inner_height), slice(
+            self.left, self.left + self.inner_width
+        )
 
 
 def fit(height: int, width: int, canvas_height: int, canvas_width: int) -> Letterbox:
-    """Return the letterbox of a native ``height`` × ``width`` image in a canvas: one scale for both axes."""
+    """Return the letterbox of a native ``height`` × ``width`` image in a canvas: one scale for both
+    axes."""
     scale = min(canvas_height / height, canvas_width / width)
     inner_height = min(canvas_height, max(1, round(height * scale)))
     inner_width = min(canvas_width, max(1, round(width * scale)))
     top, left = (canvas_height - inner_height) // 2, (canvas_width - inner_width) // 2
-    return Letterbox(height, width, inner_height, inner_width, top, left, canvas_height, canvas_width)
+    return Letterbox(
+        height, width, inner_height, inner_width, top, left, canvas_height, canvas_width
+    )
 
 
 def apply_to_image(image: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
@@ -55,7 +62,9 @@ def apply_to_image(image: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8
     """
     shrinks = box.inner_height < box.height
     resized = cv2.resize(
-        image, (box.inner_width, box.inner_height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        image,
+        (box.inner_width, box.inner_height),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
     )
     canvas = np.zeros((box.canvas_height, box.canvas_width, *image.shape[2:]), np.uint8)
     canvas[box.inner] = resized
@@ -65,8 +74,8 @@ def apply_to_image(image: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8
 def apply_to_mask(mask: NDArray[np.bool_], box: Letterbox) -> NDArray[np.uint8]:
     """Bring a mask into the canvas: a pixel is defect where at least half of its area is.
 
-    Nearest neighbour would keep or drop a thin scratch by the luck of the grid; the area rule keeps the defect's area
-    unbiased and, when growing, is bilinear interpolation cut at one half.
+    Nearest neighbour would keep or drop a thin scratch by the luck of the grid; the area rule keeps
+    the defect's area unbiased and, when growing, is bilinear interpolation cut at one half.
 
     Args:
         mask: bool [H, W] at native size.

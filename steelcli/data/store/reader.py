@@ -1,13 +1,16 @@
-"""The prepared store: model-size images and masks to be memory-mapped, and what scoring at native size needs.
+"""The prepared store: model-size images and masks to be memory-mapped, and what scoring at native
+size needs.
 
     data/prepared/
         index.json      what each image is and where its bytes lie
         images.npy      uint8 [N, H, W] (grey) or [N, H, W, 3] (RGB), letterboxed
         masks.npy       uint8 [N, H, W], 0 or 1, union of all defect classes
         truth.bin       zlib of one class bit field [height, width] per image, native size
-        originals.bin   the raw files of the test images, for overlays and for timing from the file on
+        originals.bin   the raw files of the test images, for overlays and for timing from the file
+        on
 
-This is the only module that knows these files. Images are ordered by split (train, val, test), then by name.
+This is the only module that knows these files. Images are ordered by split (train, val, test), then
+by name.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ from steelcli.data.store.letterbox import Letterbox, fit
 VERSION = 1
 MOST_INDEX_BYTES = 2**30
 MOST_SIDE, MOST_RATIO = 2**20, 1100
-"""Pixels of an image's side, and the most bytes that zlib packs into one (1032, and a few for short streams)."""
+"""Pixels of an image's side, and the most bytes that zlib packs into one (1032, and a few for short
+streams)."""
 _REMEDY = "run `dvc repro prepare` or `steelcli prepare`"
 
 
@@ -85,17 +89,32 @@ class Store:
                 self.fingerprint: str = _text(index["fingerprint"])
                 width, height = (_whole(side, 1, MOST_SIDE) for side in index["image_size"])
                 self.image_size: tuple[int, int] = (width, height)
-                self.records = tuple(_record(row, len(self.class_titles)) for row in index["records"])
+                self.records = tuple(
+                    _record(row, len(self.class_titles)) for row in index["records"]
+                )
         except (FileNotFoundError, NotADirectoryError) as error:
             raise DataError("no prepared store", store_dir, _REMEDY) from error
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             reason = quote(f"{type(error).__name__}: {error}", 120)
-            raise DataError(f"the prepared store's index cannot be read ({reason})", path, _REMEDY) from error
+            raise DataError(
+                f"the prepared store's index cannot be read ({reason})", path, _REMEDY
+            ) from error
         if version != VERSION:
-            raise DataError(f"the prepared store is of version {quote(version)}, not {VERSION}", path, _REMEDY)
+            raise DataError(
+                f"the prepared store is of version {quote(version)}, not {VERSION}", path, _REMEDY
+            )
         for split in SPLITS:
             if not self.positions(split):
-                raise DataError(f"the prepared store holds no image of the {split} split", path, _REMEDY)
+                raise DataError(
+                    f"the prepared store holds no image of the {split} split", path, _REMEDY
+                )
         for name, places in (("truth.bin", "truth"), ("originals.bin", "original")):
             self._check_size(name, max(sum(getattr(record, places)) for record in self.records))
 
@@ -137,7 +156,9 @@ class Store:
             what = f"the prepared store is damaged: the truth of {record.image} is not of its image's size"
             raise DataError(what, path, _REMEDY)
         bits = np.frombuffer(raw, dtype).reshape(record.height, record.width)
-        return np.stack([(bits >> channel) & 1 for channel in range(len(self.class_titles))]).astype(bool)
+        return np.stack(
+            [(bits >> channel) & 1 for channel in range(len(self.class_titles))]
+        ).astype(bool)
 
     def original(self, position: int) -> bytes:
         """Return the bytes of the raw file of a test image."""
@@ -152,22 +173,29 @@ class Store:
             array: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
         except Exception as error:  # numpy parses the head as Python: SyntaxError, TokenError, ValueError, OSError …
             reason = quote(f"{type(error).__name__}: {error}", 120)
-            raise DataError(f"the prepared store cannot be read ({reason})", path, _REMEDY) from error
+            raise DataError(
+                f"the prepared store cannot be read ({reason})", path, _REMEDY
+            ) from error
         if len(array) != len(self.records):
             what = f"the prepared store holds {len(array)} images, its index {len(self.records)}"
             raise DataError(what, path, _REMEDY)
-        if array.dtype != np.uint8 or array.shape[1:] not in [(height, width, *tail) for tail in tails]:
+        if array.dtype != np.uint8 or array.shape[1:] not in [
+            (height, width, *tail) for tail in tails
+        ]:
             what = f"the prepared store holds {array.dtype} {list(array.shape)}, not uint8 of {width}×{height}"
             raise DataError(what, path, _REMEDY)
         return array
 
     def _check_size(self, name: str, least: int) -> None:
-        """Refuse a file with fewer than ``least`` bytes: better before a network is built than in its midst."""
+        """Refuse a file with fewer than ``least`` bytes: better before a network is built than in
+        its midst."""
         path = self.store_dir / name
         try:
             size = path.stat().st_size
         except OSError as error:
-            raise DataError(f"the prepared store cannot be read ({error.strerror})", path, _REMEDY) from error
+            raise DataError(
+                f"the prepared store cannot be read ({error.strerror})", path, _REMEDY
+            ) from error
         if size < least:
             raise DataError("the prepared store is truncated", path, _REMEDY)
 
@@ -179,21 +207,31 @@ class Store:
                 file.seek(offset)
                 return file.read(length)
         except OSError as error:
-            raise DataError(f"the prepared store cannot be read ({error.strerror})", path, _REMEDY) from error
+            raise DataError(
+                f"the prepared store cannot be read ({error.strerror})", path, _REMEDY
+            ) from error
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the memory maps behind: the receiving process opens its own."""
-        return {key: value for key, value in self.__dict__.items() if key not in ("images", "masks")}
+        return {
+            key: value for key, value in self.__dict__.items() if key not in ("images", "masks")
+        }
 
 
 class StoreWriter:
-    """Creates the arrays of a store, takes images in any order into them, and appends blobs in index order."""
+    """Creates the arrays of a store, takes images in any order into them, and appends blobs in
+    index order."""
 
-    def __init__(self, store_dir: Path, count: int, image_size: tuple[int, int], color: Color) -> None:
+    def __init__(
+        self, store_dir: Path, count: int, image_size: tuple[int, int], color: Color
+    ) -> None:
         self.store_dir, self.image_size = store_dir, image_size
         width, height = image_size
         channels = (3,) if color == "rgb" else ()
-        for name, shape in (("images", (count, height, width, *channels)), ("masks", (count, height, width))):
+        for name, shape in (
+            ("images", (count, height, width, *channels)),
+            ("masks", (count, height, width)),
+        ):
             path = store_dir / f"{name}.npy"
             np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
             _reserve(path)
@@ -230,12 +268,17 @@ class StoreWriter:
             "class_titles": list(class_titles),
             "records": rows,
         }
-        (self.store_dir / "index.json").write_text(json.dumps(index, indent=0) + "\n", encoding="utf-8")
+        (self.store_dir / "index.json").write_text(
+            json.dumps(index, indent=0) + "\n", encoding="utf-8"
+        )
         return fingerprint
 
 
-def write_pixels(store_dir: Path, position: int, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
-    """Put one letterboxed image and mask into the arrays; safe from several processes at different positions."""
+def write_pixels(
+    store_dir: Path, position: int, image: NDArray[np.uint8], mask: NDArray[np.uint8]
+) -> None:
+    """Put one letterboxed image and mask into the arrays; safe from several processes at different
+    positions."""
     for name, pixels in (("images", image), ("masks", mask)):
         array = np.lib.format.open_memmap(store_dir / f"{name}.npy", mode="r+")
         array[position] = pixels
@@ -244,23 +287,28 @@ def write_pixels(store_dir: Path, position: int, image: NDArray[np.uint8], mask:
 
 def pack_truth(class_masks: NDArray[np.bool_]) -> bytes:
     """Compress native masks bool [C, H, W] to the bytes `Store.class_masks` reads."""
-    return zlib.compress(channel_bits(class_masks).astype(_bits_dtype(len(class_masks))).tobytes(), 6)
+    return zlib.compress(
+        channel_bits(class_masks).astype(_bits_dtype(len(class_masks))).tobytes(), 6
+    )
 
 
 def _reserve(path: Path) -> None:
-    """Have the file's blocks allocated: on a full disk a write to a memory map would kill the process, not raise."""
+    """Have the file's blocks allocated: on a full disk a write to a memory map would kill the
+    process, not raise."""
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _bits_dtype(classes: int) -> np.dtype[Any]:
-    """Return the smallest little-endian unsigned type that has a bit for each class (at most 64)."""
+    """Return the smallest little-endian unsigned type that has a bit for each class (at most
+    64)."""
     return next(np.dtype(f"<u{size}") for size in (1, 2, 4, 8) if classes <= 8 * size)
 
 
 def _record(row: dict[str, Any], classes: int) -> Record:
-    """Check one row of the index: a stranger's could name files outside the output or sizes that fill the memory."""
+    """Check one row of the index: a stranger's could name files outside the output or sizes that
+    fill the memory."""
     image, split = _text(row["image"]), row["split"]
     parts = PurePosixPath(image)
     if parts.is_absolute() or ".." in parts.parts or not parts.name or "\0" in image:

@@ -1,7 +1,8 @@
-"""A synthetic data set: rolled-steel strips with four kinds of defects, written as a Supervisely project.
+"""A synthetic data set: rolled-steel strips with four kinds of defects, written as a Supervisely
+project.
 
-Strip ``i`` is drawn from ``(seed, i)`` alone, so a larger set only adds strips, and the bytes do not depend on how
-many workers draw them.
+Strip ``i`` is drawn from ``(seed, i)`` alone, so a larger set only adds strips, and the bytes do
+not depend on how many workers draw them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from steelcli.common.errors import UserError
 from steelcli.common.outputs import staged_dir
 from steelcli.data.raw.supervisely import annotation, project_meta
 from steelcli.data.synthetic.defects import CLASS_TITLES, paint_defect
-from steelcli.data.synthetic.texture import HEIGHT, WIDTH, add_harmless_marks, build_steel, expose, pick_sheet
+from steelcli.data.synthetic.texture import (
+    HEIGHT,
+    WIDTH,
+    add_harmless_marks,
+    build_steel,
+    expose,
+    pick_sheet,
+)
 
 MIN_IMAGES = 8
 """Fewer strips than this could not be split with each class on every side."""
@@ -41,7 +49,8 @@ _JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class Strip:
-    """One drawn strip: grey uint8 [H, W] and the annotated area of each class it shows, bool [H, W]."""
+    """One drawn strip: grey uint8 [H, W] and the annotated area of each class it shows, bool [H,
+    W]."""
 
     grey: NDArray[np.uint8]
     outlines: dict[str, NDArray[np.bool_]]
@@ -63,62 +72,85 @@ def draw_strip(seed: int, index: int) -> Strip:
     return Strip(expose(rng, steel, sheet), outlines)
 
 
-def write_synthetic(out_dir: Path, images: int, seed: int, workers: int | None = None) -> dict[str, Any]:
-    """Write ``images`` strips of a seed as a Supervisely project to ``out_dir``, whole or not at all.
+def write_synthetic(
+    out_dir: Path, images: int, seed: int, workers: int | None = None
+) -> dict[str, Any]:
+    """Write ``images`` strips of a seed as a Supervisely project to ``out_dir``, whole or not at
+    all.
 
     Args:
-        workers: threads that draw (OpenCV and NumPy let go of the interpreter); None takes one per core.
+        workers: threads that draw (OpenCV and NumPy let go of the interpreter); None takes one per
+            core.
 
     Returns:
-        ``images``, ``defect_images``, ``defect_share`` (mean share of annotated pixels over the defect images) and
-        ``class_images`` (images that show each class).
+        ``images``, ``defect_images``, ``defect_share`` (mean share of annotated pixels over the
+        defect images) and ``class_images`` (images that show each class).
 
     Raises:
         UserError: too few images, a negative seed, or an ``out_dir`` that already holds something.
     """
     if images < MIN_IMAGES:
-        raise UserError(f"{images} images are too few to split", "--images", f"ask for {MIN_IMAGES} or more")
+        raise UserError(
+            f"{images} images are too few to split", "--images", f"ask for {MIN_IMAGES} or more"
+        )
     if seed < 0:
         raise UserError(f"the seed {seed} is negative", "--seed", "give 0 or more")
     out_dir = out_dir.resolve()
     if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        raise UserError("the output folder exists and is not empty", out_dir, "remove it or name another")
+        raise UserError(
+            "the output folder exists and is not empty", out_dir, "remove it or name another"
+        )
     with staged_dir(out_dir) as partial_dir:
         _write_json(partial_dir / "meta.json", project_meta(CLASS_TITLES))
         for kind in ("img", "ann"):
             (partial_dir / DATASET / kind).mkdir(parents=True)
         with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-            strips = list(pool.map(partial(_write_strip, partial_dir / DATASET, seed), range(images)))
+            strips = list(
+                pool.map(partial(_write_strip, partial_dir / DATASET, seed), range(images))
+            )
     return _summary(strips)
 
 
 def _pick_classes(seed: int, index: int, rng: np.random.Generator) -> list[str]:
-    """Choose the classes of a strip: a golden-ratio sequence keeps the shares close in sets of any size."""
+    """Choose the classes of a strip: a golden-ratio sequence keeps the shares close in sets of any
+    size."""
     place = (np.random.default_rng(seed).random() + index * _GOLDEN) % 1.0
     if place < _CLEAN_SHARE:
         return []
     limits = np.cumsum(_CLASS_SHARES)[:-1]
-    leading = int(np.searchsorted(limits, (place - _CLEAN_SHARE) / (1 - _CLEAN_SHARE), side="right"))
+    leading = int(
+        np.searchsorted(limits, (place - _CLEAN_SHARE) / (1 - _CLEAN_SHARE), side="right")
+    )
     if rng.random() >= _SECOND_CLASS_SHARE:
         return [CLASS_TITLES[leading]]
-    return [CLASS_TITLES[leading], CLASS_TITLES[(leading + int(rng.integers(1, 4))) % len(CLASS_TITLES)]]
+    return [
+        CLASS_TITLES[leading],
+        CLASS_TITLES[(leading + int(rng.integers(1, 4))) % len(CLASS_TITLES)],
+    ]
 
 
 def _write_strip(dataset_dir: Path, seed: int, index: int) -> tuple[tuple[str, ...], float]:
-    """Draw and write one strip; return its classes and the share of its pixels that is annotated."""
+    """Draw and write one strip; return its classes and the share of its pixels that is
+    annotated."""
     strip = draw_strip(seed, index)
     name = f"strip_{index + 1:04d}.jpg"
     done, encoded = cv2.imencode(".jpg", strip.grey, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not done:
         raise RuntimeError(f"OpenCV could not encode {name}")
     (dataset_dir / "img" / name).write_bytes(encoded.tobytes())
-    _write_json(dataset_dir / "ann" / f"{name}.json", annotation(HEIGHT, WIDTH, strip.outlines.items()))
-    annotated = sum(int(np.count_nonzero(outline)) for outline in strip.outlines.values())  # outlines never overlap
+    _write_json(
+        dataset_dir / "ann" / f"{name}.json", annotation(HEIGHT, WIDTH, strip.outlines.items())
+    )
+    annotated = sum(
+        int(np.count_nonzero(outline)) for outline in strip.outlines.values()
+    )  # outlines never overlap
     return tuple(strip.outlines), annotated / strip.grey.size
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, separators=(",", ":")) + "\n", encoding="utf-8", newline="\n")
+    path.write_text(
+        json.dumps(values, separators=(",", ":")) + "\n", encoding="utf-8", newline="\n"
+    )
 
 
 def _summary(strips: Sequence[tuple[tuple[str, ...], float]]) -> dict[str, Any]:

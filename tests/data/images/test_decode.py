@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 from steelcli.common.errors import DataError
-from steelcli.data.images.decode import decode_pixels, decode_unchanged, iter_images, read_image, read_image_bytes
+from steelcli.data.images.decode import (
+    decode_pixels,
+    decode_unchanged,
+    iter_images,
+    read_image,
+    read_image_bytes,
+)
 
 RGB = np.random.default_rng(1).integers(0, 256, (37, 53, 3)).astype(np.uint8)
 GREY = RGB[:, :, 0].copy()
@@ -45,7 +51,9 @@ def test_grey_image(suffix: str) -> None:
 
 
 def test_equal_channels_stay_exact() -> None:
-    assert np.array_equal(read_image_bytes(encoded(".png", np.dstack([GREY] * 3)), "grey", "a"), GREY)
+    assert np.array_equal(
+        read_image_bytes(encoded(".png", np.dstack([GREY] * 3)), "grey", "a"), GREY
+    )
 
 
 def test_alpha_is_dropped() -> None:
@@ -130,11 +138,23 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_images_of_a_folder_are_sorted(tmp_path: Path) -> None:
-    for name in ("b.PNG", "a.jpg", ".hidden.png", "notes.txt", "sub/c.tiff", ".git/d.png", "e.png/x.txt"):
+    for name in (
+        "b.PNG",
+        "a.jpg",
+        ".hidden.png",
+        "notes.txt",
+        "sub/c.tiff",
+        ".git/d.png",
+        "e.png/x.txt",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [path.name for path in iter_images(tmp_path)] == ["a.jpg", "b.PNG"]
-    assert [path.name for path in iter_images(tmp_path, recursive=True)] == ["a.jpg", "b.PNG", "c.tiff"]
+    assert [path.name for path in iter_images(tmp_path, recursive=True)] == [
+        "a.jpg",
+        "b.PNG",
+        "c.tiff",
+    ]
 
 
 def test_unread_image_type_is_refused(tmp_path: Path) -> None:

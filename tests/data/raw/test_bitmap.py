@@ -6,7 +6,6 @@ import base64
 import json
 import struct
 import zlib
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -34,7 +33,12 @@ def indexed_png(mask: np.ndarray, palette: bytes, size: tuple[int, int] | None =
     rows = np.zeros((mask.shape[0], 1 + (mask.shape[1] + 7) // 8), np.uint8)
     rows[:, 1:] = np.packbits(mask, axis=1)
     header = struct.pack(">IIBBBBB", *(size or mask.shape[::-1]), 1, 3, 0, 0, 0)
-    parts = [(b"IHDR", header), (b"PLTE", palette), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b"")]
+    parts = [
+        (b"IHDR", header),
+        (b"PLTE", palette),
+        (b"IDAT", zlib.compress(rows.tobytes())),
+        (b"IEND", b""),
+    ]
     return PNG_SIGNATURE + b"".join(chunk(*part) for part in parts)
 
 
@@ -108,7 +112,10 @@ def test_line_breaks_in_base64_are_taken() -> None:
         (packed(png(GREY)[:-12]), "PNG is cut off"),
         (packed(png(GREY)[:40]), "PNG is cut off"),
         (packed(PNG_SIGNATURE + chunk(b"IEND", b"")), "no header"),
-        (packed(indexed_png(MASK, b"\x00\x00\x00\xff\xff\xff").replace(b"IDAT", b"IDOT")), "cannot be decoded"),
+        (
+            packed(indexed_png(MASK, b"\x00\x00\x00\xff\xff\xff").replace(b"IDAT", b"IDOT")),
+            "cannot be decoded",
+        ),
         (packed(png(np.dstack([GREY] * 3))), "neither grey"),
         (packed(indexed_png(MASK, b"\xff\xff\xff\x00\x00\x00")), "neither grey"),
         (packed(indexed_png(MASK, b"\x00\x00\x00\x00\x00\x00")), "neither grey"),

@@ -59,7 +59,10 @@ def test_every_layout_gives_the_same_masks(tmp_path: Path, csv: str) -> None:
     assert source.class_titles == ("defect_1", "defect_2", "defect_3", "defect_4")
     assert [sample.image for sample in source.samples] == ["a.jpg", "b.jpg", "c.jpg"]
     assert masks.shape == (3, 4, H, W)
-    found = {tuple(place): encode_rle(masks[tuple(place)]) for place in np.argwhere(masks.any(axis=(2, 3))).tolist()}
+    found = {
+        tuple(place): encode_rle(masks[tuple(place)])
+        for place in np.argwhere(masks.any(axis=(2, 3))).tolist()
+    }
     assert found == {(0, 0): "2 3", (0, 2): "1 1", (2, 3): "19 2"}
 
 
@@ -117,7 +120,9 @@ def test_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
         open_kaggle(tmp_path, data_params())
 
 
-@pytest.mark.parametrize(("runs", "fault"), [("2", "pairs"), ("20 2", "past the last"), ("0 0", "less than 1")])
+@pytest.mark.parametrize(
+    ("runs", "fault"), [("2", "pairs"), ("20 2", "past the last"), ("0 0", "less than 1")]
+)
 def test_broken_runs_are_refused_by_csv_and_image(tmp_path: Path, runs: str, fault: str) -> None:
     with pytest.raises(DataError, match=fault) as caught:
         read(tmp_path, f"{NEW}b.jpg,2,{runs}\n")
@@ -173,7 +178,9 @@ def test_real_severstal() -> None:
     count = 0
     for sample in source.samples:
         masks = source.read_masks(sample, 256, 1600)
-        written = {channel + 1: encode_rle(mask) for channel, mask in enumerate(masks) if mask.any()}
+        written = {
+            channel + 1: encode_rle(mask) for channel, mask in enumerate(masks) if mask.any()
+        }
         assert written == runs.get(sample.image, {})
         count += len(written)
     assert count == 9

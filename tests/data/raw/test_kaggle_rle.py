@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,7 +54,9 @@ def test_mask_survives_encoding(mask: np.ndarray) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), max_size=8), st.integers(0, 9))
-def test_runs_with_gaps_survive_decoding(gaps_and_lengths: list[tuple[int, int]], rest: int) -> None:
+def test_runs_with_gaps_survive_decoding(
+    gaps_and_lengths: list[tuple[int, int]], rest: int
+) -> None:
     numbers, position = [], 1
     for gap, length in gaps_and_lengths:
         numbers += [position + gap, length]

@@ -50,12 +50,16 @@ def test_masks_of_one_value(tmp_path: Path, value: int) -> None:
 def test_three_equal_channels_are_grey(tmp_path: Path) -> None:
     grey = TRUTH * np.uint8(255)
     assert np.array_equal(read(tmp_path, np.dstack([grey] * 3))[0], TRUTH)
-    assert np.array_equal(read(tmp_path, np.dstack([grey] * 3 + [np.full_like(grey, 255)]))[0], TRUTH)
+    assert np.array_equal(
+        read(tmp_path, np.dstack([grey] * 3 + [np.full_like(grey, 255)]))[0], TRUTH
+    )
 
 
 def test_grey_masks_need_a_threshold(tmp_path: Path) -> None:
     grey = np.arange(54, dtype=np.uint8).reshape(6, 9)
-    with pytest.raises(DataError, match=r"grey values \(0, 1, 2, 3, 4, 5, \.\.\.\): .*a\.png.*mask_threshold"):
+    with pytest.raises(
+        DataError, match=r"grey values \(0, 1, 2, 3, 4, 5, \.\.\.\): .*a\.png.*mask_threshold"
+    ):
         read(tmp_path, grey)
     assert np.array_equal(read(tmp_path, grey, mask_threshold=20)[0], grey >= 20)
 
@@ -139,7 +143,9 @@ def add_supervisely(root: Path) -> None:
     put(root / "train" / "img" / "s.png", np.zeros((6, 9), np.uint8))
     (root / "train" / "ann").mkdir()
     (root / "train" / "ann" / "s.png.json").write_text("{}")
-    (root / "meta.json").write_text(json.dumps({"classes": [{"title": "crack", "shape": "bitmap"}]}))
+    (root / "meta.json").write_text(
+        json.dumps({"classes": [{"title": "crack", "shape": "bitmap"}]})
+    )
 
 
 def add_kaggle(root: Path) -> None:
@@ -177,7 +183,8 @@ def test_several_formats_must_be_told_apart(tmp_path: Path) -> None:
 def test_unknown_format_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "meta.json").write_text("{}")
     with pytest.raises(
-        DataError, match=r"meta\.json with img/ and ann/, a csv with EncodedPixels, images/ with masks/"
+        DataError,
+        match=r"meta\.json with img/ and ann/, a csv with EncodedPixels, images/ with masks/",
     ):
         open_source(data_params(root=str(tmp_path)))
 
@@ -185,7 +192,9 @@ def test_unknown_format_says_what_was_looked_for(tmp_path: Path) -> None:
 def test_missing_root_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.root not found: .*gone; fetch"):
         open_source(data_params(root=str(tmp_path / "gone")))
-    with pytest.raises(DataError, match="run dvc repro, or steelcli synthesize data/synthetic/project"):
+    with pytest.raises(
+        DataError, match="run dvc repro, or steelcli synthesize data/synthetic/project"
+    ):
         open_source(data_params(root=str(tmp_path / "data" / "synthetic" / "project")))
 
 

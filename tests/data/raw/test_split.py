@@ -1,10 +1,10 @@
-"""Splits: stratified, by content, the same whatever the names and the order; at true size on the Severstal labels."""
+"""Splits: stratified, by content, the same whatever the names and the order; at true size on the
+Severstal labels."""
 
 from __future__ import annotations
 
 import csv
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +20,10 @@ FLAGS = SHARED / "severstal-flags.csv"
 def made_up(count: int, seed: int = 0) -> list[Candidate]:
     generator = np.random.default_rng(seed)
     flags = generator.random((count, 4)) < [0.07, 0.02, 0.4, 0.06]
-    return [Candidate(f"content {i}", frozenset(map(int, np.flatnonzero(row)))) for i, row in enumerate(flags)]
+    return [
+        Candidate(f"content {i}", frozenset(map(int, np.flatnonzero(row))))
+        for i, row in enumerate(flags)
+    ]
 
 
 def worst_deviation(candidates: list[Candidate], parts: list[int], shares: list[float]) -> float:
@@ -28,7 +31,10 @@ def worst_deviation(candidates: list[Candidate], parts: list[int], shares: list[
     for part, share in enumerate(shares):
         inside = [c for c, p in zip(candidates, parts, strict=True) if p == part]
         pairs = [(len(inside), len(candidates))]
-        pairs += [(sum(bool(c.classes) for c in group), sum(bool(c.classes) for c in candidates)) for group in [inside]]
+        pairs += [
+            (sum(bool(c.classes) for c in group), sum(bool(c.classes) for c in candidates))
+            for group in [inside]
+        ]
         for channel in range(4):
             has = [sum(channel in c.classes for c in group) for group in (inside, candidates)]
             pairs.append((has[0], has[1]))
@@ -42,7 +48,10 @@ def test_the_severstal_labels_split_within_one_image_of_exact(shares: list[float
         pytest.skip(f"{FLAGS} is not here")
     with FLAGS.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    candidates = [Candidate(row["ImageId"], frozenset(i for i in range(4) if row[f"c{i + 1}"] == "1")) for row in rows]
+    candidates = [
+        Candidate(row["ImageId"], frozenset(i for i in range(4) if row[f"c{i + 1}"] == "1"))
+        for row in rows
+    ]
     assert len(candidates) == 12568
     parts = draw(candidates, shares, 42)
     assert worst_deviation(candidates, parts, shares) <= 1
@@ -56,12 +65,19 @@ def test_made_up_labels_split_within_one_image_of_exact(seed: int) -> None:
 
 
 def test_many_class_combinations_keep_their_shares() -> None:
-    """A set on which a search that moves two seats of one combination at once gets stuck half way."""
+    """A set on which a search that moves two seats of one combination at once gets stuck half
+    way."""
     generator = np.random.default_rng(11)
     for _ in range(30):
         flags = generator.random((149, 5)) < generator.random(5)
-        candidates = [Candidate(f"c{i}", frozenset(map(int, np.flatnonzero(row)))) for i, row in enumerate(flags)]
-        assert worst_deviation(candidates, draw(candidates, [0.65, 0.15, 0.2], 1), [0.65, 0.15, 0.2]) < 2
+        candidates = [
+            Candidate(f"c{i}", frozenset(map(int, np.flatnonzero(row))))
+            for i, row in enumerate(flags)
+        ]
+        assert (
+            worst_deviation(candidates, draw(candidates, [0.65, 0.15, 0.2], 1), [0.65, 0.15, 0.2])
+            < 2
+        )
 
 
 def test_order_does_not_matter_and_the_seed_does() -> None:
@@ -80,14 +96,19 @@ def test_one_picture_never_stands_in_two_parts() -> None:
 def test_splits_of_the_data_are_kept_and_missing_ones_drawn_from_train() -> None:
     base = made_up(100)
     own: list[Split] = ["train"] * 80 + ["test"] * 20
-    candidates = [Candidate(c.content, c.classes, split) for c, split in zip(base, own, strict=True)]
+    candidates = [
+        Candidate(c.content, c.classes, split) for c, split in zip(base, own, strict=True)
+    ]
     splits = assign(candidates, 0.25, 0.3, 0, False)
     assert splits[80:] == ["test"] * 20
     assert Counter(splits[:80]) == {"train": 60, "val": 20}
 
 
 def test_images_without_a_split_fill_the_missing_ones() -> None:
-    candidates = [Candidate(c.content, c.classes, "val" if i < 10 else None) for i, c in enumerate(made_up(110))]
+    candidates = [
+        Candidate(c.content, c.classes, "val" if i < 10 else None)
+        for i, c in enumerate(made_up(110))
+    ]
     splits = assign(candidates, 0.5, 0.2, 0, False)
     assert splits[:10] == ["val"] * 10
     assert Counter(splits[10:]) == {"train": 80, "test": 20}
@@ -96,7 +117,10 @@ def test_images_without_a_split_fill_the_missing_ones() -> None:
 def test_of_copies_across_splits_the_test_copy_stays() -> None:
     candidates = [Candidate(c.content, c.classes, "train") for c in made_up(40)]
     candidates += [Candidate(f"v{i}", frozenset(), "val") for i in range(5)]
-    candidates += [Candidate("content 3", candidates[3].classes, "test"), Candidate("t", frozenset(), "test")]
+    candidates += [
+        Candidate("content 3", candidates[3].classes, "test"),
+        Candidate("t", frozenset(), "test"),
+    ]
     splits = assign(candidates, 0.2, 0.2, 0, False)
     assert splits[3] is None
     assert splits[-2] == "test"

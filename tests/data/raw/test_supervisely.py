@@ -17,7 +17,12 @@ from steelcli.common.errors import DataError, ParamsError
 from steelcli.data.images.decode import read_image
 from steelcli.data.raw.bitmap import encode_bitmap
 from steelcli.data.raw.recognise import open_source
-from steelcli.data.raw.supervisely import SuperviselySource, annotation, open_supervisely, project_meta
+from steelcli.data.raw.supervisely import (
+    SuperviselySource,
+    annotation,
+    open_supervisely,
+    project_meta,
+)
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"real data not found at {SHARED}")
 H, W = 20, 30
@@ -26,11 +31,21 @@ BOX = np.array([[True, False, True], [True, True, True]])
 
 def bitmap(x: float = 4, y: float = 5, title: str = "scratch", **changes: Any) -> dict[str, Any]:
     content = {"origin": [x, y], "data": encode_bitmap(BOX)}
-    return {"classTitle": title, "bitmap": content, "geometryType": "bitmap", "shape": "bitmap"} | changes
+    return {
+        "classTitle": title,
+        "bitmap": content,
+        "geometryType": "bitmap",
+        "shape": "bitmap",
+    } | changes
 
 
-def drawn(shape: str | None, exterior: list[Any], interior: Any = (), title: str = "patch") -> dict[str, Any]:
-    item: dict[str, Any] = {"classTitle": title, "points": {"exterior": exterior, "interior": list(interior)}}
+def drawn(
+    shape: str | None, exterior: list[Any], interior: Any = (), title: str = "patch"
+) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "classTitle": title,
+        "points": {"exterior": exterior, "interior": list(interior)},
+    }
     return item | ({"geometryType": shape} if shape else {})
 
 
@@ -39,7 +54,9 @@ def write(path: Path, content: Any) -> None:
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
 
 
-def add_image(root: Path, dataset: str, name: str, objects: Any = (), ann_name: str | None = None) -> None:
+def add_image(
+    root: Path, dataset: str, name: str, objects: Any = (), ann_name: str | None = None
+) -> None:
     image = root / dataset / "img" / name
     image.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(image), np.zeros((H, W), np.uint8))
@@ -48,11 +65,22 @@ def add_image(root: Path, dataset: str, name: str, objects: Any = (), ann_name: 
 
 
 def write_meta(root: Path, **shapes: str) -> None:
-    shapes = shapes or {"scratch": "bitmap", "patch": "polygon", "box": "rectangle", "seam": "line", "free": "any"}
-    write(root / "meta.json", {"classes": [{"title": key, "shape": value} for key, value in shapes.items()]})
+    shapes = shapes or {
+        "scratch": "bitmap",
+        "patch": "polygon",
+        "box": "rectangle",
+        "seam": "line",
+        "free": "any",
+    }
+    write(
+        root / "meta.json",
+        {"classes": [{"title": key, "shape": value} for key, value in shapes.items()]},
+    )
 
 
-def read_one(root: Path, *objects: dict[str, Any], **changes: Any) -> tuple[SuperviselySource, np.ndarray]:
+def read_one(
+    root: Path, *objects: dict[str, Any], **changes: Any
+) -> tuple[SuperviselySource, np.ndarray]:
     write_meta(root)
     add_image(root, "ds", "a.png", objects)
     source = open_supervisely(root, data_params(**changes))
@@ -89,7 +117,9 @@ def test_polygon_holes_cut_their_own_polygon_only(tmp_path: Path) -> None:
     _, masks = read_one(tmp_path, drawn("polygon", outer, holes))
     expected = filled(3, 2, 12, 12) & ~filled(5, 4, 9, 9)
     assert np.array_equal(masks[1], expected)
-    _, masks = read_one(tmp_path, drawn("polygon", [[5, 6], [7, 6], [7, 8], [5, 8]]), drawn("polygon", outer, holes))
+    _, masks = read_one(
+        tmp_path, drawn("polygon", [[5, 6], [7, 6], [7, 8], [5, 8]]), drawn("polygon", outer, holes)
+    )
     assert np.array_equal(masks[1], expected | filled(6, 5, 8, 7))
 
 
@@ -113,7 +143,11 @@ def test_old_objects_without_shape(tmp_path: Path) -> None:
         drawn(None, square) | {"bitmap": None, "tags": ["crack"]},
         drawn(None, [[1.0, 1.0], [3.0, 3.0]], title="box") | {"bitmap": None},
         drawn(None, square, title="free"),
-        {"classTitle": "scratch", "shape": "polygon", "points": {"exterior": [[9, 9], [11, 9], [9, 11]]}},
+        {
+            "classTitle": "scratch",
+            "shape": "polygon",
+            "points": {"exterior": [[9, 9], [11, 9], [9, 11]]},
+        },
     ]
     _, masks = read_one(tmp_path, *objects)
     assert masks[0].sum() == BOX.sum() + 6
@@ -133,14 +167,19 @@ def test_other_shapes_are_refused_or_skipped(tmp_path: Path, item: dict[str, Any
 
 
 def test_classes_left_out_are_ignored_whatever_their_shape(tmp_path: Path) -> None:
-    objects = [drawn("line", [[1, 1]], title="seam"), bitmap(900, 0, "free"), drawn("cuboid", [], title="patch")]
+    objects = [
+        drawn("line", [[1, 1]], title="seam"),
+        bitmap(900, 0, "free"),
+        drawn("cuboid", [], title="patch"),
+    ]
     source, masks = read_one(tmp_path, bitmap(), *objects, classes=["box", "scratch"])
     assert source.class_titles == ("scratch", "box")
     assert masks.sum() == BOX.sum()
 
 
 @pytest.mark.parametrize(
-    ("wanted", "fault"), [("rust", "unknown class 'rust'.*scratch, patch, box, free"), ("seam", "shape 'line'")]
+    ("wanted", "fault"),
+    [("rust", "unknown class 'rust'.*scratch, patch, box, free"), ("seam", "shape 'line'")],
 )
 def test_unusable_class_is_refused(tmp_path: Path, wanted: str, fault: str) -> None:
     with pytest.raises(ParamsError, match=fault) as caught:
@@ -196,7 +235,10 @@ BAD_ANNOTATIONS: list[tuple[Any, str]] = [
     ({"size": [H, W], "objects": []}, "'size' is list"),
     ({"size": {"height": H}, "objects": []}, "'width' is missing"),
     ({"size": {"height": True, "width": W}, "objects": []}, "'height' is bool"),
-    ({"size": {"height": W, "width": H}, "objects": []}, "annotated for an image of 20x30, but the image has 30x20"),
+    (
+        {"size": {"height": W, "width": H}, "objects": []},
+        "annotated for an image of 20x30, but the image has 30x20",
+    ),
     ({"size": {"height": H, "width": W}}, "'objects' is missing"),
     ({"size": {"height": H, "width": W}, "objects": None}, "'objects' is NoneType"),
 ]
@@ -247,7 +289,15 @@ def test_missing_meta_is_refused(tmp_path: Path) -> None:
         open_supervisely(tmp_path, data_params())
 
 
-DATASETS = ("train_split", "Validation", "test", "other", "train/datasets/coil", "valid/deep/er", "val_split")
+DATASETS = (
+    "train_split",
+    "Validation",
+    "test",
+    "other",
+    "train/datasets/coil",
+    "valid/deep/er",
+    "val_split",
+)
 SPLITS = ("train", "val", "test", None, "train", "val", "val")
 
 
@@ -269,7 +319,9 @@ def test_names_keep_their_data_set_where_stems_repeat(tmp_path: Path) -> None:
     assert [sample.image for sample in source.samples] == ["train/coil/a.png", "val/a.png"]
 
 
-@pytest.mark.parametrize(("wanted", "count"), [(["a"], 2), (["a/b"], 1), (["c"], 1), (["c", "a/b"], 2), ([], 3)])
+@pytest.mark.parametrize(
+    ("wanted", "count"), [(["a"], 2), (["a/b"], 1), (["c"], 1), (["c", "a/b"], 2), ([], 3)]
+)
 def test_data_sets_can_be_chosen(tmp_path: Path, wanted: list[str], count: int) -> None:
     write_meta(tmp_path)
     for index, name in enumerate(("a", "a/datasets/b", "c")):
@@ -280,7 +332,9 @@ def test_data_sets_can_be_chosen(tmp_path: Path, wanted: list[str], count: int) 
 def test_unknown_data_set_is_refused(tmp_path: Path) -> None:
     write_meta(tmp_path)
     add_image(tmp_path, "coils", "a.png")
-    with pytest.raises(ParamsError, match=r"unknown data set 'coil': data.datasets; known here: coils"):
+    with pytest.raises(
+        ParamsError, match=r"unknown data set 'coil': data.datasets; known here: coils"
+    ):
         open_supervisely(tmp_path, data_params(datasets=["coil"]))
 
 
@@ -350,7 +404,9 @@ def test_written_project_reads_back(tmp_path: Path) -> None:
     source = open_supervisely(tmp_path, data_params())
     assert source.class_titles == ("one", "two")
     assert np.array_equal(source.read_masks(source.samples[0], H, W), masks)
-    components = sum(cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0] - 1 for mask in masks)
+    components = sum(
+        cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0] - 1 for mask in masks
+    )
     assert len(content["objects"]) == components
 
 
@@ -378,7 +434,9 @@ def test_writer_has_the_format_of_the_sdk() -> None:
     root = SHARED / "strip-steel"
     real_meta = json.loads((root / "meta.json").read_text())
     meta = project_meta([item["title"] for item in real_meta["classes"]])
-    without_color = [[{**item, "color": ""} for item in each["classes"]] for each in (meta, real_meta)]
+    without_color = [
+        [{**item, "color": ""} for item in each["classes"]] for each in (meta, real_meta)
+    ]
     assert without_color[0] == without_color[1]
     assert {**meta, "classes": []} == {**real_meta, "classes": []}
     real = json.loads((root / "test/ann/In_71.png.json").read_text())
@@ -396,7 +454,9 @@ def test_writer_has_the_format_of_the_sdk() -> None:
 def test_real_project_of_the_web_tool() -> None:
     source = open_source(data_params(root=str(SHARED / "supervisely-demo")))
     assert source.class_titles == ("bike", "car", "dog", "person")
-    few = open_source(data_params(root=str(SHARED / "supervisely-demo"), classes=["person", "bike"]))
+    few = open_source(
+        data_params(root=str(SHARED / "supervisely-demo"), classes=["person", "bike"])
+    )
     assert few.class_titles == ("bike", "person")
     total = np.zeros(4, np.int64)
     for sample, same in zip(source.samples, few.samples, strict=True):

@@ -17,7 +17,13 @@ from steelcli.commands.prepare import prepare
 from steelcli.common.errors import DataError
 from steelcli.data.raw.bitmap import encode_bitmap
 from steelcli.data.raw.kaggle_rle import encode_rle
-from steelcli.data.raw.suspicions import check, count_classes, count_sizes, difference_hash, list_suspicions
+from steelcli.data.raw.suspicions import (
+    check,
+    count_classes,
+    count_sizes,
+    difference_hash,
+    list_suspicions,
+)
 from steelcli.data.store.reader import Store
 
 
@@ -34,13 +40,19 @@ class Project:
         self.root = root
         for kind in ("img", "ann"):
             (root / "ds" / kind).mkdir(parents=True)
-        meta = {"classes": [{"title": "one", "shape": "bitmap"}, {"title": "two", "shape": "bitmap"}]}
+        meta = {
+            "classes": [{"title": "one", "shape": "bitmap"}, {"title": "two", "shape": "bitmap"}]
+        }
         (root / "meta.json").write_text(json.dumps(meta))
 
     def add(self, name: str, pixels: np.ndarray, **masks: np.ndarray) -> None:
         cv2.imwrite(str(self.root / "ds" / "img" / name), pixels)
         objects = [
-            {"classTitle": title, "geometryType": "bitmap", "bitmap": {"origin": [0, 0], "data": encode_bitmap(mask)}}
+            {
+                "classTitle": title,
+                "geometryType": "bitmap",
+                "bitmap": {"origin": [0, 0], "data": encode_bitmap(mask)},
+            }
             for title, mask in masks.items()
         ]
         height, width = pixels.shape[:2]
@@ -69,7 +81,9 @@ def test_sizes_and_classes_are_counted(odd_dir: Path) -> None:
     found = check(data_params(root=str(odd_dir)))
     assert count_sizes(found) == [("PNG", "96x64", 7), ("JPEG", "96x64", 1), ("PNG", "40x20", 1)]
     pixels = 8 * 64 * 96 + 20 * 40
-    (one, one_images, one_share), (two, two_images, two_share), (clean, clean_images, _) = count_classes(found)
+    (one, one_images, one_share), (two, two_images, two_share), (clean, clean_images, _) = (
+        count_classes(found)
+    )
     assert (one, two, clean) == ("one", "two", "no defect")
     assert (one_images, two_images, clean_images) == (3, 1, 6)
     assert one_share == pytest.approx((2 * 96 + 64 * 96) / pixels)
@@ -95,7 +109,9 @@ def test_what_looks_odd_is_listed(odd_dir: Path, color: str) -> None:
 
 def test_the_difference_hash_survives_what_copies_go_through() -> None:
     def distance(one: np.ndarray, other: np.ndarray) -> int:
-        bits = [np.unpackbits(np.frombuffer(difference_hash(each), np.uint8)) for each in (one, other)]
+        bits = [
+            np.unpackbits(np.frombuffer(difference_hash(each), np.uint8)) for each in (one, other)
+        ]
         return int((bits[0] != bits[1]).sum())
 
     picture = draw(9)
@@ -111,7 +127,14 @@ def test_the_command_prints_what_it_found_and_writes_nothing(odd_dir: Path) -> N
     write_params(work_dir, SMALL)
     done = steelcli(work_dir, "check", "raw")
     assert done.returncode == 0, done.stderr
-    for words in ("96x64", "one", "no defect", "all black", "black.png", "9 images found, 9 read, 0 problems."):
+    for words in (
+        "96x64",
+        "one",
+        "no defect",
+        "all black",
+        "black.png",
+        "9 images found, 9 read, 0 problems.",
+    ):
         assert words in done.stdout
     (odd_dir / "ds" / "img" / "plain.png").write_bytes(b"")
     done = steelcli(work_dir, "check", "raw")
@@ -152,12 +175,19 @@ def test_a_row_about_no_image_is_never_skipped_because_its_image_would_pass_for_
     for index in range(20):
         cv2.imwrite(str(root / "train_images" / f"{index:02d}.png"), draw(index))
     rows = [f"{index:02d}.png,1,5 2" for index in range(2, 20, 2)]
-    (root / "train.csv").write_text("\n".join(["ImageId,ClassId,EncodedPixels", *rows, f"{name},{class_id},5 2", ""]))
+    (root / "train.csv").write_text(
+        "\n".join(["ImageId,ClassId,EncodedPixels", *rows, f"{name},{class_id},5 2", ""])
+    )
     params = data_params(root=str(root), on_error="skip", max_skipped_fraction=0.9)
     with pytest.raises(DataError, match="1 problem in the data") as caught:
         prepare(params, tmp_path / "prepared", tmp_path / "data.json")
     assert name in str(caught.value)
-    assert (tmp_path / "data_problems.csv").read_text().splitlines()[1].startswith(f"{root / 'train.csv'},")
+    assert (
+        (tmp_path / "data_problems.csv")
+        .read_text()
+        .splitlines()[1]
+        .startswith(f"{root / 'train.csv'},")
+    )
     assert "on_error" not in str(caught.value)
 
 
@@ -178,7 +208,9 @@ def test_masks_that_cannot_be_read_count_once(tmp_path: Path) -> None:
     assert (metrics["images_found"], metrics["skipped"]) == (20, 2)
 
 
-@pytest.mark.parametrize(("folder", "images"), [("severstal-mini", 17), ("strip-steel", 270), ("supervisely-demo", 5)])
+@pytest.mark.parametrize(
+    ("folder", "images"), [("severstal-mini", 17), ("strip-steel", 270), ("supervisely-demo", 5)]
+)
 def test_real_exports_have_no_problems(folder: str, images: int) -> None:
     if not (SHARED / folder).exists():
         pytest.skip(f"{SHARED / folder} is not here")

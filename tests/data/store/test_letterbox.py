@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from steelcli.data.store import letterbox
 
 
-@given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([(256, 1024), (128, 512), (64, 64), (224, 320)]))
-def test_the_image_fits_touches_two_sides_and_is_centred(height: int, width: int, canvas: tuple[int, int]) -> None:
+@given(
+    st.integers(1, 3000),
+    st.integers(1, 3000),
+    st.sampled_from([(256, 1024), (128, 512), (64, 64), (224, 320)]),
+)
+def test_the_image_fits_touches_two_sides_and_is_centred(
+    height: int, width: int, canvas: tuple[int, int]
+) -> None:
     box = letterbox.fit(height, width, *canvas)
     assert 1 <= box.inner_height <= canvas[0]
     assert 1 <= box.inner_width <= canvas[1]

@@ -1,4 +1,5 @@
-"""The synthetic strips: reproducible, complete, well annotated, and no threshold on grey finds their defects."""
+"""The synthetic strips: reproducible, complete, well annotated, and no threshold on grey finds
+their defects."""
 
 from __future__ import annotations
 
@@ -34,7 +35,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def annotations_of(out_dir: Path) -> dict[str, dict[str, Any]]:
@@ -54,7 +59,9 @@ def best_threshold_dice(strips: list[Strip]) -> dict[str, float]:
         truth = np.zeros(strip.grey.shape, bool)
         for outline in strip.outlines.values():
             truth |= outline
-        row[0], row[1] = (np.bincount(strip.grey[truth == side], minlength=256) for side in (False, True))
+        row[0], row[1] = (
+            np.bincount(strip.grey[truth == side], minlength=256) for side in (False, True)
+        )
     defect = counts[:, 1].sum(axis=1)
     best = {"pooled": 0.0, "mean": 0.0}
     for histogram in (counts, counts[:, :, ::-1]):
@@ -81,7 +88,9 @@ def test_a_fresh_process_draws_the_same_bytes() -> None:
         f"import hashlib; from steelcli.data.synthetic.strip import draw_strip; s = draw_strip({SEED}, 3);"
         "print(hashlib.sha256(s.grey.tobytes()).hexdigest())"
     )
-    output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert output.strip() == hashlib.sha256(draw_strip(SEED, 3).grey.tobytes()).hexdigest()
 
 
@@ -93,12 +102,16 @@ def test_another_seed_draws_other_strips() -> None:
 def test_project_is_supervisely(project: tuple[Path, dict[str, Any]]) -> None:
     out_dir, summary = project
     meta = json.loads((out_dir / "meta.json").read_text())
-    assert [(item["title"], item["shape"]) for item in meta["classes"]] == [(title, "bitmap") for title in CLASS_TITLES]
+    assert [(item["title"], item["shape"]) for item in meta["classes"]] == [
+        (title, "bitmap") for title in CLASS_TITLES
+    ]
     names = {f"strip_{number:04d}.jpg" for number in range(1, 41)}
     assert {path.name for path in (out_dir / "strips" / "img").iterdir()} == names
     assert set(annotations_of(out_dir)) == names
     assert summary["images"] == 40
-    assert [path.name for path in out_dir.parent.iterdir()] == ["project"]  # nothing temporary is left
+    assert [path.name for path in out_dir.parent.iterdir()] == [
+        "project"
+    ]  # nothing temporary is left
 
 
 def test_images_are_grey_strips_of_moderate_size(project: tuple[Path, dict[str, Any]]) -> None:
@@ -131,7 +144,10 @@ def test_masks_are_filled_components_inside_the_strip(project: tuple[Path, dict[
 
 def test_half_is_clean_and_every_class_is_there(project: tuple[Path, dict[str, Any]]) -> None:
     out_dir, summary = project
-    titles = [{item["classTitle"] for item in value["objects"]} for value in annotations_of(out_dir).values()]
+    titles = [
+        {item["classTitle"] for item in value["objects"]}
+        for value in annotations_of(out_dir).values()
+    ]
     shown = [classes for classes in titles if classes]
     assert 0.4 <= len(shown) / len(titles) <= 0.6
     assert any(len(classes) == 2 for classes in shown)
@@ -177,7 +193,10 @@ def test_outlines_sit_on_the_damage(title: str) -> None:
 def test_classes_come_darker_and_brighter() -> None:
     taken, sheet = np.zeros((HEIGHT, WIDTH), bool), Sheet(0, WIDTH)
     for title in CLASS_TITLES:
-        gains = [paint_defect(np.random.default_rng(seed), title, sheet, taken).log_gain for seed in range(10)]
+        gains = [
+            paint_defect(np.random.default_rng(seed), title, sheet, taken).log_gain
+            for seed in range(10)
+        ]
         assert min(gain.sum() for gain in gains) < 0 < max(gain.sum() for gain in gains)
 
 
@@ -227,7 +246,11 @@ def test_dvc_stage_depends_on_what_it_imports() -> None:
         "import sys, steelcli.data.synthetic.strip;"
         "print(*[m.__file__ for n, m in sys.modules.items() if n.startswith('steelcli')], sep='\\n')"
     )
-    output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     imported = {Path(line).resolve().relative_to(ROOT).as_posix() for line in output.splitlines()}
-    stage = yaml.safe_load((ROOT / "data" / "synthetic" / "dvc.yaml").read_text())["stages"]["synthesize"]
+    stage = yaml.safe_load((ROOT / "data" / "synthetic" / "dvc.yaml").read_text())["stages"][
+        "synthesize"
+    ]
     assert set(stage["deps"]) == {path for path in imported if not path.endswith("__init__.py")}
