@@ -13,6 +13,7 @@ import typer
 
 from steelcli import __version__
 from steelcli.common.errors import Interrupted, UserError
+from steelcli.common.paths import PARAMS_PATH
 
 if TYPE_CHECKING:
     from steelcli.params.all import Params
@@ -28,7 +29,6 @@ app = typer.Typer(
 ParamsPath = Annotated[
     Path, typer.Option("--params", help="The parameter file.", show_default=True)
 ]
-PARAMS = Path("params.yaml")
 
 
 def main() -> None:
@@ -64,13 +64,13 @@ def version(
 
 
 @app.command()
-def prepare(params: ParamsPath = PARAMS) -> None:
+def prepare(params: ParamsPath = PARAMS_PATH) -> None:
     """Read raw images and annotations, split them, and write the prepared store."""
     loaded = _load(params)
     from steelcli.commands.prepare import prepare
     from steelcli.data.raw.survey import ProblemsError
+    from steelcli.reporting.metric_tables import show_data
     from steelcli.reporting.problem_table import show_problems
-    from steelcli.reporting.table import show_data
 
     try:
         show_data(prepare(loaded.data))
@@ -82,13 +82,13 @@ def prepare(params: ParamsPath = PARAMS) -> None:
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="Folder of raw data, read as data.root would be.")],
-    params: ParamsPath = PARAMS,
+    params: ParamsPath = PARAMS_PATH,
 ) -> None:
     """Read raw data as prepare does, write nothing, and say what is there, what is at fault and
     what looks odd."""
     strict = _load(params).data.model_copy(update={"root": str(path), "on_error": "fail"})
+    from steelcli.commands.check import check
     from steelcli.data.raw.survey import settle
-    from steelcli.data.raw.suspicions import check
     from steelcli.reporting.problem_table import show_check
 
     found = check(strict)
@@ -98,16 +98,16 @@ def check(
 
 @app.command()
 def train(
-    params: ParamsPath = PARAMS,
+    params: ParamsPath = PARAMS_PATH,
     restart: Annotated[
         bool, typer.Option("--restart", help="Forget an interrupted run and start afresh.")
     ] = False,
 ) -> None:
     """Train the network, or go on with an interrupted run; keep the best by Dice and by IoU."""
     loaded = _load(params)
-    from steelcli.reporting.table import show_training
+    from steelcli.commands.train import train
+    from steelcli.reporting.metric_tables import show_training
     from steelcli.training.distributed import is_first_process
-    from steelcli.training.run import train
 
     metrics = train(loaded.model, loaded.train, restart=restart)
     if is_first_process():
@@ -115,18 +115,18 @@ def train(
 
 
 @app.command()
-def tune_threshold(params: ParamsPath = PARAMS) -> None:
+def tune_threshold(params: ParamsPath = PARAMS_PATH) -> None:
     """Learn the probability threshold on the validation split."""
     loaded = _load(params)
     from steelcli.commands.tune_threshold import tune_threshold
-    from steelcli.reporting.table import show_threshold
+    from steelcli.reporting.metric_tables import show_threshold
 
     show_threshold(tune_threshold(loaded.threshold))
 
 
 @app.command()
 def evaluate(
-    params: ParamsPath = PARAMS,
+    params: ParamsPath = PARAMS_PATH,
     predictions: Annotated[
         Path | None, typer.Option(help="Test predictions of another model to judge.")
     ] = None,
@@ -148,7 +148,7 @@ def evaluate(
         _evaluate_foreign(loaded, predictions, name, val_predictions)
         return
     from steelcli.commands.evaluate import evaluate
-    from steelcli.reporting.table import show_test
+    from steelcli.reporting.metric_tables import show_test
 
     show_test(evaluate(loaded.evaluate))
 
@@ -167,11 +167,11 @@ def _evaluate_foreign(
 
 
 @app.command()
-def report(params: ParamsPath = PARAMS) -> None:
+def report(params: ParamsPath = PARAMS_PATH) -> None:
     """Show every table in the terminal and write reports/report.html."""
     loaded = _load(params)
-    from steelcli.reporting.page import report
-    from steelcli.reporting.table import show_report
+    from steelcli.commands.report import report
+    from steelcli.reporting.metric_tables import show_report
 
     show_report(report(loaded.report))
 
@@ -186,7 +186,7 @@ def compare(
     plot: Annotated[
         Path | None, typer.Option(help="Draw each image's Dice, A against B: a png or svg file.")
     ] = None,
-    params: ParamsPath = PARAMS,
+    params: ParamsPath = PARAMS_PATH,
 ) -> None:
     """Compare two scored models on the same images: differences, bootstrap intervals, p-values."""
     loaded = _load(params).report
@@ -203,7 +203,7 @@ def synthesize(
     seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same bytes.")],
 ) -> None:
     """Write synthetic rolled-steel strips with defects, as a Supervisely project."""
-    from steelcli.data.synthetic.strip import write_synthetic
+    from steelcli.commands.synthesize import write_synthetic
 
     write_synthetic(out, images, seed)
     typer.echo(f"{images} images in {out}")

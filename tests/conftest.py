@@ -16,7 +16,7 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 @pytest.fixture(scope="session")
 def project_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 synthetic strips of 1600×256 as a Supervisely project."""
-    from steelcli.data.synthetic.strip import write_synthetic
+    from steelcli.commands.synthesize import write_synthetic
 
     out_dir = tmp_path_factory.mktemp("raw") / "project"
     write_synthetic(out_dir, 24, 7)
@@ -36,7 +36,7 @@ def store_dir(project_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def run_dir(store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with models/ and metrics/train.json after two epochs."""
-    from steelcli.training.run import train
+    from steelcli.commands.train import train
 
     out_dir = tmp_path_factory.mktemp("run")
     train(

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from walk import SMALL, steelcli, write_params
 
+from steelcli.data.images.level_png import load_levels
 from steelcli.data.store.reader import Store
-from steelcli.model.inference import from_levels, load_levels
+from steelcli.scores.levels import from_levels
 
 
 def read_json(path: Path) -> dict[str, Any]:

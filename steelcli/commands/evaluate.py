@@ -8,31 +8,29 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from steelcli.common.errors import RunError
-from steelcli.common.outputs import read_metrics, staged_dir, write_csv, write_json
-from steelcli.model.inference import from_levels, save_levels
+from steelcli.common.inputs import read_metrics
+from steelcli.common.outputs import staged_dir, write_csv, write_json
+from steelcli.common.paths import (
+    METRICS_DIR,
+    MODELS_DIR,
+    PREDICTIONS_DIR,
+    STORE_DIR,
+    THRESHOLD_PATH,
+)
+from steelcli.data.images.level_png import save_levels
 from steelcli.model.speed import measure_speed
-from steelcli.model.trained_model import MODELS_DIR, STORE_DIR, load_trained
+from steelcli.model.trained_model import load_trained
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.reporting.overlays import draw_overlays
+from steelcli.scores.columns import FROC_COLUMNS, IMAGE_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
+from steelcli.scores.levels import from_levels
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
+from steelcli.scores.summary import summarise
+from steelcli.scores.threshold import FIXED_THRESHOLD
 from steelcli.training.trackers import Trackers
 
-THRESHOLD_PATH = Path("metrics/threshold.json")
-METRICS_DIR = Path("metrics")
-PREDICTIONS_DIR = Path("predictions/test")
-FIXED_THRESHOLD = 0.5
 THRESHOLD_REMEDY = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
-IMAGE_COLUMNS = ("image", "defect_pixels", "tp", "fp", "fn", "iou", "dice")
-PR_COLUMNS = ("threshold", "precision", "recall")
-RELIABILITY_COLUMNS = (
-    "probability_low",
-    "probability_high",
-    "mean_probability",
-    "defect_share",
-    "pixels",
-)
-FROC_COLUMNS = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
 
 
 def evaluate(
@@ -98,18 +96,3 @@ def read_threshold(path: Path) -> tuple[float, Any]:
     if value is None or not 0 < value < 1:
         raise RunError("the file holds no threshold between 0 and 1", path, THRESHOLD_REMEDY)
     return float(value), values.get("run_fingerprint")
-
-
-def summarise(scorer: SplitScorer, threshold: float | None) -> dict[str, Any]:
-    """Return every number of a scored split: ungrouped ones, ``optimal`` (the frozen threshold) and
-    ``fixed`` (0.5).
-
-    By class and by size at the frozen threshold. Without a learned threshold everything that
-    belongs to it is left out.
-    """
-    fixed = {"fixed": scorer.group(FIXED_THRESHOLD)}
-    if threshold is None:
-        return scorer.summary() | fixed
-    optimal = {"threshold": threshold, "optimal": scorer.group(threshold)}
-    parts = {"recall_class": scorer.recall_class(threshold), **scorer.by_component(threshold)}
-    return scorer.summary() | optimal | fixed | parts

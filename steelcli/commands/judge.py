@@ -9,22 +9,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from steelcli.commands.evaluate import FIXED_THRESHOLD, IMAGE_COLUMNS, METRICS_DIR, summarise
-from steelcli.commands.tune_threshold import learn_threshold
 from steelcli.common.errors import DataError, ParamsError
 from steelcli.common.fingerprint import fingerprint
 from steelcli.common.outputs import write_csv, write_json
+from steelcli.common.paths import METRICS_DIR, STORE_DIR
 from steelcli.common.progress import say, track
 from steelcli.data.predictions.match import Predictions, match_predictions, open_predictions
 from steelcli.data.predictions.source import Kind
-from steelcli.data.raw.source import Split
 from steelcli.data.store.reader import Store
-from steelcli.model.trained_model import STORE_DIR, open_store
+from steelcli.data.types import Split
+from steelcli.model.trained_model import open_store
 from steelcli.params.data import DataParams
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.params.threshold import ThresholdParams
+from steelcli.scores.columns import IMAGE_COLUMNS
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
+from steelcli.scores.summary import summarise
+from steelcli.scores.threshold import FIXED_THRESHOLD, learn_threshold
 
 OWN_NAMES = ("data", "train", "threshold", "test")
 """The stages' own files in metrics/."""

@@ -12,19 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from steelcli.common.cores import over_cores
 from steelcli.common.errors import DataError
 from steelcli.common.outputs import staged_dir, write_json
-from steelcli.data.raw.source import SPLITS, RawSample, RawSource, Split
+from steelcli.common.paths import DATA_METRICS_PATH, PROBLEMS_NAME, STORE_DIR
+from steelcli.data.images.decode import use_one_thread
+from steelcli.data.raw.source import RawSample, RawSource
 from steelcli.data.raw.split import Candidate, assign, pick
-from steelcli.data.raw.survey import Look, over_cores, read_sample, settle, survey, write_problems
+from steelcli.data.raw.survey import Look, read_sample, settle, survey, write_problems
 from steelcli.data.store import letterbox
-from steelcli.data.store.reader import Record, StoreWriter, pack_truth, write_pixels
+from steelcli.data.store.reader import Record
+from steelcli.data.store.writer import StoreWriter, pack_truth, write_pixels
+from steelcli.data.types import SPLITS, Split
 from steelcli.params.data import DataParams
-
-STORE_DIR = Path("data/prepared")
-METRICS_PATH = Path("metrics/data.json")
-PROBLEMS_NAME = "data_problems.csv"
-"""File beside the metrics that lists every fault of the raw data."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Scanned:
 
 
 def prepare(
-    params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path = METRICS_PATH
+    params: DataParams, store_dir: Path = STORE_DIR, metrics_path: Path = DATA_METRICS_PATH
 ) -> dict[str, Any]:
     """Read all raw images twice, once to split them and once to store those taken; return
     ``metrics/data.json``.
@@ -68,7 +68,9 @@ def prepare(
             (place, samples[position], split, scanned[position])
             for place, (position, split) in enumerate(chosen)
         ]
-        packed = over_cores(partial(_store, source, params, partial_dir), places, "writing")
+        packed = over_cores(
+            partial(_store, source, params, partial_dir), places, "writing", use_one_thread
+        )
         for (position, split), (height, width, truth, original) in zip(chosen, packed, strict=True):
             record = Record(
                 image=samples[position].image,

@@ -70,3 +70,20 @@ def _git(*arguments: str) -> bytes | None:
     except (OSError, ValueError):  # no git, or a name with a NUL, which is the name of nothing
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+def code_revision() -> str:
+    """Return the git commit of the working directory, with ``+`` where files differ from it; empty
+    without git."""
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return (
+            ""  # an installed package outside a repository has no revision; the version says enough
+        )
+    return commit + ("+" if changed.stdout.strip() else "")

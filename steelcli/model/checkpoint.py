@@ -11,9 +11,11 @@ import torch
 from pydantic import ConfigDict, Field
 
 from steelcli.common.errors import ModelError, ParamsError, quote
-from steelcli.common.outputs import is_shallow, staged_file
-from steelcli.model.network import SegmentationModel, build_frame, build_model, find_misfit
+from steelcli.common.inputs import is_shallow
+from steelcli.common.outputs import staged_file
+from steelcli.model.network import SegmentationModel, build_frame, build_model
 from steelcli.model.torch_file import load_values, take_tensors
+from steelcli.model.weights import find_misfit
 from steelcli.params.model import ModelParams
 from steelcli.params.section import Section, parse_section
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import random
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import torch
 
 from steelcli.common.errors import ParamsError
@@ -65,50 +61,6 @@ def autocast(precision: str, device: torch.device) -> Iterator[None]:
         yield
 
 
-def seed_everything(seed: int, deterministic: bool) -> None:
-    """Seed Python, NumPy and torch; choose deterministic kernels or the fastest ones.
-
-    Results are identical on one type of CPU or GPU with one number of threads; they differ in the
-    last bits across types, because sums are taken in another order.
-    """
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    os.environ.setdefault(
-        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # read when cuBLAS starts; without it, it refuses
-    torch.use_deterministic_algorithms(deterministic)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that costs a tenth of the speed
-    torch.backends.cudnn.benchmark = not deterministic
-    torch.backends.cudnn.deterministic = deterministic
-
-
-def random_state() -> dict[str, Any]:
-    """Return the state of Python's, NumPy's and torch's random numbers, in tensors and plain
-    types."""
-    version, numbers, gauss = random.getstate()
-    kind, keys, *rest = np.random.get_state(legacy=True)
-    return {
-        "python": [version, torch.tensor(numbers), gauss],
-        "numpy": [kind, torch.from_numpy(np.array(keys, np.int64)), *rest],
-        "torch": torch.get_rng_state(),
-        "cuda": [state.cpu() for state in torch.cuda.get_rng_state_all()]
-        if torch.cuda.is_available()
-        else [],
-    }
-
-
-def restore_random_state(state: dict[str, Any]) -> None:
-    """Take up the random numbers where `random_state` was called."""
-    version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers.tolist()), gauss))
-    kind, keys, *rest = state["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
-
-
 def describe_versions() -> dict[str, str]:
     """Return the versions that can change a result."""
     packages = (
@@ -130,23 +82,6 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()})"
-
-
-def code_revision() -> str:
-    """Return the git commit of the working directory, with ``+`` where files differ from it; empty
-    without git."""
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return (
-            ""  # an installed package outside a repository has no revision; the version says enough
-        )
-    return commit + ("+" if changed.stdout.strip() else "")
 
 
 def _cpu_computes_bf16() -> bool:

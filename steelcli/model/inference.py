@@ -5,53 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from steelcli.common.errors import DataError, ModelError, RunError
-from steelcli.data.images.decode import channels_first, decode_unchanged, read_bytes
+from steelcli.common.errors import ModelError, RunError
 from steelcli.data.store import letterbox
 from steelcli.data.store.reader import Store
+from steelcli.data.types import channels_first
 from steelcli.model.device import autocast
 from steelcli.model.network import to_probs
-
-LEVELS = 65535
-"""Highest level of a saved probability: the PNG value divided by it is the probability."""
-
-
-def to_levels(probs: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Round probabilities float32 0..1 to the levels 0..65535 of a 16-bit PNG."""
-    return np.asarray(np.rint(probs * np.float32(LEVELS)), np.uint16)
-
-
-def from_levels(levels: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Return the probabilities, float32 0..1, that levels stand for."""
-    return levels.astype(np.float32) / np.float32(LEVELS)
-
-
-def save_levels(path: Path, levels: NDArray[np.uint16]) -> None:
-    """Write a probability map, uint16 [H, W], as a 16-bit grey PNG; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
-
-
-def load_levels(path: Path) -> NDArray[np.uint16]:
-    """Read what `save_levels` wrote, uint16 [H, W].
-
-    Raises:
-        DataError: a file that is no 16-bit grey PNG.
-    """
-    levels = decode_unchanged(read_bytes(path))
-    if levels is None or levels.dtype != np.uint16 or levels.ndim != 2:
-        raise DataError(
-            "the file is no 16-bit grey probability map", path, "run `dvc repro evaluate` again"
-        )
-    return levels
+from steelcli.scores.levels import to_levels
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import nn
 from steelcli.common.errors import ModelError, quote
 from steelcli.model.hub import offline_where_unreachable
 from steelcli.model.smp_import import import_smp
-from steelcli.model.torch_file import load_values, take_tensors
+from steelcli.model.weights import load_encoder
 
 ARCHITECTURES = {"unet": "Unet", "unetplusplus": "UnetPlusPlus"}
 
@@ -80,7 +80,7 @@ def build_model(
     else:
         network = _build_network(architecture, encoder_name, False, decoder_channels)
         if encoder_weights is not None:
-            _load_encoder(network, Path(encoder_weights))
+            load_encoder(network, Path(encoder_weights))
     return SegmentationModel(network, mean, std, channels_last)
 
 
@@ -94,24 +94,6 @@ def build_frame(build: Callable[[], SegmentationModel]) -> SegmentationModel:
         if "meta tensors" not in error.what:
             raise
         return build()  # mit_b0 … mit_b5 compute while they are built; the largest takes 330 MB
-
-
-def find_misfit(weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:
-    """Return how weights differ from those expected in names, shapes and types, or nothing."""
-    missing = [name for name in expected if name not in weights]
-    unknown = [name for name in weights if name not in expected]
-    for kind, names in (("missing", missing), ("unknown", unknown)):
-        if names:
-            return f"{len(missing)} missing and {len(unknown)} unknown, {kind} is {quote(names[0])}"
-    for name, tensor in weights.items():
-        wanted = expected[name]
-        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
-            return f"{quote(name)} is {_describe(tensor)}, not {_describe(wanted)}"
-    return ""
-
-
-def _describe(tensor: torch.Tensor) -> str:
-    return f"{quote('×'.join(map(str, tensor.shape)) or 'a number')} of {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _build_network(
@@ -176,26 +158,6 @@ def _timm_names() -> list[str]:
     import timm
 
     return [f"tu-{name}" for name in timm.list_models()]
-
-
-def _load_encoder(network: nn.Module, path: Path) -> None:
-    what, remedy = (
-        "the file of encoder weights",
-        "point model.encoder_weights at a state dict of this encoder",
-    )
-    try:
-        state = take_tensors(load_values(path, what, remedy), path, what, remedy)
-    except FileNotFoundError as error:
-        raise ModelError(
-            "encoder weights not found", path, "correct model.encoder_weights"
-        ) from error
-    try:
-        network.encoder.load_state_dict(state)  # type: ignore[union-attr]
-    except (RuntimeError, LookupError, TypeError, ValueError) as error:
-        reason = quote(" ".join(str(error).split()), 160)
-        raise ModelError(
-            f"the encoder weights do not fit the encoder ({reason})", path, remedy
-        ) from error
 
 
 def count_parameters(model: nn.Module) -> int:

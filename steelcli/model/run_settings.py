@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from steelcli.common.errors import ModelError, ParamsError
-from steelcli.common.outputs import read_json
+from steelcli.common.inputs import read_json
 from steelcli.params.section import Section, parse_section
 from steelcli.params.train import Tracker
 

@@ -8,12 +8,14 @@ import time
 
 import torch
 
-from steelcli.data.images.decode import channels_first, read_image_bytes
+from steelcli.data.images.decode import read_image_bytes
 from steelcli.data.store import letterbox
+from steelcli.data.types import channels_first
 from steelcli.model.device import autocast
-from steelcli.model.inference import eval_mode, from_levels, native_levels
+from steelcli.model.inference import eval_mode, native_levels
 from steelcli.model.trained_model import Trained
 from steelcli.scores.counts import apply_threshold
+from steelcli.scores.levels import from_levels
 
 WARM_UP = 3
 

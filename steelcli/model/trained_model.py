@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 from steelcli.common.errors import DataError, ModelError
 from steelcli.common.fingerprint import fingerprint
 from steelcli.common.progress import track
-from steelcli.data.raw.source import Split
 from steelcli.data.store.reader import Store
+from steelcli.data.types import Split
 from steelcli.model.checkpoint import Checkpoint, find_best, load_checkpoint, restore_model
-from steelcli.model.device import inference_precision, pick_device, seed_everything
+from steelcli.model.device import inference_precision, pick_device
 from steelcli.model.inference import iter_levels
 from steelcli.model.network import SegmentationModel
 from steelcli.model.run_settings import RunSettings, read_settings
-
-STORE_DIR = Path("data/prepared")
-MODELS_DIR = Path("models")
+from steelcli.model.seeds import seed_everything
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from steelcli.common.errors import ParamsError, quote
-from steelcli.common.outputs import read_bytes
+from steelcli.common.inputs import read_bytes
 
 MOST_BYTES, MOST_DEPTH, MOST_SCALAR, MOST_NUMBER = 2**16, 16, 4096, 2**53
 """A parameter file's bytes, levels, characters a value, and the largest number that is exact as a

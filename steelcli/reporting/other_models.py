@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from steelcli.common.fingerprint import fingerprint
-from steelcli.common.outputs import read_json, read_metrics
-from steelcli.reporting.table import ABSENT, DECIMALS, Table, build_test, format_number, pick_group
+from steelcli.common.inputs import read_json, read_metrics
+from steelcli.reporting.metric_tables import build_test, pick_group
+from steelcli.reporting.table import ABSENT, DECIMALS, Table, format_number
 
 OWN_FILES = ("data.json", "train.json", "threshold.json", "test.json")
 THIS_RUN = "this run"

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.data.images.decode import read_image_bytes
+from steelcli.data.images.level_png import load_levels
 from steelcli.data.store.reader import Store
-from steelcli.model.inference import from_levels, load_levels
 from steelcli.scores.counts import apply_threshold
+from steelcli.scores.levels import from_levels
 
 TRUTH_BGR, PREDICTED_BGR = (80, 220, 60), (60, 80, 255)
 

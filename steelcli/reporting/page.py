@@ -5,37 +5,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
 
-from steelcli.common.outputs import staged_file
-from steelcli.params.report import ReportParams
 from steelcli.reporting.charts import Chart, Line, draw
+from steelcli.reporting.metric_tables import (
+    build_data,
+    build_settings,
+    build_test,
+    build_threshold,
+    build_training,
+    pick_group,
+)
 from steelcli.reporting.other_models import build_others
 from steelcli.reporting.stage_files import (
     IMAGE_COLUMNS,
     RELIABILITY_COLUMNS,
     Columns,
     Results,
-    read_results,
 )
-from steelcli.reporting.table import (
-    Report,
-    Table,
-    build_data,
-    build_settings,
-    build_test,
-    build_threshold,
-    build_training,
-    format_number,
-    pick_group,
-)
+from steelcli.reporting.table import Table, format_number
 
-METRICS_DIR = Path("metrics")
-MODELS_DIR = Path("models")
-REPORTS_DIR = Path("reports")
 RUN_SETTINGS = (
     "model.architecture",
     "model.encoder_name",
@@ -63,26 +54,6 @@ class Section(NamedTuple):
     tables: list[Table]
     charts: list[Chart]
     folded: Table | None = None
-
-
-def report(
-    params: ReportParams,
-    metrics_dir: Path = METRICS_DIR,
-    models_dir: Path = MODELS_DIR,
-    reports_dir: Path = REPORTS_DIR,
-) -> Report:
-    """Write ``reports/report.html`` and return its tables.
-
-    Raises:
-        RunError: a file of another stage is missing or cannot be read.
-    """
-    results = read_results(metrics_dir, models_dir)
-    sections = _arrange(results, params.decimals)
-    page = _page(params.title, sections, _headline(results.test, params.decimals))
-    path = reports_dir / "report.html"
-    with staged_file(path) as partial_path:
-        partial_path.write_text(page, encoding="utf-8", newline="\n")
-    return Report(tuple(table for section in sections for table in section.tables), path)
 
 
 def _arrange(results: Results, decimals: int) -> list[Section]:

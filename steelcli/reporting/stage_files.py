@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from steelcli.common.errors import RunError, quote
-from steelcli.common.outputs import read_bytes, read_json, read_metrics
+from steelcli.common.inputs import read_bytes, read_json, read_metrics
+from steelcli.reporting.metric_tables import flatten_settings
 from steelcli.reporting.other_models import read_others
-from steelcli.reporting.table import flatten_settings
 
 REMEDIES = {
     "data": "run `dvc repro prepare` or `steelcli prepare`",

@@ -3,25 +3,19 @@ threshold curve."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.common.errors import RunError
 from steelcli.scores import formulas
 from steelcli.scores.histogram import GRID, MIXED, PixelHistogram, lower_edges
 
-Objective = Literal["dice", "dice_defect", "f1"]
 Row = dict[str, float]
 """One row of a csv by column; a value that would be 0 / 0 is left out."""
 
 PR_POINTS = 500
 """Most rows of the precision-recall curve."""
-TIE = 1e-12
-"""Scores this near to the best are as good."""
-FLAT = 1e-3
-"""A curve is flat when scores this near to the best fill half of the grid around it."""
 _ONE = 2**42
 """A score of 1 in the integer sums of `GridScores`: two million images fit, the error is under
 2e-13."""
@@ -146,59 +140,3 @@ def threshold_curve(histogram: PixelHistogram, scores: GridScores) -> list[Row]:
         row.pop("iou_pooled", None)
         rows.append(row)
     return rows
-
-
-class Choice(NamedTuple):
-    """The best threshold of a curve and whether to distrust it.
-
-    ``is_flat``: half of the grid scores about as well. ``at_edge``: the best thresholds reach an
-        end of the grid.
-    """
-
-    threshold: float
-    score: float
-    is_flat: bool
-    at_edge: bool
-
-
-def choose_threshold(curve: list[Row], objective: Objective) -> Choice:
-    """Return the middle of the plateau of best thresholds, the first one where several plateaus are
-    as high.
-
-    Args:
-        curve: rows of `threshold_curve`.
-        objective: the column to maximise.
-
-    Raises:
-        RunError: the objective has nothing to divide by at any threshold: no image has a defect.
-    """
-    known = [row for row in curve if objective in row]
-    if not known:
-        remedy = "choose another objective or a validation split with defects"
-        raise RunError(
-            "no image of the split gives the objective a value",
-            f"threshold.objective {objective}",
-            remedy,
-        )
-    scores = np.array([row[objective] for row in known])
-    best = float(scores.max())
-    first, last = _plateau(scores, best - TIE)
-    wide_first, wide_last = _plateau(scores, best - FLAT)
-    middle = (first + last) // 2
-    return Choice(
-        threshold=known[middle]["threshold"],
-        score=known[middle][objective],
-        is_flat=2 * (wide_last - wide_first + 1) >= len(known),
-        at_edge=first == 0 or last == len(known) - 1,
-    )
-
-
-def _plateau(scores: NDArray[np.float64], floor: float) -> tuple[int, int]:
-    """Return the first and last index of the run of scores >= ``floor`` that contains the first
-    maximum."""
-    peak = int(np.argmax(scores))
-    below = np.flatnonzero(scores < floor)
-    after = int(np.searchsorted(below, peak))
-    first = int(below[after - 1]) + 1 if after else 0
-    last = int(below[after]) - 1 if after < below.size else len(scores) - 1
-    return first, last

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from steelcli.data.images.decode import channels_first
 from steelcli.data.store.reader import Store
+from steelcli.data.types import channels_first
 from steelcli.params.augment import AugmentParams
 from steelcli.training.augment import apply_augmentation, build_augmentation
 

@@ -21,10 +21,11 @@ from torch.optim.swa_utils import AveragedModel
 from steelcli.common.errors import RunError
 from steelcli.common.progress import track
 from steelcli.data.store.reader import Store
-from steelcli.model.device import random_state, restore_random_state
-from steelcli.model.inference import eval_mode, from_levels, iter_logits, native_levels
+from steelcli.model.inference import eval_mode, iter_logits, native_levels
 from steelcli.model.network import SegmentationModel
+from steelcli.model.seeds import random_state, restore_random_state
 from steelcli.params.train import TrainParams
+from steelcli.scores.levels import from_levels
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 from steelcli.training.distributed import broadcast_buffers, sum_over_processes, synced_batchnorm

@@ -8,7 +8,6 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,75 +18,23 @@ from accelerate.utils import broadcast_object_list
 
 from steelcli.common.errors import Interrupted, ParamsError, RunError
 from steelcli.common.fingerprint import code_digest
-from steelcli.common.outputs import read_json, refuse_files, staged_dir, write_json
+from steelcli.common.git import code_revision
+from steelcli.common.outputs import staged_dir, write_json
 from steelcli.common.progress import say
 from steelcli.data.store.reader import Store
-from steelcli.model.device import (
-    code_revision,
-    describe_device,
-    describe_versions,
-    pick_device,
-    resolve_precision,
-    seed_everything,
-)
+from steelcli.model.device import describe_device, describe_versions, pick_device, resolve_precision
 from steelcli.model.inference import try_forward
 from steelcli.model.network import SegmentationModel, build_model, count_parameters
+from steelcli.model.seeds import seed_everything
 from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
 from steelcli.training.distributed import is_first_process, world_size
-from steelcli.training.launch import launch
 from steelcli.training.loader import TrainLoader
 from steelcli.training.loop import Progress, Trainer, Watch
 from steelcli.training.run_folder import Record
 from steelcli.training.saved_state import StateDir
-from steelcli.training.signals import StopRequest, stop_on_signal
+from steelcli.training.signals import StopRequest
 from steelcli.training.trackers import Trackers, check_trackers, name_run
-
-STORE_DIR = Path("data/prepared")
-MODELS_DIR = Path("models")
-METRICS_PATH = Path("metrics/train.json")
-
-
-def train(
-    model_params: ModelParams,
-    params: TrainParams,
-    store_dir: Path = STORE_DIR,
-    models_dir: Path = MODELS_DIR,
-    metrics_path: Path = METRICS_PATH,
-    restart: bool = False,
-) -> dict[str, Any]:
-    """Train until ``epochs`` or early stopping; return ``metrics/train.json``.
-
-    The checkpoints best by Dice and by IoU are kept: the mean over the validation images at the
-    threshold best for it. A run that was interrupted, by whatever means, goes on from its state in
-    ``.steelcli/`` beside ``models_dir`` and ends as if nothing had happened. Under torchrun every
-    process calls this function and the first one writes.
-
-    Args:
-        restart: forget the state of an interrupted run.
-
-    Raises:
-        UserError: no store, an unknown encoder, a tracker that is not installed, a loss that is not
-            finite.
-        Interrupted: SIGINT or SIGTERM; the state is saved.
-    """
-    if params.processes > 1 and world_size() == 1:
-        launch(
-            params.processes,
-            train,
-            model_params,
-            params,
-            store_dir,
-            models_dir,
-            metrics_path,
-            restart,
-        )
-        return read_json(metrics_path, "run `dvc repro train` or `steelcli train`")
-    with stop_on_signal(heed_interrupt=world_size() == 1) as request:
-        refuse_files([models_dir, metrics_path.parent])
-        run = _Run(model_params, params, Store(store_dir), models_dir, request)
-        with run.state_dir.claim() if is_first_process() else nullcontext():
-            return run.go(metrics_path, restart)
 
 
 class _Run(Watch):

@@ -14,7 +14,7 @@ from steelcli.common.progress import say
 from steelcli.model.checkpoint import Checkpoint, save_checkpoint
 from steelcli.model.network import SegmentationModel
 from steelcli.params.train import TrainParams
-from steelcli.scores.curves import choose_threshold
+from steelcli.scores.threshold import choose_threshold
 from steelcli.training.loop import FIXED_THRESHOLD, EpochResult
 
 COLUMNS = (

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
@@ -20,9 +19,9 @@ from accelerate.tracking import (
 )
 
 from steelcli.common.errors import ParamsError, RunError
+from steelcli.common.paths import TRACKERS_DIR
 from steelcli.common.progress import say
 
-FOLDER = Path("trackers")
 PROJECT = "steelcli"
 
 
@@ -106,8 +105,10 @@ def name_run(settings: Mapping[str, Any]) -> str:
 
 
 def _wandb(run: Mapping[str, str]) -> GeneralTracker:
-    FOLDER.mkdir(exist_ok=True)
-    return WandBTracker(PROJECT, id=run["key"], name=run["name"], resume="allow", dir=str(FOLDER))
+    TRACKERS_DIR.mkdir(exist_ok=True)
+    return WandBTracker(
+        PROJECT, id=run["key"], name=run["name"], resume="allow", dir=str(TRACKERS_DIR)
+    )
 
 
 def _mlflow(run: Mapping[str, str]) -> GeneralTracker:
@@ -115,20 +116,20 @@ def _mlflow(run: Mapping[str, str]) -> GeneralTracker:
 
     artifacts = None
     if "MLFLOW_TRACKING_URI" not in os.environ:
-        FOLDER.mkdir(exist_ok=True)
-        mlflow.set_tracking_uri(f"sqlite:///{FOLDER.resolve() / 'mlflow.db'}")
-        artifacts = (FOLDER / "mlflow").resolve().as_uri()
+        TRACKERS_DIR.mkdir(exist_ok=True)
+        mlflow.set_tracking_uri(f"sqlite:///{TRACKERS_DIR.resolve() / 'mlflow.db'}")
+        artifacts = (TRACKERS_DIR / "mlflow").resolve().as_uri()
     return MLflowTracker(
         PROJECT, logging_dir=artifacts, run_id=run.get("mlflow"), run_name=run["name"]
     )
 
 
 def _tensorboard(run: Mapping[str, str]) -> GeneralTracker:
-    return TensorBoardTracker(f"{run['name']}-{run['key']}", FOLDER / "tensorboard")
+    return TensorBoardTracker(f"{run['name']}-{run['key']}", TRACKERS_DIR / "tensorboard")
 
 
 def _dvclive(run: Mapping[str, str]) -> GeneralTracker:
-    folder = FOLDER / "dvclive" / f"{run['name']}-{run['key']}"
+    folder = TRACKERS_DIR / "dvclive" / f"{run['name']}-{run['key']}"
     return DVCLiveTracker(dir=str(folder), resume=True, save_dvc_exp=False, dvcyaml=None)
 
 

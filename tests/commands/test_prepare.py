@@ -16,9 +16,9 @@ from steelcli.commands.prepare import prepare
 from steelcli.common.errors import DataError
 from steelcli.data.images.decode import read_image
 from steelcli.data.raw.recognise import open_source
-from steelcli.data.raw.source import SPLITS
 from steelcli.data.store import letterbox
 from steelcli.data.store.reader import Store
+from steelcli.data.types import SPLITS
 
 
 def test_the_store_holds_what_the_raw_data_shows(project_dir: Path, store_dir: Path) -> None:
@@ -71,7 +71,7 @@ def test_the_same_raw_data_gives_the_same_bytes(
 def test_workers_give_the_same_bytes_as_one_process(
     project_dir: Path, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("steelcli.data.raw.survey._FEW", 1)
+    monkeypatch.setattr("steelcli.common.cores._FEW", 1)
     prepare(data_params(root=str(project_dir)), tmp_path / "prepared", tmp_path / "data.json")
     for path in store_dir.iterdir():
         assert (tmp_path / "prepared" / path.name).read_bytes() == path.read_bytes()

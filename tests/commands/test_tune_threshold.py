@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from steelcli.commands.tune_threshold import CURVE_COLUMNS, tune_threshold
+from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import RunError
-from steelcli.model.inference import to_levels
 from steelcli.params.section import parse_section
 from steelcli.params.threshold import ThresholdParams
+from steelcli.scores.columns import CURVE_COLUMNS
+from steelcli.scores.levels import to_levels
 
 
 def tune(

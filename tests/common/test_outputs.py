@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from steelcli.common.errors import RunError
-from steelcli.common.outputs import read_json, staged_dir, staged_file, write_csv, write_json
+from steelcli.common.inputs import read_json
+from steelcli.common.outputs import staged_dir, staged_file, write_csv, write_json
 
 
 def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ from steelcli.commands.prepare import prepare
 from steelcli.common.errors import DataError
 from steelcli.data.images.decode import read_image
 from steelcli.data.raw.recognise import open_source
-from steelcli.data.raw.source import SPLITS
 from steelcli.data.store.reader import Store
+from steelcli.data.types import SPLITS
 
 CASES: list[Case] = [
     *cases_images.CASES,
@@ -203,7 +203,7 @@ def test_problems_come_in_the_same_order_from_workers(
     mix(tmp_path / "raw")
     lists = []
     for few in (1, 10**6):
-        monkeypatch.setattr("steelcli.data.raw.survey._FEW", few)
+        monkeypatch.setattr("steelcli.common.cores._FEW", few)
         with pytest.raises(DataError, match="problems in the data"):
             prepare(
                 data_params(root=str(tmp_path / "raw")),

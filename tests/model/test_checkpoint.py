@@ -17,13 +17,16 @@ import torch
 from make_params import model_params, train_params
 
 from steelcli.common.errors import ModelError, RunError
+from steelcli.data.images.level_png import load_levels, save_levels
 from steelcli.data.store.reader import Store
 from steelcli.model.checkpoint import find_best, load_checkpoint, restore_model, save_checkpoint
 from steelcli.model.hub import offline_where_unreachable
-from steelcli.model.inference import from_levels, iter_levels, load_levels, save_levels, to_levels
-from steelcli.model.network import build_frame, build_model, find_misfit
+from steelcli.model.inference import iter_levels
+from steelcli.model.network import build_frame, build_model
 from steelcli.model.torch_file import load_values, take_tensors
 from steelcli.model.trained_model import load_trained
+from steelcli.model.weights import find_misfit
+from steelcli.scores.levels import from_levels, to_levels
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelcli.commands.evaluate import RELIABILITY_COLUMNS, summarise
 from steelcli.common.outputs import write_csv, write_json
+from steelcli.scores.columns import RELIABILITY_COLUMNS
 from steelcli.scores.scorer import SplitScorer
+from steelcli.scores.summary import summarise
 
 SHAPE = (16, 24)
 CASES = {

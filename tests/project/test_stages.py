@@ -20,10 +20,10 @@ from steelcli.cli import app
 DVC: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 MODULES = {
     "prepare": ["steelcli.commands.prepare"],
-    "train": ["steelcli.training.run"],
+    "train": ["steelcli.commands.train"],
     "tune-threshold": ["steelcli.commands.tune_threshold"],
     "evaluate": ["steelcli.commands.evaluate"],
-    "report": ["steelcli.reporting.page"],
+    "report": ["steelcli.commands.report"],
 }
 ROOMS = (
     "__init__",
@@ -70,7 +70,7 @@ def test_the_embedded_data_depends_on_the_modules_it_imports() -> None:
     stage = yaml.safe_load((ROOT / "data/synthetic/dvc.yaml").read_text(encoding="utf-8"))[
         "stages"
     ]["synthesize"]
-    assert sources(stage) == import_closure("steelcli.data.synthetic.strip")
+    assert sources(stage) == import_closure("steelcli.commands.synthesize")
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -84,8 +84,7 @@ def test_the_report_never_makes_training_stale() -> None:
 
 
 def test_plots_name_columns_that_exist() -> None:
-    from steelcli.commands.evaluate import FROC_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
-    from steelcli.commands.tune_threshold import CURVE_COLUMNS
+    from steelcli.scores.columns import CURVE_COLUMNS, FROC_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
     from steelcli.training.run_folder import COLUMNS
 
     columns = {

@@ -16,13 +16,14 @@ import pytest
 from closure import ROOT
 from make_params import report_params
 
+from steelcli.commands.report import report
 from steelcli.common.errors import RunError
 from steelcli.common.fingerprint import fingerprint
 from steelcli.common.outputs import write_csv, write_json
 from steelcli.params.report import ReportParams
 from steelcli.reporting import table as tables
-from steelcli.reporting.page import report
-from steelcli.reporting.table import Report, Table
+from steelcli.reporting.metric_tables import Report
+from steelcli.reporting.table import Table
 
 PARAMS = report_params(title="Steel <b>defects</b> & more")
 GROUP = {
@@ -655,10 +656,10 @@ import steelcli.reporting.table
 light = set(sys.modules)
 from steelcli.params.section import parse_section
 from steelcli.params.report import ReportParams
-from steelcli.reporting.page import report
+from steelcli.commands.report import report
 raw = {"title": "x", "decimals": 3, "bootstrap_resamples": 100, "bootstrap_seed": 0}
 params = parse_section(raw, "report", ReportParams)
-steelcli.reporting.table.show_report(report(params, *map(Path, sys.argv[1:])))
+steelcli.reporting.metric_tables.show_report(report(params, *map(Path, sys.argv[1:])))
 heavy = {"torch", "cv2", "pandas", "sklearn", "matplotlib.pyplot"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 assert not {"numpy", "matplotlib", "jinja2"} & light

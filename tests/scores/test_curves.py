@@ -14,14 +14,9 @@ from sklearn.metrics import average_precision_score
 
 from steelcli.common.errors import RunError
 from steelcli.scores import curves
-from steelcli.scores.curves import (
-    PR_POINTS,
-    GridScores,
-    average_precision,
-    choose_threshold,
-    pr_curve,
-)
+from steelcli.scores.curves import PR_POINTS, GridScores, average_precision, pr_curve
 from steelcli.scores.histogram import GRID, PixelHistogram
+from steelcli.scores.threshold import choose_threshold
 
 ROUNDING = 1e-12
 

@@ -17,8 +17,8 @@ from make_params import model_params, train_params
 
 from steelcli.common.errors import DataError
 from steelcli.data.store.reader import Store
-from steelcli.model.device import seed_everything
 from steelcli.model.network import build_model
+from steelcli.model.seeds import seed_everything
 from steelcli.training.distributed import is_first_process
 from steelcli.training.loader import TrainLoader
 from steelcli.training.loop import Trainer, Watch

@@ -18,14 +18,15 @@ from hypothesis import strategies as st
 from make_params import data_params, model_params, train_params
 
 from steelcli.commands.prepare import prepare
+from steelcli.commands.train import train
 from steelcli.common.errors import ModelError, ParamsError, RunError
 from steelcli.data.store.reader import Store
-from steelcli.model.device import inference_precision, resolve_precision, seed_everything
+from steelcli.model.device import inference_precision, resolve_precision
 from steelcli.model.network import build_model
+from steelcli.model.seeds import seed_everything
 from steelcli.training.loader import TrainLoader
 from steelcli.training.loop import Trainer, build_optimizer
 from steelcli.training.losses import bce_dice_loss
-from steelcli.training.run import train
 from steelcli.training.run_folder import COLUMNS
 from steelcli.training.schedule import learning_rate
 

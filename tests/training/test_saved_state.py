@@ -16,10 +16,10 @@ from make_params import data_params, model_params, train_params
 
 import steelcli.training.run
 from steelcli.commands.prepare import prepare
+from steelcli.commands.train import train
 from steelcli.common.errors import Interrupted, RunError, UserError
 from steelcli.model.trained_model import load_trained
 from steelcli.params.train import TrainParams
-from steelcli.training.run import train
 from steelcli.training.saved_state import KEPT, StateDir
 from steelcli.training.signals import StopRequest, stop_on_signal
 

@@ -7,40 +7,17 @@ import os
 import stat
 import tempfile
 import threading
-import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError
-from steelcli.common.problems import REFUSE, Problems
-from steelcli.data.images.folders import iter_folders
 from steelcli.data.images.header import check_header
+from steelcli.data.types import Color
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp")
-"""File name endings that count as images, lower case."""
-_FOREIGN_SUFFIXES = (
-    *(
-        ".gif",
-        ".avif",
-        ".heic",
-        ".jp2",
-        ".jxl",
-        ".jpe",
-        ".mpo",
-        ".nrrd",
-        ".dcm",
-        ".nii",
-        ".npy",
-        ".exr",
-        ".svg",
-    ),
-    *(".pgm", ".ppm", ".pbm", ".pnm"),
-)
 _DAMAGE = (
     b"premature end",
     b"Premature end",
@@ -50,80 +27,12 @@ _DAMAGE = (
 )
 """What libjpeg and libtiff say where they fill in pixels; bytes too many at a JPEG's end do no
 harm."""
-_UNPRINTABLE = (
-    "Cc",
-    "Cf",
-    "Cn",
-    "Co",
-    "Cs",
-    "Zl",
-    "Zp",
-)  # all but letters, marks, digits, signs and blanks
-MAX_NAME_BYTES = 200
-"""Longest file name of an image: outputs are named after it, with something before and behind
-it."""
 _REMEDY = "restore the original or remove it together with its annotation"
 
-Color = Literal["grey", "rgb"]
 
-
-def iter_images(
-    folder: Path, recursive: bool = False, problems: Problems = REFUSE, are_masks: bool = False
-) -> Iterator[Path]:
-    """Yield the image files of a folder, sorted by their POSIX path; hidden files and other types
-    are passed over.
-
-    Links are followed, out of the folder too: DVC's own cache is linked that way.
-
-    Args:
-        folder: where to look.
-        recursive: whether to look into sub-folders.
-        problems: takes an image of a format that is not read, a name no output can have, and a link
-            to nowhere: passing over them would drop them from the data unseen.
-        are_masks: whether leaving one out leaves out no image: that one will lack its mask.
-    """
-    for path in sorted(_iter_files(folder, recursive), key=lambda path: path.as_posix()):
-        suffix = path.suffix.lower()
-        fault = None
-        if suffix in _FOREIGN_SUFFIXES:
-            fault = DataError(f"images of type {suffix} are not read", path, "convert it to PNG")
-        elif suffix not in IMAGE_SUFFIXES:
-            continue
-        elif not os.path.isfile(path):  # noqa: PTH113  Path.is_file raises where the rights or the name are at fault
-            fault = DataError(
-                "no file, or a link to nowhere", path, "restore the original or remove it"
-            )
-        elif not is_printable(path.relative_to(folder).as_posix()):
-            fault = DataError("the file name holds unprintable characters", path, "rename it")
-        elif len(os.fsencode(path.name)) > MAX_NAME_BYTES:
-            fault = DataError(
-                f"the file name is longer than {MAX_NAME_BYTES} bytes", path, "shorten it"
-            )
-        if fault is None:
-            yield path
-        else:
-            problems.add(fault, "" if are_masks else path.as_posix())
-
-
-def refuse_folders(folder: Path, problems: Problems) -> None:
-    """Tell the folders of images inside a folder whose own images alone are read: they would be
-    lost unseen."""
-    for parent, children, names in iter_folders(folder):
-        children[:] = [child for child in children if child[0] != "."]
-        if parent != folder and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
-            what = "images in a folder inside the folder of images are not read"
-            problems.add(DataError(what, parent, "move them up, or remove the folder"), None)
-
-
-def is_printable(name: str) -> bool:
-    """Tell whether a name may stand in tables and file names."""
-    return not any(unicodedata.category(character) in _UNPRINTABLE for character in name)
-
-
-def _iter_files(folder: Path, recursive: bool) -> Iterator[Path]:
-    for parent, children, names in iter_folders(folder):
-        yield from (parent / name for name in names if name[0] != ".")
-        children[:] = [child for child in children if child[0] != "."] if recursive else []
+def use_one_thread() -> None:
+    """Keep OpenCV to one thread in a process of which there is one per core."""
+    cv2.setNumThreads(1)
 
 
 def read_image(path: Path, color: Color, max_pixels: int | None = None) -> NDArray[np.uint8]:
@@ -247,11 +156,6 @@ def decode_unchanged(raw: bytes) -> NDArray[Any] | None:
         complaints.seek(0)
         told = complaints.read()
     return None if any(words in told for words in _DAMAGE) else pixels
-
-
-def channels_first(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return [1, H, W] of a grey image [H, W], [3, H, W] of a colour one [H, W, 3], contiguous."""
-    return np.ascontiguousarray(image[None] if image.ndim == 2 else image.transpose(2, 0, 1))
 
 
 def _convert(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:

@@ -7,21 +7,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, quote
-from steelcli.data.images.decode import IMAGE_SUFFIXES
+from steelcli.data.images.find import IMAGE_SUFFIXES
 from steelcli.data.predictions.coco import CocoPredictions
 from steelcli.data.predictions.map_files import MAP_SUFFIXES, MapFiles
-from steelcli.data.predictions.source import Kind, PredictionReader, PredictionSource, check_size
-from steelcli.data.raw.kaggle import read_runs
-from steelcli.data.raw.kaggle_rle import decode_rle
-from steelcli.data.raw.supervisely import find_datasets, open_supervisely
-from steelcli.data.raw.supervisely_objects import read_json, take
+from steelcli.data.predictions.run_lengths import KagglePredictions
+from steelcli.data.predictions.source import Kind, PredictionReader, PredictionSource
+from steelcli.data.predictions.supervisely import SuperviselyPredictions
+from steelcli.data.raw.supervisely import find_datasets
 from steelcli.params.data import DataParams
 
 FORMATS = (
@@ -134,64 +132,6 @@ def to_native(
     ).clip(0.0, 1.0)
 
 
-class KagglePredictions:
-    """A csv of run lengths; the classes of an image are joined. An image without a mask needs a row
-    without runs."""
-
-    states_folders = True
-    kind: Literal["masks"] = "masks"
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._runs = read_runs(path)
-        self.names = tuple(self._runs)
-
-    def survey(self, names: Sequence[str]) -> KagglePredictions:  # noqa: ARG002  run lengths are masks
-        """Return the file itself."""
-        return self
-
-    def read(self, name: str, height: int, width: int) -> NDArray[np.float32]:
-        """Return one mask; see `PredictionReader.read`. Run lengths count the pixels of the native
-        size."""
-        joined = np.zeros((height, width), np.bool_)
-        for class_id, runs in self._runs[name].items():
-            joined |= decode_rle(runs, height, width, f"{self.path}, {name} class {class_id}")
-        return joined.astype(np.float32)
-
-
-class SuperviselyPredictions:
-    """A Supervisely project; the objects of all classes of an image are joined. Its image files are
-    not read."""
-
-    states_folders = True
-    kind: Literal["masks"] = "masks"
-
-    def __init__(self, root: Path, params: DataParams) -> None:
-        everything = {"classes": (), "datasets": (), "keep_splits": False}
-        self._source = open_supervisely(root, params.model_copy(update=everything))
-        self._samples = {
-            _project_name(sample.image_path, root): sample for sample in self._source.samples
-        }
-        self.names = tuple(self._samples)
-
-    def survey(self, names: Sequence[str]) -> SuperviselyPredictions:  # noqa: ARG002  annotations are masks
-        """Return the project itself."""
-        return self
-
-    def read(self, name: str, height: int, width: int) -> NDArray[np.float32]:
-        """Return one mask at the size that its annotation states; see `PredictionReader.read`."""
-        sample = self._samples[name]
-        stated = take(read_json(sample.annotation), "size", dict, sample.annotation)
-        size = (
-            take(stated, "height", int, sample.annotation),
-            take(stated, "width", int, sample.annotation),
-        )
-        check_size(size, (height, width), sample.annotation)
-        masks = self._source.read_masks(sample, *size)
-        joined: NDArray[np.bool_] = np.logical_or.reduce(masks, axis=0)
-        return joined.astype(np.float32)
-
-
 def _find(name: str, known: dict[str, str], states_folders: bool) -> str | None:
     """Return the image that a prediction's name means, or None."""
     path = PurePosixPath(name)
@@ -219,9 +159,3 @@ def _by_suffix(path: Path) -> dict[str, list[Path]]:
         if suffix in (*IMAGE_SUFFIXES, ".npy", ".json", ".csv") and not hidden and file.is_file():
             found[suffix].append(file)
     return found
-
-
-def _project_name(image_path: Path, root: Path) -> str:
-    """Return data set and file name of an image, as `find_datasets` names them."""
-    *folders, name = image_path.relative_to(root).parts
-    return "/".join([*(part for part in folders[:-1] if part != "datasets"), name])

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError
 from steelcli.common.problems import REFUSE, Problems
-from steelcli.data.images.decode import decode_pixels, file_limit, iter_images, read_bytes
+from steelcli.data.images.decode import decode_pixels, file_limit, read_bytes
+from steelcli.data.images.find import iter_images
 from steelcli.data.raw.classes import choose_classes
 from steelcli.data.raw.source import RawSample, name_samples
 from steelcli.params.data import DataParams

@@ -7,16 +7,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError
 from steelcli.common.problems import REFUSE, Problems
-
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
+from steelcli.data.types import Split
 
 
 @dataclass(frozen=True)
@@ -92,11 +90,3 @@ def _full_stem(sample: RawSample) -> str:
 
 def _same(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
-def channel_bits(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Pack masks bool [C, H, W] into one bit a class, uint64 [H, W]; bit i is channel i."""
-    packed = np.zeros(masks.shape[1:], np.uint64)
-    for channel, mask in enumerate(masks):
-        packed |= mask.astype(np.uint64) << np.uint64(channel)
-    return packed

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError
-from steelcli.data.raw.source import SPLITS, Split
+from steelcli.data.types import SPLITS, Split
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, ParamsError
 from steelcli.common.problems import REFUSE, Problems, try_each
-from steelcli.data.images.decode import is_printable, iter_images, refuse_folders
-from steelcli.data.images.folders import iter_folders
+from steelcli.data.images.find import is_printable, iter_folders, iter_images, refuse_folders
 from steelcli.data.raw.classes import choose_classes
-from steelcli.data.raw.source import RawSample, Split, name_samples
+from steelcli.data.raw.source import RawSample, name_samples
 from steelcli.data.raw.supervisely_objects import (
     AREA_SHAPES,
     LINE_SHAPES,
@@ -29,6 +28,7 @@ from steelcli.data.raw.supervisely_objects import (
     take,
     take_mappings,
 )
+from steelcli.data.types import Split
 from steelcli.params.data import DataParams
 
 _SPLIT_NAMES: dict[str, Split] = {

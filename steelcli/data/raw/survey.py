@@ -4,31 +4,24 @@ gathered."""
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.common.errors import DataError, RunError
+from steelcli.common.cores import over_cores
+from steelcli.common.errors import DataError
 from steelcli.common.outputs import write_csv
 from steelcli.common.problems import COLUMNS, Problem, Problems, list_problems
-from steelcli.common.progress import track
-from steelcli.data.images.decode import file_limit, read_bytes, read_image_bytes
+from steelcli.data.images.decode import file_limit, read_bytes, read_image_bytes, use_one_thread
 from steelcli.data.raw.recognise import open_source
 from steelcli.data.raw.source import RawSample, RawSource
 from steelcli.params.data import DataParams
 
-_FEW = 32  # below this many images starting worker processes costs more than it saves
 R = TypeVar("R")
 
 
@@ -102,7 +95,9 @@ def survey(params: DataParams, ask: Callable[[Look], R]) -> Survey[R]:
     source = open_source(params, problems)
     unlisted = len(problems.images)
     samples, results = [], []
-    answers = over_cores(partial(_try, source, params, ask), source.samples, "reading")
+    answers = over_cores(
+        partial(_try, source, params, ask), source.samples, "reading", use_one_thread
+    )
     for sample, answer in zip(source.samples, answers, strict=True):
         if isinstance(answer, _Faults):
             problems.rows += answer.problems
@@ -165,30 +160,6 @@ def write_problems(path: Path, problems: Sequence[Problem]) -> None:
     )
 
 
-def over_cores(work: Callable[[Any], R], items: Sequence[Any], label: str) -> Iterator[R]:
-    """Apply ``work`` to the items on all cores, results in order, with a progress bar.
-
-    Raises:
-        RunError: a worker process died.
-    """
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    if cores == 1 or len(items) < _FEW:
-        yield from track(map(work, items), label, len(items))
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(cores, 16), context, _begin_worker, (work,)) as pool:
-        chunk = max(1, min(64, len(items) // (8 * cores)))
-        try:
-            yield from track(pool.map(_work, items, chunksize=chunk), label, len(items))
-        except BrokenProcessPool as error:
-            remedy = "free memory, or lower data.max_image_pixels"
-            raise RunError(
-                "a process was killed, likely for want of memory", f"while {label}", remedy
-            ) from error
-
-
 @dataclass(frozen=True)
 class _Faults:
     problems: list[Problem]
@@ -202,18 +173,3 @@ def _try(
     except DataError as error:
         files = [getattr(source, "csv_path", None), sample.annotation, sample.image_path]
         return _Faults(list_problems(error, files, sample.image))
-
-
-_WORK: list[
-    Callable[[Any], Any]
-] = []  # set once in each worker: the source is sent to it once, not with every item
-
-
-def _begin_worker(work: Callable[[Any], Any]) -> None:
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
-    _WORK[:] = [work]
-
-
-def _work(item: Any) -> Any:
-    return _WORK[0](item)

@@ -6,16 +6,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.common.errors import DataError
 from steelcli.data.images.header import read_image_header
 from steelcli.data.raw.kaggle import KaggleSource
-from steelcli.data.raw.survey import Look, Survey, survey
+from steelcli.data.raw.survey import Look, Survey
 from steelcli.params.data import DataParams
 
 COVERS = 0.9
@@ -53,17 +51,6 @@ class Finding:
     black: bool
     content: str
     likeness: bytes
-
-
-def check(params: DataParams) -> Survey[Finding]:
-    """Read the data set under ``params.root``.
-
-    Raises:
-        DataError: no such folder, or the data set as a whole cannot be read.
-    """
-    if not Path(params.root).is_dir():
-        raise DataError("folder not found", params.root, "name the folder that holds the data set")
-    return survey(params.model_copy(update={"color": "rgb"}), inspect)
 
 
 def inspect(look: Look) -> Finding:

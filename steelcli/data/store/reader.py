@@ -15,24 +15,21 @@ by name.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, quote
-from steelcli.common.outputs import read_bytes
-from steelcli.data.images.decode import Color
-from steelcli.data.raw.source import SPLITS, Split, channel_bits
+from steelcli.common.inputs import read_bytes
 from steelcli.data.store.letterbox import Letterbox, fit
+from steelcli.data.types import SPLITS, Color, Split
 
 VERSION = 1
 MOST_INDEX_BYTES = 2**30
@@ -145,7 +142,7 @@ class Store:
     def class_masks(self, position: int) -> NDArray[np.bool_]:
         """Return the native truth by class, bool [C, height, width]."""
         record, path = self.records[position], self.store_dir / "truth.bin"
-        dtype = _bits_dtype(len(self.class_titles))
+        dtype = bits_dtype(len(self.class_titles))
         size = record.height * record.width * dtype.itemsize
         inflater = zlib.decompressobj()
         try:
@@ -218,89 +215,7 @@ class Store:
         }
 
 
-class StoreWriter:
-    """Creates the arrays of a store, takes images in any order into them, and appends blobs in
-    index order."""
-
-    def __init__(
-        self, store_dir: Path, count: int, image_size: tuple[int, int], color: Color
-    ) -> None:
-        self.store_dir, self.image_size = store_dir, image_size
-        width, height = image_size
-        channels = (3,) if color == "rgb" else ()
-        for name, shape in (
-            ("images", (count, height, width, *channels)),
-            ("masks", (count, height, width)),
-        ):
-            path = store_dir / f"{name}.npy"
-            np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
-            _reserve(path)
-        self._blobs: dict[str, BinaryIO] = {
-            name: (store_dir / name).open("wb") for name in ("truth.bin", "originals.bin")
-        }
-
-    def __enter__(self) -> StoreWriter:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Close the blobs, whatever happened."""
-        for blob in self._blobs.values():
-            blob.close()
-
-    def append(self, name: str, raw: bytes) -> tuple[int, int]:
-        """Append bytes to a blob; return their offset and length."""
-        offset = self._blobs[name].tell()
-        self._blobs[name].write(raw)
-        return offset, len(raw)
-
-    def finish(self, class_titles: Sequence[str], records: Sequence[Record]) -> str:
-        """Write the index; return the fingerprint of all that was stored."""
-        for blob in self._blobs.values():
-            blob.close()
-        rows = [asdict(record) for record in records]
-        described = json.dumps([VERSION, self.image_size, list(class_titles), rows]).encode()
-        truth = (self.store_dir / "truth.bin").read_bytes()
-        fingerprint = hashlib.sha256(described + truth).hexdigest()
-        index = {
-            "version": VERSION,
-            "fingerprint": fingerprint,
-            "image_size": self.image_size,
-            "class_titles": list(class_titles),
-            "records": rows,
-        }
-        (self.store_dir / "index.json").write_text(
-            json.dumps(index, indent=0) + "\n", encoding="utf-8"
-        )
-        return fingerprint
-
-
-def write_pixels(
-    store_dir: Path, position: int, image: NDArray[np.uint8], mask: NDArray[np.uint8]
-) -> None:
-    """Put one letterboxed image and mask into the arrays; safe from several processes at different
-    positions."""
-    for name, pixels in (("images", image), ("masks", mask)):
-        array = np.lib.format.open_memmap(store_dir / f"{name}.npy", mode="r+")
-        array[position] = pixels
-        array.flush()
-
-
-def pack_truth(class_masks: NDArray[np.bool_]) -> bytes:
-    """Compress native masks bool [C, H, W] to the bytes `Store.class_masks` reads."""
-    return zlib.compress(
-        channel_bits(class_masks).astype(_bits_dtype(len(class_masks))).tobytes(), 6
-    )
-
-
-def _reserve(path: Path) -> None:
-    """Have the file's blocks allocated: on a full disk a write to a memory map would kill the
-    process, not raise."""
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-
-
-def _bits_dtype(classes: int) -> np.dtype[Any]:
+def bits_dtype(classes: int) -> np.dtype[Any]:
     """Return the smallest little-endian unsigned type that has a bit for each class (at most
     64)."""
     return next(np.dtype(f"<u{size}") for size in (1, 2, 4, 8) if classes <= 8 * size)
@@ -317,7 +232,7 @@ def _record(row: dict[str, Any], classes: int) -> Record:
         raise ValueError(f"unknown split {split!r}")
     height, width = (_whole(row[key], 1, MOST_SIDE) for key in ("height", "width"))
     truth, original = (_pair(row[key]) for key in ("truth", "original"))
-    if height * width * _bits_dtype(classes).itemsize > MOST_RATIO * truth[1]:
+    if height * width * bits_dtype(classes).itemsize > MOST_RATIO * truth[1]:
         raise ValueError(f"{image!r} is larger than its truth")
     pixels = tuple(_whole(count, 0, height * width) for count in row["class_pixels"])
     if len(pixels) != classes:

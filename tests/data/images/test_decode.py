@@ -15,10 +15,10 @@ from steelcli.common.errors import DataError
 from steelcli.data.images.decode import (
     decode_pixels,
     decode_unchanged,
-    iter_images,
     read_image,
     read_image_bytes,
 )
+from steelcli.data.images.find import iter_images
 
 RGB = np.random.default_rng(1).integers(0, 256, (37, 53, 3)).astype(np.uint8)
 GREY = RGB[:, :, 0].copy()

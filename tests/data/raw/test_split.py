@@ -11,8 +11,8 @@ import pytest
 from closure import SHARED
 
 from steelcli.common.errors import DataError
-from steelcli.data.raw.source import Split
 from steelcli.data.raw.split import Candidate, assign, draw, pick
+from steelcli.data.types import Split
 
 FLAGS = SHARED / "severstal-flags.csv"
 

@@ -13,12 +13,12 @@ from closure import SHARED
 from make_params import data_params
 from walk import SMALL, steelcli, write_params
 
+from steelcli.commands.check import check
 from steelcli.commands.prepare import prepare
 from steelcli.common.errors import DataError
 from steelcli.data.raw.bitmap import encode_bitmap
 from steelcli.data.raw.kaggle_rle import encode_rle
 from steelcli.data.raw.suspicions import (
-    check,
     count_classes,
     count_sizes,
     difference_hash,

@@ -18,11 +18,12 @@ import pytest
 import yaml
 from closure import ROOT
 
+from steelcli.commands.synthesize import write_synthetic
 from steelcli.common.errors import UserError
 from steelcli.data.raw.bitmap import decode_bitmap
 from steelcli.data.synthetic import strip as synthetic
 from steelcli.data.synthetic.defects import CLASS_TITLES, draw_outline, paint_defect
-from steelcli.data.synthetic.strip import Strip, draw_strip, write_synthetic
+from steelcli.data.synthetic.strip import Strip, draw_strip
 from steelcli.data.synthetic.texture import HEIGHT, WIDTH, Sheet
 
 SEED = 42

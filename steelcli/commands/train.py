@@ -1,0 +1,60 @@
+"""Stage `train`: the prepared store → `models/` and `metrics/train.json`."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from steelcli.common.inputs import read_json
+from steelcli.common.outputs import refuse_files
+from steelcli.common.paths import MODELS_DIR, STORE_DIR, TRAIN_METRICS_PATH
+from steelcli.data.store.reader import Store
+from steelcli.params.model import ModelParams
+from steelcli.params.train import TrainParams
+from steelcli.training.distributed import is_first_process, world_size
+from steelcli.training.launch import launch
+from steelcli.training.run import _Run
+from steelcli.training.signals import stop_on_signal
+
+
+def train(
+    model_params: ModelParams,
+    params: TrainParams,
+    store_dir: Path = STORE_DIR,
+    models_dir: Path = MODELS_DIR,
+    metrics_path: Path = TRAIN_METRICS_PATH,
+    restart: bool = False,
+) -> dict[str, Any]:
+    """Train until ``epochs`` or early stopping; return ``metrics/train.json``.
+
+    The checkpoints best by Dice and by IoU are kept: the mean over the validation images at the
+    threshold best for it. A run that was interrupted, by whatever means, goes on from its state in
+    ``.steelcli/`` beside ``models_dir`` and ends as if nothing had happened. Under torchrun every
+    process calls this function and the first one writes.
+
+    Args:
+        restart: forget the state of an interrupted run.
+
+    Raises:
+        UserError: no store, an unknown encoder, a tracker that is not installed, a loss that is not
+            finite.
+        Interrupted: SIGINT or SIGTERM; the state is saved.
+    """
+    if params.processes > 1 and world_size() == 1:
+        launch(
+            params.processes,
+            train,
+            model_params,
+            params,
+            store_dir,
+            models_dir,
+            metrics_path,
+            restart,
+        )
+        return read_json(metrics_path, "run `dvc repro train` or `steelcli train`")
+    with stop_on_signal(heed_interrupt=world_size() == 1) as request:
+        refuse_files([models_dir, metrics_path.parent])
+        run = _Run(model_params, params, Store(store_dir), models_dir, request)
+        with run.state_dir.claim() if is_first_process() else nullcontext():
+            return run.go(metrics_path, restart)

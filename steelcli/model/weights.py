@@ -1,0 +1,50 @@
+"""Weights of an encoder from a file, and whether weights fit a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from steelcli.common.errors import ModelError, quote
+from steelcli.model.torch_file import load_values, take_tensors
+
+
+def find_misfit(weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:
+    """Return how weights differ from those expected in names, shapes and types, or nothing."""
+    missing = [name for name in expected if name not in weights]
+    unknown = [name for name in weights if name not in expected]
+    for kind, names in (("missing", missing), ("unknown", unknown)):
+        if names:
+            return f"{len(missing)} missing and {len(unknown)} unknown, {kind} is {quote(names[0])}"
+    for name, tensor in weights.items():
+        wanted = expected[name]
+        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+            return f"{quote(name)} is {_describe(tensor)}, not {_describe(wanted)}"
+    return ""
+
+
+def _describe(tensor: torch.Tensor) -> str:
+    return f"{quote('×'.join(map(str, tensor.shape)) or 'a number')} of {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def load_encoder(network: nn.Module, path: Path) -> None:
+    what, remedy = (
+        "the file of encoder weights",
+        "point model.encoder_weights at a state dict of this encoder",
+    )
+    try:
+        state = take_tensors(load_values(path, what, remedy), path, what, remedy)
+    except FileNotFoundError as error:
+        raise ModelError(
+            "encoder weights not found", path, "correct model.encoder_weights"
+        ) from error
+    try:
+        network.encoder.load_state_dict(state)  # type: ignore[union-attr]
+    except (RuntimeError, LookupError, TypeError, ValueError) as error:
+        reason = quote(" ".join(str(error).split()), 160)
+        raise ModelError(
+            f"the encoder weights do not fit the encoder ({reason})", path, remedy
+        ) from error
