@@ -44,7 +44,7 @@ fuzz: setup ## tens of thousands of mutated files
 	python -m pytest -m fuzz
 
 errors: setup ## write docs/errors.md from the source
-	python tests/project/error_catalogue.py
+	PYTHONPATH=tests/support python tests/project/error_catalogue.py
 
 lint: setup ## format, lint, types
 	ruff format --check .

@@ -18,9 +18,16 @@ def fingerprint(parts: Iterable[str | bytes]) -> int:
     return int.from_bytes(digest.digest()[:6], "big")
 
 
-def code_digest() -> str:
-    """Return the SHA-256 of the package's source files, in the order of their names."""
+def code_digest(paths: Iterable[str]) -> str:
+    """Return the SHA-256 of source files.
+
+    Args:
+        paths: files, and folders whose ``.py`` files count, from the folder that holds the package.
+    """
+    root = Path(__file__).parents[2]
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for name in paths:
+        path = root / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

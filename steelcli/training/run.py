@@ -36,6 +36,22 @@ from steelcli.training.saved_state import StateDir
 from steelcli.training.signals import StopRequest
 from steelcli.training.trackers import Trackers, check_trackers, name_run
 
+CODE = (
+    "steelcli/commands/train.py",
+    "steelcli/common",
+    "steelcli/data/store",
+    "steelcli/data/types.py",
+    "steelcli/model",
+    "steelcli/params/augment.py",
+    "steelcli/params/model.py",
+    "steelcli/params/section.py",
+    "steelcli/params/train.py",
+    "steelcli/params/yaml_document.py",
+    "steelcli/scores",
+    "steelcli/training",
+)
+"""The code that the stage depends on, as in dvc.yaml: an interrupted run goes on only under the same."""
+
 
 class _Run(Watch):
     """One training from its set-up to its results."""
@@ -252,7 +268,7 @@ def _key(settings: Mapping[str, Any], model_params: ModelParams) -> str:
     weights = Path(model_params.encoder_weights or "")
     parts = [
         json.dumps([settings["model"], settings["train"], settings["versions"]], sort_keys=True),
-        json.dumps([run["store"], run["precision"], world_size(), code_digest()]),
+        json.dumps([run["store"], run["precision"], world_size(), code_digest(CODE)]),
         hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

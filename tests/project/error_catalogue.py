@@ -27,14 +27,14 @@ DEPTH, MOST_CHOICES = 9, 12
 """How far names are followed, and how many words one value may stand for; more stay a <name>."""
 STAGES = {
     "prepare": "steelcli.commands.prepare",
-    "train": "steelcli.training.run",
+    "train": "steelcli.commands.train",
     "tune-threshold": "steelcli.commands.tune_threshold",
     "evaluate": "steelcli.commands.evaluate",
-    "report": "steelcli.reporting.page",
+    "report": "steelcli.commands.report",
     "evaluate --predictions": "steelcli.commands.judge",
     "compare": "steelcli.commands.compare",
-    "check": "steelcli.data.raw.suspicions",
-    "synthesize": "steelcli.data.synthetic.strip",
+    "check": "steelcli.commands.check",
+    "synthesize": "steelcli.commands.synthesize",
 }
 HEAD = """# Every error and its remedy
 

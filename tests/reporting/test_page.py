@@ -21,9 +21,9 @@ from steelcli.common.errors import RunError
 from steelcli.common.fingerprint import fingerprint
 from steelcli.common.outputs import write_csv, write_json
 from steelcli.params.report import ReportParams
-from steelcli.reporting import table as tables
+from steelcli.reporting import metric_tables as tables
 from steelcli.reporting.metric_tables import Report
-from steelcli.reporting.table import Table
+from steelcli.reporting.table import Table, format_number
 
 PARAMS = report_params(title="Steel <b>defects</b> & more")
 GROUP = {
@@ -423,7 +423,7 @@ def test_decimals_come_from_the_parameters(run: Run) -> None:
     ],
 )
 def test_numbers(value: object, decimals: int, text: str) -> None:
-    assert tables.format_number(value, decimals) == text
+    assert format_number(value, decimals) == text
 
 
 def test_bracket_is_rounded_outwards() -> None:

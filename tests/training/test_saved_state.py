@@ -223,7 +223,7 @@ def test_another_run_does_not_take_the_state(
     capsys.readouterr()
     run(tmp_path, store_dir, train_params(lr=0.002, epochs=1))
     assert "going on" not in capsys.readouterr().out
-    monkeypatch.setattr("steelcli.training.run.code_digest", lambda: "other code")
+    monkeypatch.setattr("steelcli.training.run.code_digest", lambda _: "other code")
     run(tmp_path, store_dir, PARAMS.model_copy(update={"epochs": 1}))
     assert "going on" not in capsys.readouterr().out
 

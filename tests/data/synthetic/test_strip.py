@@ -15,13 +15,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import yaml
 from closure import ROOT
 
 from steelcli.commands.synthesize import write_synthetic
 from steelcli.common.errors import UserError
 from steelcli.data.raw.bitmap import decode_bitmap
-from steelcli.data.synthetic import strip as synthetic
 from steelcli.data.synthetic.defects import CLASS_TITLES, draw_outline, paint_defect
 from steelcli.data.synthetic.strip import Strip, draw_strip
 from steelcli.data.synthetic.texture import HEIGHT, WIDTH, Sheet
@@ -232,7 +230,7 @@ def test_failing_midway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
             raise MemoryError
         return draw_strip(seed, index)
 
-    monkeypatch.setattr(synthetic, "draw_strip", fail_late)
+    monkeypatch.setattr("steelcli.commands.synthesize.draw_strip", fail_late)
     with pytest.raises(MemoryError):
         write_synthetic(tmp_path / "project", 8, 0, workers=2)
     assert not any(tmp_path.iterdir())
@@ -240,18 +238,3 @@ def test_failing_midway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "project").mkdir()  # an empty folder is no obstacle
     write_synthetic(tmp_path / "project", 8, 0)
     assert (tmp_path / "project" / "meta.json").is_file()
-
-
-def test_dvc_stage_depends_on_what_it_imports() -> None:
-    code = (
-        "import sys, steelcli.data.synthetic.strip;"
-        "print(*[m.__file__ for n, m in sys.modules.items() if n.startswith('steelcli')], sep='\\n')"
-    )
-    output = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    imported = {Path(line).resolve().relative_to(ROOT).as_posix() for line in output.splitlines()}
-    stage = yaml.safe_load((ROOT / "data" / "synthetic" / "dvc.yaml").read_text())["stages"][
-        "synthesize"
-    ]
-    assert set(stage["deps"]) == {path for path in imported if not path.endswith("__init__.py")}
