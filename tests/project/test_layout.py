@@ -32,7 +32,7 @@ WITHOUT_A_MODULE = {
     "training/test_gpu.py",
     "training/test_resume.py",
 }
-"""Tests of several modules together: against other libraries, of speed, on a GPU, of a killed run."""
+"""Tests of several modules together: other libraries, speed, a GPU, a killed run."""
 
 
 def test_the_package_has_ten_entries() -> None:
