@@ -3,6 +3,7 @@ grey."""
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -84,8 +85,10 @@ def read_bytes(path: Path, max_bytes: int | None = None) -> bytes:
     try:
         return inputs.read_bytes(path, max_bytes)
     except OSError as error:
-        what = f"cannot read the file ({error.strerror})"
-        raise DataError(what, path, "replace it, and check its rights") from error
+        remedy = "check that it exists and may be read, or replace it"
+        if error.errno == errno.EFBIG:
+            remedy = "remove what does not belong into it"
+        raise DataError(f"cannot read the file ({error.strerror})", path, remedy) from error
 
 
 def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> NDArray[np.uint8]:
