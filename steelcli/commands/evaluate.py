@@ -11,6 +11,7 @@ from steelcli.common.errors import RunError
 from steelcli.common.inputs import read_metrics
 from steelcli.common.outputs import staged_dir, write_csv, write_json
 from steelcli.common.paths import (
+    MAKE_THRESHOLD,
     METRICS_DIR,
     MODELS_DIR,
     PREDICTIONS_DIR,
@@ -30,7 +31,7 @@ from steelcli.scores.summary import summarise
 from steelcli.scores.threshold import FIXED_THRESHOLD
 from steelcli.training.trackers import Trackers
 
-THRESHOLD_REMEDY = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
+THRESHOLD_REMEDY = MAKE_THRESHOLD
 
 
 def evaluate(

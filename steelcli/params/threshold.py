@@ -9,5 +9,4 @@ from steelcli.params.section import Section
 
 class ThresholdParams(Section):
     objective: Literal["dice", "dice_defect", "f1"]
-    """Score to maximise: dice is the mean over all images, dice_defect over those with a defect, f1
-    over all pixels."""
+    """Score to maximise: mean Dice of all images, or of those with a defect, or the pooled F1."""

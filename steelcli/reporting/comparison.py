@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +10,9 @@ import numpy as np
 
 from steelcli.common.errors import RunError, quote
 from steelcli.common.git import explain_no_git, find_revision, read_revision
-from steelcli.common.inputs import read_bytes
+from steelcli.common.inputs import read_bytes, read_columns
 from steelcli.common.outputs import staged_file
+from steelcli.common.paths import MAKE_TEST, TEST_IMAGES_NAME
 from steelcli.common.progress import say
 from steelcli.reporting.table import ABSENT, Table, format_number, show_tables
 from steelcli.scores import formulas
@@ -108,7 +107,7 @@ def load_images(name: str, metrics_dir: Path) -> ScoredImages:
     Raises:
         RunError: neither is there, or the table is damaged.
     """
-    path, revision_path = metrics_dir / f"{name}_images.csv", metrics_dir / "test_images.csv"
+    path, revision_path = metrics_dir / f"{name}_images.csv", metrics_dir / TEST_IMAGES_NAME
     try:
         raw = read_bytes(path, MOST_BYTES)
     except OSError as error:
@@ -139,14 +138,13 @@ def load_images(name: str, metrics_dir: Path) -> ScoredImages:
 
 
 def _parse(name: str, source: str, content: bytes) -> ScoredImages:
-    remedy = "run `dvc repro evaluate` or `steelcli evaluate` again"
+    remedy = f"{MAKE_TEST} again"
     try:
-        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
-        images = tuple(row["image"] for row in rows)
-        table = np.array(
-            [[int(row[column]) for column in COLUMNS] for row in rows], np.int64
-        ).reshape(-1, 4)
-    except (KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
+        columns = read_columns(content, ("image", *COLUMNS))
+        images = tuple(columns["image"])
+        numbers = [[int(cell) for cell in columns[name]] for name in COLUMNS]
+        table = np.array(numbers, np.int64).T
+    except (KeyError, ValueError, OverflowError) as error:
         raise RunError(
             f"no table of images with {', '.join(('image', *COLUMNS))}", source, remedy
         ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,22 +36,8 @@ def pick_group(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return group if isinstance(group, Mapping) else {}
 
 
-def flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return nested settings as text under dotted names; lists, null and booleans as they stand in
-    YAML."""
-    flat: dict[str, str] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= flatten_settings(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = (
-                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            )
-    return flat
-
-
 def build_settings(title: str, settings: Mapping[str, str], names: Iterable[str]) -> Table:
-    """List the named settings among those `flatten_settings` returned."""
+    """List the named settings; all are text under dotted names."""
     return Table(
         title, ("setting", "value"), tuple((name, settings.get(name) or ABSENT) for name in names)
     )

@@ -3,8 +3,7 @@ that makes it."""
 
 from __future__ import annotations
 
-import csv
-import io
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -12,19 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steelcli.common import paths
 from steelcli.common.errors import RunError, quote
-from steelcli.common.inputs import read_bytes, read_json, read_metrics
-from steelcli.reporting.metric_tables import flatten_settings
+from steelcli.common.inputs import flatten, read_bytes, read_columns, read_json, read_metrics
+from steelcli.common.paths import MAKE_MODEL, MAKE_STORE, MAKE_TEST, MAKE_THRESHOLD
 from steelcli.reporting.other_models import read_others
 
 REMEDIES = {
-    "data": "run `dvc repro prepare` or `steelcli prepare`",
-    "train": "run `dvc repro train` or `steelcli train`",
-    "threshold": "run `dvc repro tune-threshold` or `steelcli tune-threshold`",
-    "test": "run `dvc repro evaluate` or `steelcli evaluate`",
+    "data": MAKE_STORE,
+    "train": MAKE_MODEL,
+    "threshold": MAKE_THRESHOLD,
+    "test": MAKE_TEST,
 }
 """The command that makes each input."""
-MOST_CSV_BYTES = 2**28
+MAX_CSV_BYTES = 2**28
 IMAGE_COLUMNS = ("defect_pixels", "tp", "fp", "fn", "iou", "dice")
 RELIABILITY_COLUMNS = (
     "probability_low",
@@ -63,12 +63,12 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     Raises:
         RunError: a file is missing, cannot be read, or lacks a column.
     """
-    args_path = models_dir / "args.json"
-    settings = flatten_settings(read_json(args_path, REMEDIES["train"]))
+    args_path = models_dir / paths.ARGS_NAME
+    settings = _show_settings(read_json(args_path, REMEDIES["train"]))
     seed = settings.get("train.seed", "")
     if not re.fullmatch("[0-9]{1,10}", seed):
         raise RunError("the file holds no train.seed", args_path, REMEDIES["train"])
-    images_path = metrics_dir / "test_images.csv"
+    images_path = metrics_dir / paths.TEST_IMAGES_NAME
     curve_names = ("threshold", "dice", "dice_defect", "f1", "iou")
     epoch_names = (
         "train_loss",
@@ -80,51 +80,60 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     )
     froc_names = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
     return Results(
-        data=read_metrics(metrics_dir / "data.json", REMEDIES["data"]),
-        training=read_metrics(metrics_dir / "train.json", REMEDIES["train"], ("best_epoch",)),
+        data=read_metrics(metrics_dir / paths.DATA_NAME, REMEDIES["data"]),
+        training=read_metrics(metrics_dir / paths.TRAIN_NAME, REMEDIES["train"], ("best_epoch",)),
         threshold=read_metrics(
-            metrics_dir / "threshold.json", REMEDIES["threshold"], ("threshold",)
+            metrics_dir / paths.THRESHOLD_NAME, REMEDIES["threshold"], ("threshold",)
         ),
         test=read_metrics(
-            metrics_dir / "test.json", REMEDIES["test"], ("threshold", "auprc_low", "auprc_high")
+            metrics_dir / paths.TEST_NAME,
+            REMEDIES["test"],
+            ("threshold", "auprc_low", "auprc_high"),
         ),
         settings=settings,
-        image_names=[row["image"] for row in _read_rows(images_path, ("image",), "test")],
+        image_names=_read_texts(images_path, ("image",), "test")["image"],
         images=_read_columns(images_path, IMAGE_COLUMNS, "test"),
         epochs=_read_columns(
-            models_dir / f"metrics_seed{seed}.csv", ("epoch", *epoch_names), "train"
+            models_dir / paths.epochs_name(seed), ("epoch", *epoch_names), "train"
         ),
-        thresholds=_read_columns(metrics_dir / "threshold_curve.csv", curve_names, "threshold"),
-        pr_curve=_read_columns(metrics_dir / "pr_curve.csv", ("precision", "recall"), "test"),
-        froc=_read_columns(metrics_dir / "froc.csv", froc_names, "test"),
+        thresholds=_read_columns(
+            metrics_dir / paths.THRESHOLD_CURVE_NAME, curve_names, "threshold"
+        ),
+        pr_curve=_read_columns(metrics_dir / paths.PR_CURVE_NAME, ("precision", "recall"), "test"),
+        froc=_read_columns(metrics_dir / paths.FROC_NAME, froc_names, "test"),
         others=read_others(metrics_dir),
-        reliability=_read_columns(metrics_dir / "reliability.csv", RELIABILITY_COLUMNS, "test"),
+        reliability=_read_columns(
+            metrics_dir / paths.RELIABILITY_NAME, RELIABILITY_COLUMNS, "test"
+        ),
     )
 
 
-def _read_rows(path: Path, names: Sequence[str], maker: str) -> list[dict[str, str]]:
+def _show_settings(settings: dict[str, Any]) -> dict[str, str]:
+    """Return settings as text under dotted names; lists, null and booleans as they are in YAML."""
+    shown = {}
+    for key, value in flatten(settings).items():
+        shown[key] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return shown
+
+
+def _read_texts(path: Path, names: Sequence[str], maker: str) -> dict[str, list[str]]:
     remedy = REMEDIES[maker]
     try:
-        reader = csv.DictReader(
-            io.StringIO(read_bytes(path, MOST_CSV_BYTES).decode("utf-8"), newline=""), restval=""
-        )
-        rows, found = list(reader), reader.fieldnames or ()
+        return read_columns(read_bytes(path, MAX_CSV_BYTES), names)
     except FileNotFoundError as error:
         raise RunError("a stage's input is missing", path, remedy) from error
-    except (OSError, ValueError, csv.Error) as error:
-        raise RunError(
-            f"a stage's input cannot be read ({quote(error, 120)})", path, remedy
-        ) from error
-    if lacking := [name for name in names if name not in found]:
-        raise RunError(f"a stage's input lacks the column {lacking[0]}", path, remedy)
-    return rows
+    except KeyError as error:
+        raise RunError(f"a stage's input lacks the column {error.args[0]}", path, remedy) from error
+    except (OSError, ValueError) as error:
+        what = f"a stage's input cannot be read ({quote(error, 120)})"
+        raise RunError(what, path, remedy) from error
 
 
 def _read_columns(path: Path, names: Sequence[str], maker: str) -> Columns:
-    rows = _read_rows(path, names, maker)
-    return {
-        name: [_number(row[name], name, path, REMEDIES[maker]) for row in rows] for name in names
-    }
+    columns: Columns = {}
+    for name, cells in _read_texts(path, names, maker).items():
+        columns[name] = [_number(cell, name, path, REMEDIES[maker]) for cell in cells]
+    return columns
 
 
 def _number(cell: str, name: str, path: Path, remedy: str) -> float:

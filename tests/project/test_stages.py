@@ -28,7 +28,13 @@ MODULES = {
     "report": "steelcli.commands.report",
 }
 SURPLUS: dict[str, set[str]] = {
-    "prepare": {"common.fingerprint", "common.git", "data.images.level_png", "data.raw.suspicions"},
+    "prepare": {
+        "common.fingerprint",
+        "common.git",
+        "data.images.level_png",
+        "data.raw.suspicions",
+        "data.store.reader",
+    },
     "train": {
         "common.cores",
         "common.problems",

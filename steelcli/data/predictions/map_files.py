@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, quote
-from steelcli.data.images.decode import check_file, decode_unchanged, file_limit, read_bytes
+from steelcli.data.images.decode import decode_unchanged, file_limit, read_bytes
 from steelcli.data.images.png import read_png_header
 from steelcli.data.predictions.source import Kind
 
@@ -173,7 +173,8 @@ def _read_png(path: Path) -> NDArray[Any]:
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
-    check_file(path, None)  # a pipe would never end
+    if not path.is_file():  # a pipe would never end
+        raise DataError("no regular file", path, "replace it by the file it should be")
     if zipfile.is_zipfile(path):
         raise DataError(
             "the file holds several arrays", path, "save one array a file with numpy.save"
