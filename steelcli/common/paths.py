@@ -10,7 +10,7 @@ STORE_DIR = Path("data/prepared")
 MODELS_DIR = Path("models")
 METRICS_DIR = Path("metrics")
 PREDICTIONS_DIR = Path("predictions/test")
-REPORTS_DIR = Path("reports")
+REPORT_PATH = Path("reports/report.html")
 TRACKERS_DIR = Path("trackers")
 
 DATA_METRICS_PATH = METRICS_DIR / "data.json"

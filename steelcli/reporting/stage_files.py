@@ -1,21 +1,25 @@
-"""What the other stages wrote, read for the report; every refusal names the file and the command
-that makes it."""
+"""Read what the other stages wrote, for the report.
+
+Every error names the file and the command that makes it.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steelcli.common.errors import RunError, quote
 from steelcli.common.inputs import read_bytes, read_json, read_metrics
-from steelcli.reporting.metric_tables import flatten_settings
+from steelcli.common.settings import flatten
 from steelcli.reporting.other_models import read_others
+from steelcli.scores.columns import FROC_COLUMNS, RELIABILITY_COLUMNS
 
 REMEDIES = {
     "data": "run `dvc repro prepare` or `steelcli prepare`",
@@ -26,21 +30,21 @@ REMEDIES = {
 """The command that makes each input."""
 MOST_CSV_BYTES = 2**28
 IMAGE_COLUMNS = ("defect_pixels", "tp", "fp", "fn", "iou", "dice")
-RELIABILITY_COLUMNS = (
-    "probability_low",
-    "probability_high",
-    "mean_probability",
-    "defect_share",
-    "pixels",
-)
 Columns = dict[str, list[float]]
 """A csv file by column; an empty cell is NaN."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """All that the other stages wrote: json files as they are, csv files by column, settings under
-    dotted names."""
+    """All that the other stages wrote.
+
+    Attributes:
+        data, training, threshold, test: json files as they are.
+        settings: of the training, as text under dotted names.
+        image_names, images: the test images and their numbers.
+        epochs, thresholds, pr_curve, froc, reliability: csv files.
+        others: the json file of each other model, by its name.
+    """
 
     data: dict[str, Any]
     training: dict[str, Any]
@@ -63,14 +67,10 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     Raises:
         RunError: a file is missing, cannot be read, or lacks a column.
     """
-    args_path = models_dir / "args.json"
-    settings = flatten_settings(read_json(args_path, REMEDIES["train"]))
-    seed = settings.get("train.seed", "")
-    if not re.fullmatch("[0-9]{1,10}", seed):
-        raise RunError("the file holds no train.seed", args_path, REMEDIES["train"])
-    images_path = metrics_dir / "test_images.csv"
-    curve_names = ("threshold", "dice", "dice_defect", "f1", "iou")
+    settings = _read_settings(models_dir / "args.json")
+    epochs_path = models_dir / f"metrics_seed{settings['train.seed']}.csv"
     epoch_names = (
+        "epoch",
         "train_loss",
         "val_loss",
         "val_dice_opt",
@@ -78,28 +78,43 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         "val_dice_fixed",
         "val_iou_fixed",
     )
-    froc_names = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
+    curve_names = ("threshold", "dice", "dice_defect", "f1", "iou")
+    images_path = metrics_dir / "test_images.csv"
+
+    def read(name: str, numbers: Sequence[str] = ()) -> dict[str, Any]:
+        return read_metrics(metrics_dir / f"{name}.json", REMEDIES[name], numbers)
+
     return Results(
-        data=read_metrics(metrics_dir / "data.json", REMEDIES["data"]),
-        training=read_metrics(metrics_dir / "train.json", REMEDIES["train"], ("best_epoch",)),
-        threshold=read_metrics(
-            metrics_dir / "threshold.json", REMEDIES["threshold"], ("threshold",)
-        ),
-        test=read_metrics(
-            metrics_dir / "test.json", REMEDIES["test"], ("threshold", "auprc_low", "auprc_high")
-        ),
+        data=read("data"),
+        training=read("train", ("best_epoch",)),
+        threshold=read("threshold", ("threshold",)),
+        test=read("test", ("threshold", "auprc_low", "auprc_high")),
         settings=settings,
         image_names=[row["image"] for row in _read_rows(images_path, ("image",), "test")],
         images=_read_columns(images_path, IMAGE_COLUMNS, "test"),
-        epochs=_read_columns(
-            models_dir / f"metrics_seed{seed}.csv", ("epoch", *epoch_names), "train"
-        ),
+        epochs=_read_columns(epochs_path, epoch_names, "train"),
         thresholds=_read_columns(metrics_dir / "threshold_curve.csv", curve_names, "threshold"),
         pr_curve=_read_columns(metrics_dir / "pr_curve.csv", ("precision", "recall"), "test"),
-        froc=_read_columns(metrics_dir / "froc.csv", froc_names, "test"),
+        froc=_read_columns(metrics_dir / "froc.csv", FROC_COLUMNS, "test"),
         others=read_others(metrics_dir),
         reliability=_read_columns(metrics_dir / "reliability.csv", RELIABILITY_COLUMNS, "test"),
     )
+
+
+def _read_settings(path: Path) -> dict[str, str]:
+    settings = format_settings(read_json(path, REMEDIES["train"]))
+    if not re.fullmatch("[0-9]{1,10}", settings.get("train.seed", "")):
+        raise RunError("the file holds no train.seed", path, REMEDIES["train"])
+    return settings
+
+
+def format_settings(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return settings as text under dotted names; lists, null and booleans as YAML has them."""
+    texts = {}
+    for name, value in flatten(settings).items():
+        is_text = isinstance(value, str)
+        texts[name] = value if is_text else json.dumps(value, ensure_ascii=False)
+    return texts
 
 
 def _read_rows(path: Path, names: Sequence[str], maker: str) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ from accelerate.tracking import (
 from steelcli.common.errors import ParamsError, RunError
 from steelcli.common.paths import TRACKERS_DIR
 from steelcli.common.progress import say
+from steelcli.common.settings import flatten
 
 PROJECT = "steelcli"
 
@@ -145,12 +146,10 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested settings under dotted names, lists as text: what every tracker takes."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value if isinstance(value, (int, float, str, bool)) else str(value)
-    return flat
+    flat = flatten(settings)
+    return {
+        name: value if isinstance(value, (int, float, str, bool)) else str(value)
+        for name, value in flat.items()
+    }
