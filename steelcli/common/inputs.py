@@ -8,7 +8,7 @@ import io
 import json
 import math
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +55,6 @@ def read_columns(raw: bytes, names: Sequence[str]) -> dict[str, list[str]]:
         if name not in (reader.fieldnames or ()):
             raise KeyError(name)
     return {name: [row[name] for row in rows] for name in names}
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one, under dotted names."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from steelcli.data.store.reader import Store
 from steelcli.model.trained_model import load_trained
 from steelcli.params.section import parse_section
 from steelcli.params.threshold import ThresholdParams
-from steelcli.reporting.other_models import build_foreign, build_others, read_others
+from steelcli.reporting.metric_tables import build_scores
+from steelcli.reporting.other_models import build_others, read_others
 from steelcli.scores.levels import from_levels
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
@@ -660,7 +661,7 @@ def test_what_is_shown_has_no_empty_columns_without_a_threshold(
     judge: Judge, tmp_path: Path
 ) -> None:
     metrics = judge(make.write_npys(tmp_path / "hard", judge.masks)) | {"data_fingerprint": 1}
-    pairs, whole = build_foreign(metrics)
+    pairs, whole = build_scores(metrics)
     assert pairs.columns == ("metric", "0.5", "meaning")
     assert all(len(row) == 3 for row in pairs.rows)
     assert {"threshold", "data_fingerprint"}.isdisjoint(row[0] for row in whole.rows)
