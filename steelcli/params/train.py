@@ -78,6 +78,8 @@ class TrainParams(Section):
     workers: Annotated[int, Field(ge=0, le=64)]
     """Processes that load and augment images; 0 does it in the training process. Results do not
     depend on it."""
+    min_overlap: Annotated[Float, Field(gt=0, le=1)]
+    """Share of a component's pixels that makes it found, or true, in the csv of the epochs."""
     trackers: tuple[Tracker, ...]
     """Experiment trackers that receive every epoch beside the csv."""
     augment: AugmentParams

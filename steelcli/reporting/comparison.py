@@ -18,6 +18,7 @@ from steelcli.common.progress import say
 from steelcli.reporting.table import ABSENT, Table, format_number, show_tables
 from steelcli.scores import formulas
 from steelcli.scores.bootstrap import Difference, ImageCounts
+from steelcli.scores.columns import COUNT_COLUMNS
 
 
 def build_comparison(comparison: Comparison, decimals: int) -> Table:
@@ -53,9 +54,6 @@ def _row(row: Difference, decimals: int) -> tuple[str, ...]:
 def _signed(value: float | None, decimals: int) -> str:
     text = format_number(value, decimals)
     return f"+{text}" if value is not None and value > 0 else text
-
-
-COLUMNS = ("defect_pixels", "tp", "fp", "fn")
 
 
 MOST_BYTES, MOST_PIXELS = 2**28, 2**40
@@ -144,11 +142,11 @@ def _parse(name: str, source: str, content: bytes) -> ScoredImages:
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
         images = tuple(row["image"] for row in rows)
         table = np.array(
-            [[int(row[column]) for column in COLUMNS] for row in rows], np.int64
+            [[int(row[column]) for column in COUNT_COLUMNS] for row in rows], np.int64
         ).reshape(-1, 4)
     except (KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
         raise RunError(
-            f"no table of images with {', '.join(('image', *COLUMNS))}", source, remedy
+            f"no table of images with {', '.join(('image', *COUNT_COLUMNS))}", source, remedy
         ) from error
     if not images:
         raise RunError("the table holds no image", source, remedy)

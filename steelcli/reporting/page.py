@@ -19,13 +19,9 @@ from steelcli.reporting.metric_tables import (
     pick_group,
 )
 from steelcli.reporting.other_models import build_others
-from steelcli.reporting.stage_files import (
-    IMAGE_COLUMNS,
-    RELIABILITY_COLUMNS,
-    Columns,
-    Results,
-)
+from steelcli.reporting.stage_files import Columns, Results
 from steelcli.reporting.table import Table, format_number
+from steelcli.scores.columns import COUNT_COLUMNS, NUMBER_COLUMNS, RELIABILITY_COLUMNS
 
 RUN_SETTINGS = (
     "model.architecture",
@@ -136,15 +132,15 @@ def _build_worst(results: Results, decimals: int) -> Table:
     rows = [
         (
             results.image_names[index],
-            *(f"{results.images[name][index]:,.0f}" for name in IMAGE_COLUMNS[:4]),
-            *(format_number(results.images[name][index], decimals) for name in IMAGE_COLUMNS[4:]),
+            *(f"{results.images[name][index]:,.0f}" for name in COUNT_COLUMNS),
+            *(format_number(results.images[name][index], decimals) for name in ("iou", "dice")),
         )
         for index in order[:WORST_IMAGES]
     ]
     note = "Pixels: true defect, rightly predicted (tp), wrongly predicted (fp), missed (fn); at the learned threshold."
     return Table(
         "Test images with the lowest Dice",
-        ("image", "defect pixels", *IMAGE_COLUMNS[1:]),
+        ("image", "defect pixels", *NUMBER_COLUMNS[1:]),
         tuple(rows),
         note,
     )

@@ -16,6 +16,7 @@ from steelcli.common.errors import RunError, quote
 from steelcli.common.inputs import read_bytes, read_json, read_metrics
 from steelcli.reporting.metric_tables import flatten_settings
 from steelcli.reporting.other_models import read_others
+from steelcli.scores.columns import FROC_COLUMNS, NUMBER_COLUMNS, RELIABILITY_COLUMNS
 
 REMEDIES = {
     "data": "run `dvc repro prepare` or `steelcli prepare`",
@@ -25,14 +26,6 @@ REMEDIES = {
 }
 """The command that makes each input."""
 MOST_CSV_BYTES = 2**28
-IMAGE_COLUMNS = ("defect_pixels", "tp", "fp", "fn", "iou", "dice")
-RELIABILITY_COLUMNS = (
-    "probability_low",
-    "probability_high",
-    "mean_probability",
-    "defect_share",
-    "pixels",
-)
 Columns = dict[str, list[float]]
 """A csv file by column; an empty cell is NaN."""
 
@@ -78,7 +71,6 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         "val_dice_fixed",
         "val_iou_fixed",
     )
-    froc_names = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
     return Results(
         data=read_metrics(metrics_dir / "data.json", REMEDIES["data"]),
         training=read_metrics(metrics_dir / "train.json", REMEDIES["train"], ("best_epoch",)),
@@ -90,13 +82,13 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         ),
         settings=settings,
         image_names=[row["image"] for row in _read_rows(images_path, ("image",), "test")],
-        images=_read_columns(images_path, IMAGE_COLUMNS, "test"),
+        images=_read_columns(images_path, NUMBER_COLUMNS, "test"),
         epochs=_read_columns(
             models_dir / f"metrics_seed{seed}.csv", ("epoch", *epoch_names), "train"
         ),
         thresholds=_read_columns(metrics_dir / "threshold_curve.csv", curve_names, "threshold"),
         pr_curve=_read_columns(metrics_dir / "pr_curve.csv", ("precision", "recall"), "test"),
-        froc=_read_columns(metrics_dir / "froc.csv", froc_names, "test"),
+        froc=_read_columns(metrics_dir / "froc.csv", FROC_COLUMNS, "test"),
         others=read_others(metrics_dir),
         reliability=_read_columns(metrics_dir / "reliability.csv", RELIABILITY_COLUMNS, "test"),
     )

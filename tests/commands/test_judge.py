@@ -21,12 +21,12 @@ from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import DataError, ParamsError
 from steelcli.common.outputs import write_json
 from steelcli.data.images.level_png import save_levels
+from steelcli.data.levels import from_levels
 from steelcli.data.store.reader import Store
 from steelcli.model.trained_model import load_trained
 from steelcli.params.section import parse_section
 from steelcli.params.threshold import ThresholdParams
 from steelcli.reporting.other_models import build_foreign, build_others, read_others
-from steelcli.scores.levels import from_levels
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
 

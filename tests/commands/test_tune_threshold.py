@@ -13,10 +13,10 @@ import pytest
 
 from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import RunError
+from steelcli.data.levels import to_levels
 from steelcli.params.section import parse_section
 from steelcli.params.threshold import ThresholdParams
 from steelcli.scores.columns import CURVE_COLUMNS
-from steelcli.scores.levels import to_levels
 
 
 def tune(

@@ -144,11 +144,16 @@ def test_the_report_never_makes_training_stale() -> None:
 
 
 def test_plots_name_columns_that_exist() -> None:
-    from steelcli.scores.columns import CURVE_COLUMNS, FROC_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
-    from steelcli.training.run_folder import COLUMNS
+    from steelcli.scores.columns import (
+        CURVE_COLUMNS,
+        EPOCH_COLUMNS,
+        FROC_COLUMNS,
+        PR_COLUMNS,
+        RELIABILITY_COLUMNS,
+    )
 
     columns = {
-        "models/metrics_seed${train.seed}.csv": COLUMNS,
+        "models/metrics_seed${train.seed}.csv": EPOCH_COLUMNS,
         "metrics/pr_curve.csv": PR_COLUMNS,
         "metrics/threshold_curve.csv": CURVE_COLUMNS,
         "metrics/froc.csv": FROC_COLUMNS,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, label
 from scipy.special import expit
-
 from steelcli.scores.forest import iter_components
+
 from steelcli.scores.froc import (
     FP_LIMITS,
     FROC_THRESHOLDS,

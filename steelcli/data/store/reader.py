@@ -221,6 +221,27 @@ def bits_dtype(classes: int) -> np.dtype[Any]:
     return next(np.dtype(f"<u{size}") for size in (1, 2, 4, 8) if classes <= 8 * size)
 
 
+def open_store(store_dir: Path) -> Store:
+    """Open the store for scoring.
+
+    Raises:
+        DataError: see `Store`; or a picture stands in two splits, so that a test image may have
+            been learned by heart.
+    """
+    store = Store(store_dir)
+    first: dict[str, int] = {}
+    for position, record in enumerate(store.records):
+        other = store.records[first.setdefault(record.content, position)]
+        if other.split != record.split:
+            here, there = (
+                f"{record.image} of the {record.split} split",
+                f"{other.image} of {other.split}",
+            )
+            what = f"{here} is the same picture as {there}"
+            raise DataError(what, store_dir, "run `dvc repro prepare`")
+    return store
+
+
 def _record(row: dict[str, Any], classes: int) -> Record:
     """Check one row of the index: a stranger's could name files outside the output or sizes that
     fill the memory."""
