@@ -63,5 +63,8 @@ def reliability(histogram: PixelHistogram) -> list[Row]:
 def _sum_bins(histogram: PixelHistogram) -> Bins:
     member = np.searchsorted(EDGES[1:-1], PROBS, side="left")  # the bin of each level
     pixels = histogram.defect + histogram.clean
-    columns = (PROBS * pixels, histogram.defect, pixels)
-    return Bins(*(np.bincount(member, weights=column) for column in columns))
+    return Bins(
+        probs=np.asarray(np.bincount(member, weights=PROBS * pixels), np.float64),
+        defect=np.asarray(np.bincount(member, weights=histogram.defect), np.float64),
+        pixels=np.asarray(np.bincount(member, weights=pixels), np.float64),
+    )

@@ -59,8 +59,7 @@ def average_precision(histogram: PixelHistogram) -> AveragePrecision | None:
         low = np.minimum(pos - fp * np.log1p(pos / (tp - pos + fp + 0.5)), value)
         high = pos * (tp / (tp + fp - neg))
     total = int(tp[-1])
-    value, low, high = (min(float(part.sum()) / total, 1.0) for part in (value, low, high))
-    return AveragePrecision(value, low, high)
+    return AveragePrecision(*(min(float(part.sum()) / total, 1.0) for part in (value, low, high)))
 
 
 def pr_curve(histogram: PixelHistogram) -> list[Row]:
@@ -138,7 +137,7 @@ class GridScores:
         Those over no image are left out.
         """
         dice, iou, dice_defect, iou_defect = self.sums / _ONE
-        means = {}
+        means: dict[str, NDArray[np.float64]] = {}
         if self.images:
             means |= {"dice": dice / self.images, "iou": iou / self.images}
         if self.defect_images:

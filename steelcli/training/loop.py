@@ -290,7 +290,7 @@ class Trainer:
         return sum(gather_object(losses)) / len(positions), total
 
     def _iter_scored(self, positions: list[int], losses: list[float]) -> Iterator[Scored]:
-        """Yield each image for the scorer; append each batch's loss, times its images, to losses."""
+        """Yield each image to score; append each batch's loss, times its images, to losses."""
         store, device = self.store, self.accelerator.device
         batches = iter_logits(
             self.judged, store, positions, self.params.batch_size, device, self.precision

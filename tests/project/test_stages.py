@@ -37,7 +37,6 @@ SURPLUS: dict[str, set[str]] = {
         "model.speed",
         "model.trained_model",
         "scores.bootstrap",
-        "scores.columns",
         "scores.summary",
     },
     "tune-threshold": {

@@ -64,10 +64,9 @@ class Predictions:
         resized = own.shape != (height, width)
         values = to_native(own, height, width, kind) if resized else own
         if values.dtype == np.uint16:
-            return Prediction(values.astype(np.uint16, copy=False), resized, rounded=False)
-        probs = values.astype(np.float32, copy=False)
-        levels = to_levels(probs)
-        return Prediction(levels, resized, not np.array_equal(from_levels(levels), probs))
+            return Prediction(values, resized, rounded=False)
+        levels = to_levels(values)
+        return Prediction(levels, resized, not np.array_equal(from_levels(levels), values))
 
 
 def open_predictions(path: Path, params: DataParams) -> PredictionSource:

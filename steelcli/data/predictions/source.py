@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, quote
@@ -14,8 +13,8 @@ MAX_PIXELS, MAX_TIMES = 2**24, 16
 """A map of another size than its image has at most so many pixels, or so many times the image's."""
 Kind = Literal["masks", "probs"]
 """Masks hold 0 and 1 alone; probabilities hold anything from 0 to 1."""
-Map = NDArray[np.uint16] | NDArray[np.float32]
-"""[H, W]: levels uint16 where the file states masks, 8-bit or 16-bit values, all of them exact; else
+Map = NDArray[Any]
+"""[H, W]: levels uint16, exact, where the file holds a mask, 8-bit or 16-bit values; else
 probabilities float32 in [0, 1], which are still to be rounded to levels."""
 
 
@@ -27,11 +26,8 @@ def check_size(size: tuple[int, int], native: tuple[int, int], where: object) ->
     """
     height, width = size
     native_height, native_width = native
-    if (
-        height < 1
-        or width < 1
-        or height * width > max(MAX_PIXELS, MAX_TIMES * native_height * native_width)
-    ):
+    most = max(MAX_PIXELS, MAX_TIMES * native_height * native_width)
+    if height < 1 or width < 1 or height * width > most:
         shown = f"{quote(width)}x{quote(height)}"
         what = f"a map of {shown} pixels for an image of {native_width}x{native_height}"
         raise DataError(what, where, "write it again at the size of the image")
