@@ -15,8 +15,8 @@ from steelcli.common.paths import MAKE_TEST, TEST_IMAGES_NAME
 from steelcli.common.progress import say
 from steelcli.reporting.table import ABSENT, Table, format_number, format_numbers
 from steelcli.scores.bootstrap import Difference, ImageCounts, compare_counts
+from steelcli.scores.columns import COUNT_COLUMNS
 
-COLUMNS = ("defect_pixels", "tp", "fp", "fn")
 MAX_BYTES, MAX_PIXELS = 2**28, 2**40
 """Of a table, and of one of its cells."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
@@ -97,13 +97,13 @@ def _load_revision(name: str, absent_path: Path) -> ScoredImages:
 def _parse(name: str, source: str, content: bytes) -> ScoredImages:
     remedy = f"{MAKE_TEST} again"
     try:
-        columns = read_columns(content, ("image", *COLUMNS))
+        columns = read_columns(content, ("image", *COUNT_COLUMNS))
         images = tuple(columns["image"])
-        numbers = [[int(cell) for cell in columns[name]] for name in COLUMNS]
+        numbers = [[int(cell) for cell in columns[name]] for name in COUNT_COLUMNS]
         table = np.array(numbers, np.int64).T
     except (KeyError, ValueError, OverflowError) as error:
         raise RunError(
-            f"no table of images with {', '.join(('image', *COLUMNS))}", source, remedy
+            f"no table of images with {', '.join(('image', *COUNT_COLUMNS))}", source, remedy
         ) from error
     if not images:
         raise RunError("the table holds no image", source, remedy)

@@ -18,7 +18,7 @@ from steelcli.common.errors import RunError, quote
 from steelcli.common.inputs import read_bytes, read_columns, read_json, read_metrics
 from steelcli.common.settings import flatten
 from steelcli.reporting.other_models import read_others
-from steelcli.scores.columns import FROC_COLUMNS, RELIABILITY_COLUMNS
+from steelcli.scores.columns import FROC_COLUMNS, NUMBER_COLUMNS, RELIABILITY_COLUMNS
 
 REMEDIES = {
     "data": paths.MAKE_STORE,
@@ -28,7 +28,6 @@ REMEDIES = {
 }
 """The command that makes each input."""
 MAX_CSV_BYTES = 2**28
-IMAGE_COLUMNS = ("defect_pixels", "tp", "fp", "fn", "iou", "dice")
 Columns = dict[str, list[float]]
 """A csv file by column; an empty cell is NaN."""
 
@@ -90,7 +89,7 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         test=read("test", ("threshold", "auprc_low", "auprc_high")),
         settings=settings,
         image_names=_read_texts(images_path, ("image",), "test")["image"],
-        images=_read_columns(images_path, IMAGE_COLUMNS, "test"),
+        images=_read_columns(images_path, NUMBER_COLUMNS, "test"),
         epochs=_read_columns(epochs_path, epoch_names, "train"),
         thresholds=_read_columns(
             metrics_dir / paths.THRESHOLD_CURVE_NAME, curve_names, "threshold"
