@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from steelcli.common.inputs import flatten, read_bytes, read_columns
+from steelcli.common.inputs import read_bytes, read_columns
 
 
 def test_only_a_regular_file_within_its_bound_is_read(tmp_path: Path) -> None:
@@ -32,11 +32,3 @@ def test_columns_of_a_csv_are_text_and_a_short_row_is_empty() -> None:
         read_columns(b"a\n\xff\n", ("a",))
     with pytest.raises(ValueError, match="field larger"):
         read_columns(b"a\n" + b"1" * 200_000, ("a",))
-
-
-def test_nested_settings_get_dotted_names() -> None:
-    assert flatten({"a": {"b": {"c": [1]}, "d": None}, "e": 2}) == {
-        "a.b.c": [1],
-        "a.d": None,
-        "e": 2,
-    }
