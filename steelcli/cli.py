@@ -100,12 +100,12 @@ def check(
     what looks odd."""
     strict = _load(params).data.model_copy(update={"root": str(path), "on_error": "fail"})
     from steelcli.commands.check import check
-    from steelcli.data.raw.survey import settle
+    from steelcli.data.raw.survey import refuse_problems
     from steelcli.reporting.problem_table import show_check
 
     found = check(strict)
     show_check(found, strict)
-    settle(found, strict, path)
+    refuse_problems(found, strict, path)
 
 
 @app.command()
@@ -215,9 +215,9 @@ def synthesize(
     seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same bytes.")],
 ) -> None:
     """Write synthetic rolled-steel strips with defects, as a Supervisely project."""
-    from steelcli.commands.synthesize import write_synthetic
+    from steelcli.commands.synthesize import synthesize
 
-    write_synthetic(out, images, seed)
+    synthesize(out, images, seed)
     typer.echo(f"{images} images in {out}")
 
 

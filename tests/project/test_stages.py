@@ -33,6 +33,7 @@ SURPLUS: dict[str, set[str]] = {
         "common.git",
         "common.settings",
         "data.images.level_png",
+        "data.raw.supervisely_export",
         "data.raw.suspicions",
         "data.store.reader",
     },
@@ -74,7 +75,7 @@ SURPLUS: dict[str, set[str]] = {
         "reporting.overlays",
         "reporting.problem_table",
     },
-    "synthesize": {"data.images.level_png"},
+    "synthesize": {"data.images.find", "data.images.level_png"},
 }
 """Modules that a stage does not import though the folder they lie in is among its deps: a change in
 them makes it stale for nothing. Widen it only knowingly."""
