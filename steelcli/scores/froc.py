@@ -1,5 +1,4 @@
-"""Free-response ROC: defects found against false alarms per image, over components instead of
-pixels.
+"""Free-response ROC: defects found against false alarms per image, over components.
 
 After Bunch et al. 1978 (free-response ROC); the overlap rule and the thresholds are those of
 docs/metrics.md.
@@ -26,8 +25,12 @@ Ints = NDArray[np.int64]
 
 
 class ImageFroc(NamedTuple):
-    """Components of one image: ``found`` and ``false`` int64 [99] by threshold, and the true
-    components."""
+    """Components of one image.
+
+    Attributes:
+        found, false: int64 [99], by threshold.
+        true_components: number of defects.
+    """
 
     found: Ints
     false: Ints
@@ -35,11 +38,9 @@ class ImageFroc(NamedTuple):
 
 
 def overlap_pixels(areas: NDArray[np.integer], min_overlap: float) -> Ints:
-    """Return how many pixels of each component make up ``min_overlap`` of its area, int64, at least
-    1.
+    """Return how many pixels of each component make up ``min_overlap`` of its area, at least 1.
 
-    The factor takes back the rounding of products such as 0.07 * 100, which would ask for one pixel
-    more.
+    The factor undoes the rounding of products such as 0.07 * 100, which would ask for 8 pixels.
     """
     pixels: Ints = np.ceil(areas * (min_overlap * (1 - 1e-12))).astype(np.int64)
     return pixels.clip(min=1)

@@ -1,5 +1,4 @@
-"""Score a split image by image, at native resolution, in bounded memory; the one door from
-probabilities to numbers."""
+"""Score a split image by image, at native resolution, in bounded memory."""
 
 from __future__ import annotations
 
@@ -160,9 +159,9 @@ class SplitScorer:
         )
 
     def group(self, threshold: float) -> dict[str, float]:
-        """Return the numbers at one of the exact thresholds, without those that have nothing to
-        divide by.
+        """Return the numbers at one of the exact thresholds.
 
+        What has nothing to divide by is left out.
         ``iou, dice, iou_defect, dice_defect, iou_pooled, precision, recall, f1, iou_50, iou_75,
         iou_90`` and ``clean_false_alarm``.
         """
@@ -199,42 +198,35 @@ class SplitScorer:
         return summary
 
     def recall_class(self, threshold: float) -> dict[str, float]:
-        """Return the pixel recall by class title at an exact threshold, without the classes that
-        have no pixel."""
+        """Return the pixel recall by class title at an exact threshold.
+
+        Classes without a pixel are left out.
+        """
         recalls: dict[str, float] = {}
-        hits = self._at(threshold).class_hits.tolist()
-        for title, part, whole in zip(
-            self.class_titles, hits, self._class_pixels.tolist(), strict=True
-        ):
-            recalls |= formulas.share(title, part, whole)
+        hits = self._at(threshold).class_hits
+        for channel, title in enumerate(self.class_titles):
+            pixels = int(self._class_pixels[channel])
+            recalls |= formulas.share(title, int(hits[channel]), pixels)
         return recalls
 
     def by_component(self, threshold: float) -> dict[str, dict[str, float]]:
-        """Return the groups of `ComponentScores.groups` at an exact threshold, none where
-        components were not counted.
+        """Return `ComponentScores.groups` at an exact threshold.
 
-        ``found_class``, ``found_size``, ``recall_size`` and ``size_bounds_px``.
+        There are none where components were not counted.
         """
         return self._components.groups(np.float32(threshold)) if self._components else {}
 
     def image_rows(self, threshold: float) -> list[ImageRow]:
-        """Return ``image, defect_pixels, tp, fp, fn, iou, dice`` by image at an exact threshold, in
-        update order."""
+        """Return a row of IMAGE_COLUMNS for each image at an exact threshold, in update order."""
         tp, fp, fn = self._counts(threshold)
         dice, iou = formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)
-        columns = zip(self._defect_pixels.items(), tp, fp, fn, iou, dice, strict=True)
-        return [
-            {
-                "image": image,
-                "defect_pixels": pixels,
-                "tp": int(image_tp),
-                "fp": int(image_fp),
-                "fn": int(image_fn),
-                "iou": float(image_iou),
-                "dice": float(image_dice),
-            }
-            for (image, pixels), image_tp, image_fp, image_fn, image_iou, image_dice in columns
-        ]
+        rows: list[ImageRow] = []
+        for index, (image, pixels) in enumerate(self._defect_pixels.items()):
+            row: ImageRow = {"image": image, "defect_pixels": pixels}
+            row |= {"tp": int(tp[index]), "fp": int(fp[index]), "fn": int(fn[index])}
+            row |= {"iou": float(iou[index]), "dice": float(dice[index])}
+            rows.append(row)
+        return rows
 
     def threshold_curve(self) -> list[curves.Row]:
         """Return the rows of `curves.threshold_curve`."""
