@@ -28,7 +28,13 @@ MODULES = {
     "report": "steelcli.commands.report",
 }
 SURPLUS: dict[str, set[str]] = {
-    "prepare": {"common.fingerprint", "common.git", "data.images.level_png", "data.raw.suspicions"},
+    "prepare": {
+        "common.fingerprint",
+        "common.git",
+        "common.settings",
+        "data.images.level_png",
+        "data.raw.suspicions",
+    },
     "train": {
         "common.cores",
         "common.problems",
@@ -44,6 +50,7 @@ SURPLUS: dict[str, set[str]] = {
         "common.cores",
         "common.git",
         "common.problems",
+        "common.settings",
         "data.store.writer",
         "model.speed",
         "scores.bootstrap",
@@ -63,6 +70,7 @@ SURPLUS: dict[str, set[str]] = {
         "common.problems",
         "common.progress",
         "reporting.comparison",
+        "reporting.dice_plot",
         "reporting.overlays",
         "reporting.problem_table",
     },
