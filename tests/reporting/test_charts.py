@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib
 import pytest
 from make_run import Run, epochs
+from parsed_page import ParsedPage
 
 from steelcli.common.outputs import write_csv
 
@@ -20,4 +21,4 @@ def test_page_is_the_same_for_the_same_numbers(
 def test_any_number_of_epochs_draws(run: Run, lengths: int) -> None:
     rows = [epochs()[0] | {"epoch": epoch} for epoch in range(1, lengths + 1)]
     write_csv(run.models_dir / "metrics_seed42.csv", rows, list(rows[0]))
-    assert run.page().count("<svg") == 6
+    assert ParsedPage(run.page()).tags.count("svg") == 6
