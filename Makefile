@@ -5,54 +5,61 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup demo test slow faults trackers scale hostile fuzz errors lint smoke clean
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test slow faults trackers scale hostile fuzz lint smoke smoke-diff clean
 
-setup: .venv/installed
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
+		printf '  make %-11s %s\n' "$$name" "$$what"; done
+
+setup: .venv/installed ## make the virtual environment in .venv, with the versions the tests run with
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: setup ## train with two learning rates on synthetic steel, compare them, report
+demo: setup ## train twice on synthetic steel (lr 1e-4 and 1e-3), compare, report; about ten minutes
 	@for name in lr-1e-4 lr-1e-3; do dvc exp remove --quiet $$name || true; done
 	dvc exp run --name lr-1e-4 --set-param train.lr=0.0001
 	dvc exp run --name lr-1e-3 --set-param train.lr=0.001
 	dvc metrics diff lr-1e-4 lr-1e-3
 	steelcli report
 
-test: setup ## the whole default suite, a real two-stage smoke training included
+test: setup ## the default tests, a small training through every DVC stage among them
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
-slow: setup ## what takes more than ten seconds a test
+slow: setup ## the tests that take more than ten seconds each
 	python -m pytest -m slow
 
-faults: setup ## kill whole pipelines at random moments, two dozen times; about ten minutes
+faults: setup ## kill whole pipelines at random moments; about ten minutes
 	python -m pytest -m faults -s
 
-trackers: setup ## install the experiment trackers and read back what they hold of a run
+trackers: setup ## install the experiment trackers, and read back what they hold of a run
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[trackers]'
 	python -m pytest -m trackers
 
-scale: setup ## speed and memory over 10^8 pixels
+scale: setup ## measure speed and memory over 10^8 pixels
 	python -m pytest -m scale -s
 
-hostile: setup ## every hostile case through the real command line, with its time and memory; about fifteen minutes
+hostile: setup ## run every hostile file through the command line; about fifteen minutes
 	OMP_NUM_THREADS=1 python -m pytest -m hostile -n 2
 
-fuzz: setup ## tens of thousands of mutated files
+fuzz: setup ## read tens of thousands of damaged files
 	python -m pytest -m fuzz
 
-errors: setup ## write docs/errors.md from the source
-	PYTHONPATH=tests/support python tests/project/error_catalogue.py
-
-lint: setup ## format, lint, types
+lint: setup ## format, lint, types, and the workflow of CI against its schema
 	ruff format --check .
 	ruff check .
 	mypy
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 
-smoke: setup ## one epoch on a handful of images through every DVC stage
+smoke: setup ## two short trainings through every DVC stage, in a temporary clone
 	python -m pytest tests/project/test_pipeline.py
+
+BASE ?= origin/main
+smoke-diff: setup ## train on a handful of images, here and at BASE; print the metrics that differ
+	@.github/smoke_diff.sh $(BASE)
 
 clean: ## remove the virtual environment and the caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build

@@ -15,8 +15,8 @@ import pytest
 from walk import SMALL, steelcli, write_params
 
 from steelcli.data.images.level_png import load_levels
+from steelcli.data.levels import from_levels
 from steelcli.data.store.reader import Store
-from steelcli.scores.levels import from_levels
 
 
 def read_json(path: Path) -> dict[str, Any]:

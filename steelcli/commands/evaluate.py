@@ -11,6 +11,7 @@ from steelcli.common.errors import RunError
 from steelcli.common.inputs import read_metrics
 from steelcli.common.outputs import staged_dir, write_csv, write_json
 from steelcli.common.paths import (
+    MAKE_THRESHOLD,
     METRICS_DIR,
     MODELS_DIR,
     PREDICTIONS_DIR,
@@ -23,14 +24,13 @@ from steelcli.model.trained_model import load_trained
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.reporting.overlays import draw_overlays
 from steelcli.scores.columns import FROC_COLUMNS, IMAGE_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
-from steelcli.scores.levels import from_levels
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
 from steelcli.scores.threshold import FIXED_THRESHOLD
 from steelcli.training.trackers import Trackers
 
-THRESHOLD_REMEDY = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
+THRESHOLD_REMEDY = MAKE_THRESHOLD
 
 
 def evaluate(
@@ -63,7 +63,7 @@ def evaluate(
             for position, levels in trained.iter_levels("test", params.batch_size):
                 image = store.records[position].image
                 save_levels(partial_dir / PurePosixPath(image).with_suffix(".png"), levels)
-                yield image, from_levels(levels), store.class_masks(position)
+                yield Scored(image, levels, store.class_masks(position))
 
         thresholds = (threshold, FIXED_THRESHOLD)
         new_scorer = partial(

@@ -21,7 +21,7 @@ from steelcli.data.raw.source import RawSample, RawSource
 from steelcli.data.raw.split import Candidate, assign, pick
 from steelcli.data.raw.survey import Look, read_sample, settle, survey, write_problems
 from steelcli.data.store import letterbox
-from steelcli.data.store.reader import Record
+from steelcli.data.store.index import StoredImage
 from steelcli.data.store.writer import StoreWriter, pack_truth, write_pixels
 from steelcli.data.types import SPLITS, Split
 from steelcli.params.data import DataParams
@@ -72,7 +72,7 @@ def prepare(
             partial(_store, source, params, partial_dir), places, "writing", use_one_thread
         )
         for (position, split), (height, width, truth, original) in zip(chosen, packed, strict=True):
-            record = Record(
+            record = StoredImage(
                 image=samples[position].image,
                 split=split,
                 content=scanned[position].content,
@@ -163,7 +163,7 @@ def _refuse_splits_without_defect(
 
 
 def _describe(
-    titles: Sequence[str], records: Sequence[Record], counts: dict[str, int]
+    titles: Sequence[str], records: Sequence[StoredImage], counts: dict[str, int]
 ) -> dict[str, Any]:
     """Count images and pixels per split and class: the content of ``metrics/data.json``."""
     metrics: dict[str, Any] = dict(counts)

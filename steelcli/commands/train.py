@@ -8,7 +8,7 @@ from typing import Any
 
 from steelcli.common.inputs import read_json
 from steelcli.common.outputs import refuse_files
-from steelcli.common.paths import MODELS_DIR, STORE_DIR, TRAIN_METRICS_PATH
+from steelcli.common.paths import MAKE_MODEL, MODELS_DIR, STORE_DIR, TRAIN_METRICS_PATH
 from steelcli.data.store.reader import Store
 from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
@@ -52,7 +52,7 @@ def train(
             metrics_path,
             restart,
         )
-        return read_json(metrics_path, "run `dvc repro train` or `steelcli train`")
+        return read_json(metrics_path, MAKE_MODEL)
     with stop_on_signal(heed_interrupt=world_size() == 1) as request:
         refuse_files([models_dir, metrics_path.parent])
         run = _Run(model_params, params, Store(store_dir), models_dir, request)

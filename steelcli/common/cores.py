@@ -14,7 +14,8 @@ from steelcli.common.errors import RunError
 from steelcli.common.progress import track
 
 R = TypeVar("R")
-_FEW = 32  # below this many images starting worker processes costs more than it saves
+_MIN_ITEMS = 32
+"""Below this, starting worker processes costs more than it saves."""
 
 
 def over_cores(
@@ -23,7 +24,7 @@ def over_cores(
     """Apply ``work`` to the items on all cores, results in order, with a progress bar.
 
     Args:
-        work: a function at the top level of a module, or a partial of one: it is sent to the workers.
+        work: a function at the top level of a module, or a partial of one, as pickle needs it.
         items: what it is applied to.
         label: what the progress bar says.
         begin: called once in each worker process.
@@ -34,7 +35,7 @@ def over_cores(
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    if cores == 1 or len(items) < _FEW:
+    if cores == 1 or len(items) < _MIN_ITEMS:
         yield from track(map(work, items), label, len(items))
         return
     context = multiprocessing.get_context("spawn")
@@ -50,7 +51,7 @@ def over_cores(
 
 
 _WORK: list[Callable[[Any], Any]] = []
-"""Set once in each worker: what the work holds is sent there once, not with every item."""
+"""Set once in each worker, so that the function is sent there once, not with every item."""
 
 
 def _begin_worker(work: Callable[[Any], Any], begin: Callable[[], None]) -> None:

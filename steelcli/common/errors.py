@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-MOST = 1000
+MAX_CLAUSE = 1000
 """Characters shown of each clause: a message stays readable whatever a file holds."""
 
 
 def quote(value: object, most: int = 60) -> str:
-    """Return a value found in a file as one bounded line: what cannot be printed is escaped, the
-    middle left out."""
+    """Return a value as one short line: what cannot be printed is escaped, the middle left out."""
     text = str(value)
     if len(text) > most:
         head = (most - 1) // 2
@@ -33,10 +32,8 @@ class UserError(Exception):
         super().__init__(what, self.where, remedy)
 
     def __str__(self) -> str:
-        what, where, remedy = (
-            quote(clause, MOST) for clause in (self.what, self.where, self.remedy)
-        )
-        return f"{what}: {where}; {remedy}."
+        what, where = quote(self.what, MAX_CLAUSE), quote(self.where, MAX_CLAUSE)
+        return f"{what}: {where}; {quote(self.remedy, MAX_CLAUSE)}."
 
 
 class ParamsError(UserError):
@@ -56,8 +53,7 @@ class RunError(UserError):
 
 
 class Interrupted(Exception):  # noqa: N818  (no error: what the user asked for)
-    """The user asked to stop and all is saved; the command line exits with 128 + the signal's
-    number."""
+    """The user asked to stop and all is saved; the exit code is 128 + the signal's number."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)

@@ -1,5 +1,4 @@
-"""Whole numbers that stand for content: so a metrics file, which holds numbers alone, can say what
-it belongs to."""
+"""Hashes of content. A metrics file holds numbers alone, so what it belongs to is a number too."""
 
 from __future__ import annotations
 
@@ -9,8 +8,7 @@ from pathlib import Path
 
 
 def fingerprint(parts: Iterable[str | bytes]) -> int:
-    """Return 48 bits of the SHA-256 of the parts in their order; every JSON reader keeps such a
-    number exactly."""
+    """Return 48 bits of the SHA-256 of the parts: a number that every JSON reader keeps exactly."""
     digest = hashlib.sha256()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part

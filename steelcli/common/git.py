@@ -1,5 +1,4 @@
-"""Files of other git revisions, DVC experiments among them, which are git references under
-refs/exps."""
+"""Ask git: the current revision, and files of others. A DVC experiment is one, under refs/exps."""
 
 from __future__ import annotations
 
@@ -41,26 +40,22 @@ def find_revision(name: str) -> str | None:
 
 
 def read_revision(commit: str, path: Path) -> bytes | None:
-    """Return the content of ``path``, relative to the working folder, as committed, or None where
-    it is not."""
+    """Return ``path``, relative to the working folder, as committed there; None where it is not."""
     return _git("show", f"{commit}:./{path.as_posix()}")
 
 
 def explain_no_git() -> str | None:
-    """Return why no revision can be looked up here at all, in words, or None where git has a commit
-    to show."""
+    """Return in words why no revision can be looked up here, or None where git has a commit."""
     try:
         done = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, check=False)
     except OSError:
         return "git is not installed, so no revision can be looked up"
     if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        return f"there is no git repository to look for a revision in ({quote(lines[0] if lines else 'git', 120)})"
-    return (
-        None
-        if _git("rev-parse", "--verify", "--quiet", "HEAD")
-        else "the git repository has no commit yet"
-    )
+        reason = quote(done.stderr.decode(errors="replace").partition("\n")[0], 120)
+        return f"there is no git repository to look for a revision in ({reason})"
+    if _git("rev-parse", "--verify", "--quiet", "HEAD") is None:
+        return "the git repository has no commit yet"
+    return None
 
 
 def _git(*arguments: str) -> bytes | None:
@@ -73,17 +68,7 @@ def _git(*arguments: str) -> bytes | None:
 
 
 def code_revision() -> str:
-    """Return the git commit of the working directory, with ``+`` where files differ from it; empty
-    without git."""
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return (
-            ""  # an installed package outside a repository has no revision; the version says enough
-        )
-    return commit + ("+" if changed.stdout.strip() else "")
+    """Return the commit of the working directory, with ``+`` where files differ; empty without."""
+    commit = (_git("rev-parse", "HEAD") or b"").decode().strip()
+    changed = _git("status", "--porcelain", "-uno")
+    return f"{commit}+" if commit and changed else commit

@@ -1,8 +1,10 @@
-"""Read the files of this project with bounds on size and depth; every refusal names the file and the remedy."""
+"""Read files with bounds on size and depth."""
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import json
 import math
 import stat
@@ -12,27 +14,47 @@ from typing import Any
 
 from steelcli.common.errors import RunError, quote
 
-MOST_JSON_BYTES, MOST_JSON_DEPTH = 2**26, 32
-"""What a stage's json file may take at most; those written here are far smaller."""
+MAX_JSON_BYTES, MAX_JSON_DEPTH = 2**26, 32
+"""Bounds of a stage's json file; those written here are far smaller."""
 
 
-def read_bytes(path: Path, most: int) -> bytes:
-    """Return the content of a regular file of at most ``most`` bytes.
+def check_file(path: Path, max_bytes: int | None = None) -> None:
+    """Refuse what is better not opened: a pipe or a device might never end.
 
     Raises:
-        OSError: it cannot be read, is larger, or is a folder, a pipe or a device, which might never
-            end.
+        OSError: it is missing, no regular file, or larger than ``max_bytes``.
     """
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
-    with path.open("rb") as file:
-        raw = file.read(most + 1)
-    if len(raw) > most:
-        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
-    return raw
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "no regular file: it is a folder", str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "no regular file: it is a pipe or a device", str(path))
+    if max_bytes is not None and status.st_size > max_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {max_bytes:,} bytes", str(path))
+
+
+def read_bytes(path: Path, max_bytes: int | None) -> bytes:
+    """Return the content of a regular file of at most ``max_bytes``; see `check_file`."""
+    check_file(path, max_bytes)
+    return path.read_bytes()
+
+
+def read_columns(raw: bytes, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the named columns of a csv as text; a cell that a short row lacks is empty.
+
+    Raises:
+        KeyError: a column is missing.
+        ValueError: the bytes are no csv in UTF-8.
+    """
+    reader = csv.DictReader(io.StringIO(raw.decode("utf-8"), newline=""), restval="")
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    for name in names:
+        if name not in (reader.fieldnames or ()):
+            raise KeyError(name)
+    return {name: [row[name] for row in rows] for name in names}
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
@@ -42,59 +64,53 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
         RunError: the file is missing or broken; ``remedy`` says which command makes it.
     """
     try:
-        text = read_bytes(path, MOST_JSON_BYTES).decode("utf-8-sig")
+        text = read_bytes(path, MAX_JSON_BYTES).decode("utf-8-sig")
         values = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-        json.dumps(values, ensure_ascii=False).encode(
-            "utf-8"
-        )  # half a character could not be written again
+        json.dumps(values, ensure_ascii=False).encode()  # half a character raises here
     except FileNotFoundError as error:
         raise RunError("a stage's input is missing", path, remedy) from error
     except OSError as error:
-        raise RunError(
-            f"a stage's input cannot be read ({error.strerror})", path, remedy
-        ) from error
+        what = f"a stage's input cannot be read ({error.strerror})"
+        raise RunError(what, path, remedy) from error
     except (ValueError, RecursionError) as error:
-        raise RunError(
-            f"a stage's input cannot be read ({quote(error, 120)})", path, remedy
-        ) from error
+        what = f"a stage's input cannot be read ({quote(error, 120)})"
+        raise RunError(what, path, remedy) from error
     if not isinstance(values, dict):
         raise RunError("a stage's input is no JSON object", path, remedy)
-    if not is_shallow(values, MOST_JSON_DEPTH):
-        raise RunError(
-            f"a stage's input is nested deeper than {MOST_JSON_DEPTH} levels", path, remedy
-        )
+    if not is_shallow(values, MAX_JSON_DEPTH):
+        what = f"a stage's input is nested deeper than {MAX_JSON_DEPTH} levels"
+        raise RunError(what, path, remedy)
     return values
 
 
 def read_metrics(path: Path, remedy: str, numbers: Sequence[str] = ()) -> dict[str, Any]:
-    """Return metrics that `write_json` wrote: finite numbers, or groups of them, but numbers alone
-    under ``numbers``.
+    """Return metrics that `write_json` wrote: numbers, or groups of them.
 
     Raises:
-        RunError: see `read_json`, or a value that is no number.
+        RunError: see `read_json`; a value is no number, or a group stands under ``numbers``.
     """
     values = read_json(path, remedy)
     for name, value in values.items():
         is_group = isinstance(value, dict) and name not in numbers
         for key, number in value.items() if is_group else [(name, value)]:
-            if (
-                isinstance(number, bool)
-                or not isinstance(number, (int, float))
-                or not abs(number) < 1e300
-            ):
+            if not _is_number(number):
                 what = f"a stage's input holds {quote(number)} for {quote(key)}, which is no number"
                 raise RunError(what, path, remedy)
     return values
 
 
-def is_shallow(value: Any, most: int, items: int = 1_000_000) -> bool:
-    """Tell whether lists and mappings stand in each other at most ``most`` levels deep and hold few
-    items in all.
+def _is_number(value: Any) -> bool:
+    is_numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_numeric and abs(value) < 1e300
+
+
+def is_shallow(value: Any, max_depth: int, items: int = 1_000_000) -> bool:
+    """Tell whether nested lists and mappings have few levels and at most ``items`` items in all.
 
     A circle is endlessly deep, and a list that holds one list many times counts it as often.
     """
     level = [value]
-    for _ in range(most + 1):
+    for _ in range(max_depth + 1):
         inner: list[Any] = []
         for outer in level:
             if isinstance(outer, (dict, list, tuple)):
@@ -113,6 +129,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _finite(text: str) -> float:
-    if not math.isfinite(value := float(text)):
+    value = float(text)
+    if not math.isfinite(value):
         raise ValueError(f"{quote(text)} is too large")
     return value

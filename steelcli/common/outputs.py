@@ -1,5 +1,4 @@
-"""Write outputs to a temporary name and move them into place, so that a killed command leaves
-nothing half-written."""
+"""Write under a temporary name, then rename: a killed command leaves nothing half-written."""
 
 from __future__ import annotations
 
@@ -29,8 +28,7 @@ _REMEDIES = {
 
 @contextmanager
 def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]:
-    """Yield an empty folder beside ``final_dir`` that takes its place, whole, when the block ends
-    without an error.
+    """Yield an empty folder that takes the place of ``final_dir`` when the block ends well.
 
     Args:
         final_dir: where the folder goes; where this is a link, its target is replaced.
@@ -41,20 +39,17 @@ def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]
             in its place.
     """
     final_dir = _resolve(final_dir)
-    partial_dir, old_dir = (
-        final_dir.with_name(f".{final_dir.name}.{state}") for state in ("partial", "old")
-    )
+    partial_dir = final_dir.with_name(f".{final_dir.name}.partial")
+    old_dir = final_dir.with_name(f".{final_dir.name}.old")
     refuse_files([final_dir, *(path.parent for path in outdates)])
-    with _told(final_dir), _alone(final_dir):
+    with _explained(final_dir), _alone(final_dir):
         _remove(partial_dir)
         partial_dir.mkdir()
         try:
             yield partial_dir
             _remove(old_dir)
             if final_dir.exists():
-                final_dir.replace(
-                    old_dir
-                )  # the first step, for a folder that is a mount point refuses it
+                final_dir.replace(old_dir)  # first: this fails early on a mount point
             try:
                 for path in outdates:
                     path.unlink(missing_ok=True)
@@ -71,8 +66,7 @@ def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]
 
 @contextmanager
 def _alone(final_dir: Path) -> Iterator[None]:
-    """Hold a lock beside a folder for the block: two processes that fill one folder would mix their
-    files."""
+    """Hold a lock beside a folder: two processes that fill one folder would mix their files."""
     lock_path = final_dir.with_name(f".{final_dir.name}.lock.partial")
     lock_path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_path, timeout=0)
@@ -96,7 +90,7 @@ def refuse_files(folders: Sequence[Path]) -> None:
         RunError: one does, or the place cannot be looked at.
     """
     for path in folders:
-        with _told(path):
+        with _explained(path):
             if path.exists() and not path.is_dir():
                 raise RunError(
                     "a file stands where a folder is to be written", path, "move the file away"
@@ -105,14 +99,13 @@ def refuse_files(folders: Sequence[Path]) -> None:
 
 @contextmanager
 def staged_file(final_path: Path) -> Iterator[Path]:
-    """Yield a name beside ``final_path`` to write to; it is renamed to ``final_path`` when the
-    block ends well.
+    """Yield a name to write to; it is renamed to ``final_path`` when the block ends well.
 
     Raises:
         RunError: the file cannot be written.
     """
     partial_path = final_path.with_name(f".{final_path.name}.{os.getpid()}.partial")
-    with _told(final_path):
+    with _explained(final_path):
         final_path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield partial_path
@@ -128,14 +121,12 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
         ValueError: a value that is not finite, a bug of the caller.
     """
     with staged_file(path) as partial_path:
-        partial_path.write_text(
-            json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8"
-        )
+        text = json.dumps(values, indent=2, allow_nan=False) + "\n"
+        partial_path.write_text(text, encoding="utf-8")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows under the given columns; an absent, None or non-finite value becomes an empty
-    cell."""
+    """Write rows under the columns; an absent, None or non-finite value becomes an empty cell."""
     with (
         staged_file(path) as partial_path,
         partial_path.open("w", newline="", encoding="utf-8") as file,
@@ -165,7 +156,7 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _explained(path: Path) -> Iterator[None]:
     """Turn the file system's refusal to write ``path`` into one sentence."""
     try:
         yield

@@ -1,4 +1,7 @@
-"""Every fixed path, once, relative to the folder a command runs in."""
+"""Every fixed path and file name, and the command that makes each, once.
+
+Paths are relative to the folder a command runs in.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,35 @@ PREDICTIONS_DIR = Path("predictions/test")
 REPORT_PATH = Path("reports/report.html")
 TRACKERS_DIR = Path("trackers")
 
-DATA_METRICS_PATH = METRICS_DIR / "data.json"
-TRAIN_METRICS_PATH = METRICS_DIR / "train.json"
-THRESHOLD_PATH = METRICS_DIR / "threshold.json"
-THRESHOLD_CURVE_PATH = METRICS_DIR / "threshold_curve.csv"
-
+# in METRICS_DIR
+DATA_NAME = "data.json"
 PROBLEMS_NAME = "data_problems.csv"
-"""Beside `DATA_METRICS_PATH`: every fault of the raw data."""
+TRAIN_NAME = "train.json"
+THRESHOLD_NAME = "threshold.json"
+THRESHOLD_CURVE_NAME = "threshold_curve.csv"
+TEST_NAME = "test.json"
+TEST_IMAGES_NAME = "test_images.csv"
+PR_CURVE_NAME = "pr_curve.csv"
+FROC_NAME = "froc.csv"
+RELIABILITY_NAME = "reliability.csv"
+
+DATA_METRICS_PATH = METRICS_DIR / DATA_NAME
+TRAIN_METRICS_PATH = METRICS_DIR / TRAIN_NAME
+THRESHOLD_PATH = METRICS_DIR / THRESHOLD_NAME
+THRESHOLD_CURVE_PATH = METRICS_DIR / THRESHOLD_CURVE_NAME
+
+ARGS_NAME = "args.json"
+"""In `MODELS_DIR`: the parameters and facts of the run."""
 STATES_NAME = ".steelcli/train"
 """Beside `MODELS_DIR`: the states of interrupted trainings, ignored by git and no output of DVC."""
+
+MAKE_STORE = "run `dvc repro prepare` or `steelcli prepare`"
+MAKE_MODEL = "run `dvc repro train` or `steelcli train`"
+MAKE_THRESHOLD = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
+MAKE_TEST = "run `dvc repro evaluate` or `steelcli evaluate`"
+RESTART_TRAINING = "run `steelcli train --restart` to start the training afresh"
+
+
+def epochs_name(seed: int | str) -> str:
+    """Return the name, in `MODELS_DIR`, of the csv with a row per epoch."""
+    return f"metrics_seed{seed}.csv"

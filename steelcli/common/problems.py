@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
-from steelcli.common.errors import MOST, DataError, quote
+from steelcli.common.errors import MAX_CLAUSE, DataError, quote
 
 COLUMNS = ("file", "what", "remedy")
 """Columns of ``metrics/data_problems.csv``."""
@@ -80,7 +80,14 @@ def list_problems(error: DataError, files: Iterable[object], image: str | None) 
         for name in known:
             if file.startswith(f"{name}, "):
                 file, what = name, f"{what} ({file.removeprefix(f'{name}, ')})"
-        rows.append(Problem(quote(file, MOST), quote(what, MOST), quote(each.remedy, MOST), image))
+        rows.append(
+            Problem(
+                quote(file, MAX_CLAUSE),
+                quote(what, MAX_CLAUSE),
+                quote(each.remedy, MAX_CLAUSE),
+                image,
+            )
+        )
     return rows
 
 

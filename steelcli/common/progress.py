@@ -31,9 +31,8 @@ def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
         TimeElapsedColumn(),
     )
     with (
-        os.fdopen(
-            os.dup(2), "w", encoding="utf-8"
-        ) as terminal,  # a way of our own: decoders shut 2 while they work
+        # a copy of stderr: the image decoder redirects it while it works
+        os.fdopen(os.dup(2), "w", encoding="utf-8") as terminal,
         Progress(
             *columns, TimeRemainingColumn(), console=Console(file=terminal), transient=True
         ) as progress,

@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 
+from steelcli import __version__
 from steelcli.common.errors import ParamsError
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -64,7 +65,6 @@ def autocast(precision: str, device: torch.device) -> Iterator[None]:
 def describe_versions() -> dict[str, str]:
     """Return the versions that can change a result."""
     packages = (
-        "steelcli",
         "torch",
         "segmentation-models-pytorch",
         "albumentations",
@@ -73,6 +73,7 @@ def describe_versions() -> dict[str, str]:
     )
     return {
         "python": platform.python_version(),
+        "steelcli": __version__,
         **{package: version(package) for package in packages},
     }
 

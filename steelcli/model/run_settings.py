@@ -10,10 +10,11 @@ from pydantic import ConfigDict, Field
 
 from steelcli.common.errors import ModelError, ParamsError
 from steelcli.common.inputs import read_json
+from steelcli.common.paths import MAKE_MODEL
 from steelcli.params.section import Section, parse_section
 from steelcli.params.train import Tracker
 
-_REMEDY = "run `dvc repro train` or `steelcli train`"
+_REMEDY = MAKE_MODEL
 
 
 class _Part(Section):

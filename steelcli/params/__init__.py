@@ -1,2 +1,1 @@
-"""One frozen, validated section of params.yaml a module, so that a stage depends on its own
-sections alone."""
+"""One section of params.yaml a module, so that a stage depends on its own sections alone."""

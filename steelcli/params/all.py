@@ -1,5 +1,4 @@
-"""The whole of ``params.yaml``, checked at the door of every command; stages depend on their own
-sections alone."""
+"""The whole of ``params.yaml``, checked at the start of every command."""
 
 from __future__ import annotations
 

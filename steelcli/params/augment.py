@@ -1,5 +1,4 @@
-"""Section ``train.augment``: what may happen to a picture of rolled steel without making it a false
-one."""
+"""Section ``train.augment``: changes after which a picture of rolled steel is still a true one."""
 
 from __future__ import annotations
 
@@ -17,8 +16,7 @@ class AugmentParams(Section):
     enabled: bool
     """Whether training images are augmented at all."""
     horizontal_flip: Probability
-    """Probability of a left-right flip. There is no vertical flip: light falls on a strip from one
-    side."""
+    """Probability of a left-right flip. No vertical flip: a strip is lit from one side."""
     geometry: Probability
     """Probability of one rotation, scaling and shift."""
     rotate_degrees: Annotated[Float, Field(ge=0, le=10)]

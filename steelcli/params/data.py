@@ -6,19 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from steelcli.params.section import Float, Section
+from steelcli.params.section import Float, Section, Text, Whole
 
 Size = Annotated[int, Field(ge=32, le=8192)]
 
 
 class DataParams(Section):
-    root: str
+    root: Text
     """Folder of the raw data, relative to the repository root."""
     format: Literal["auto", "supervisely", "kaggle", "masks"]
     """Raw format; auto recognises it by the files found under root."""
-    classes: tuple[str, ...]
+    classes: tuple[Text, ...]
     """Titles that count as defects; empty takes all."""
-    datasets: tuple[str, ...]
+    datasets: tuple[Text, ...]
     """Supervisely datasets to read; empty reads all."""
     keep_splits: bool
     """Whether Supervisely datasets called train, val or test keep their images."""
@@ -34,17 +34,15 @@ class DataParams(Section):
     """Share of the images drawn for validation where the data brings none."""
     test_fraction: Annotated[Float, Field(gt=0, lt=1)]
     """Share of the images drawn for the test where the data brings none."""
-    split_seed: Annotated[int, Field(ge=0)]
+    split_seed: Whole
     """Seed of the split and of limit, nothing else."""
     duplicates: Literal["drop", "refuse"]
-    """What to do when one picture stands in two splits of the data: drop keeps the test copy, then
-    the val copy."""
-    limit: Annotated[int, Field(ge=2)] | None
+    """What to do when one picture is in two splits: drop keeps the test copy, then the val copy."""
+    limit: Annotated[Whole, Field(ge=2)] | None
     """Images taken per split; null takes all."""
 
     on_error: Literal["fail", "skip"]
-    """What to do when images or annotations are at fault: fail lists all of them and stops, skip
-    leaves them out."""
+    """What to do with faulty images or annotations: fail lists them and stops, skip omits them."""
     max_skipped_fraction: Annotated[Float, Field(ge=0, lt=1)]
     """Share of the images above which skip fails too."""
     max_image_pixels: Annotated[int, Field(ge=1, le=2**30)]

@@ -7,18 +7,17 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from steelcli.params.section import Float, Section
+from steelcli.params.section import Float, Section, Text
 
 
-def _plain(name: str) -> str:
-    """Let no name through that timm would take for an address to download a network from, such as
-    hf_hub:…"""
+def _refuse_addresses(name: str) -> str:
+    """Refuse a name that timm would take for an address to download from, such as hf_hub:…"""
     if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,100}", name):
         raise ValueError("not the name of an encoder, such as resnet34")
     return name
 
 
-EncoderName = Annotated[str, AfterValidator(_plain)]
+EncoderName = Annotated[str, AfterValidator(_refuse_addresses)]
 Channel = Annotated[Float, Field(gt=0, lt=1)]
 
 
@@ -27,7 +26,7 @@ class ModelParams(Section):
     """Decoder: U-Net or U-Net++."""
     encoder_name: EncoderName
     """Any encoder of segmentation_models_pytorch, such as resnet34 or resnet50."""
-    encoder_weights: str | None
+    encoder_weights: Text | None
     """imagenet downloads them, a path loads a state dict of the encoder, null starts from random
     weights."""
     decoder_channels: Annotated[
@@ -37,5 +36,4 @@ class ModelParams(Section):
     mean: tuple[Channel, Channel, Channel]
     """Mean per colour channel, as a share of full scale, taken off the image."""
     std: tuple[Channel, Channel, Channel]
-    """Standard deviation per colour channel, as a share of full scale, that the image is divided
-    by."""
+    """Standard deviation per colour channel, as a share of full scale, that divides the image."""

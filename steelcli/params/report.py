@@ -6,15 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from steelcli.params.section import Section
+from steelcli.params.section import Section, Text, Whole
 
 
 class ReportParams(Section):
-    title: str
+    title: Text
     """Heading of reports/report.html."""
     decimals: Annotated[int, Field(ge=1, le=8)]
     """Digits after the point in the tables."""
     bootstrap_resamples: Annotated[int, Field(ge=100, le=1_000_000)]
-    """Times that `compare` draws the images anew."""
-    bootstrap_seed: Annotated[int, Field(ge=0)]
+    """Times that `compare` draws the images again."""
+    bootstrap_seed: Whole
     """Seed of those draws; the same seed gives the same interval."""

@@ -1,5 +1,4 @@
-"""Read sections of ``params.yaml`` into frozen, validated objects; every refusal names the dotted
-key."""
+"""Turn sections of ``params.yaml`` into frozen objects; every error names the dotted key."""
 
 from __future__ import annotations
 
@@ -9,7 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from steelcli.common.errors import ParamsError, quote
 from steelcli.params.yaml_document import read_document
@@ -17,23 +23,32 @@ from steelcli.params.yaml_document import read_document
 SECTIONS = ("data", "model", "train", "threshold", "evaluate", "report")
 
 
-def _number(value: Any) -> Any:
-    """Take ``1e-4`` for a number: YAML 1.1 readers hand it over as text for want of a dot."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+def _parse_number(value: Any) -> Any:
+    """Take text such as ``1e-4`` for a number: other YAML readers and writers make it text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
-Float = Annotated[float, BeforeValidator(_number)]
+def _refuse_control_characters(text: str) -> str:
+    if any(ord(character) < 32 for character in text):
+        raise ValueError("a control character stands in it")
+    return text
+
+
+Float = Annotated[float, BeforeValidator(_parse_number)]
 """A finite number; text such as ``1e-4`` counts as one."""
+Whole = Annotated[int, Field(ge=0, le=2**53)]
+"""A whole number, small enough to be exact as a float."""
+Count = Annotated[Whole, Field(ge=1)]
+Text = Annotated[str, AfterValidator(_refuse_control_characters)]
 
 
 class Section(BaseModel):
-    """One section of ``params.yaml``: frozen, no defaults, no extra keys, strict types, finite
-    numbers."""
+    """One section of ``params.yaml``: frozen, no extra keys, strict types, finite numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -48,16 +63,14 @@ def read_params(path: Path) -> dict[str, Any]:
         ParamsError: see `read_document`; no mapping, or an unknown section.
     """
     raw = read_document(path)
+    remedy = f"write the sections {', '.join(SECTIONS)}"
+    if raw is None:
+        raise ParamsError("the parameter file is empty", path, remedy)
     if not isinstance(raw, dict):
-        what = (
-            "the parameter file is empty"
-            if raw is None
-            else "the parameters are no mapping of sections"
-        )
-        raise ParamsError(what, path, f"write the sections {', '.join(SECTIONS)}")
+        raise ParamsError("the parameters are no mapping of sections", path, remedy)
     for key in raw:
         if key not in SECTIONS:
-            raise ParamsError("unknown section", quote(key), _advice(key, SECTIONS))
+            raise ParamsError("unknown section", quote(key), _suggest(str(key), SECTIONS))
     return raw
 
 
@@ -65,8 +78,7 @@ def pick_section(raw: dict[str, Any], path: Path, name: str, kind: type[S]) -> S
     """Return section ``name`` of what `read_params` read from ``path``, validated as ``kind``.
 
     Raises:
-        ParamsError: a missing section, an unknown or missing key, a wrong type or a value out of
-            range.
+        ParamsError: a missing section; an unknown or missing key; a wrong type or range.
     """
     if name not in raw:
         raise ParamsError("missing section", name, f"add it to {path}")
@@ -76,44 +88,42 @@ def pick_section(raw: dict[str, Any], path: Path, name: str, kind: type[S]) -> S
 def parse_section(raw: Any, name: str, kind: type[S]) -> S:
     """Validate the raw mapping of section ``name``; see `pick_section` for the errors."""
     try:
-        text = json.dumps(raw)
-    except (TypeError, ValueError, RecursionError) as error:
+        text = json.dumps(raw, ensure_ascii=False, default=_name_type).encode()
+    except (TypeError, ValueError, RecursionError) as error:  # a list as key, half a character
         what = f"a value is neither text, number, list nor mapping ({quote(error)})"
-        raise ParamsError(what, name, "put it into quotes") from error
+        raise ParamsError(what, name, "put it into quotes or correct it") from error
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
         raise _explain(error, name, kind) from error
 
 
+def _name_type(value: object) -> dict[str, str]:
+    """Stand in for a value that JSON does not know, such as a date: no parameter takes it."""
+    return {"type": type(value).__name__}
+
+
 def _explain(error: ValidationError, name: str, kind: type[Section]) -> ParamsError:
     """Turn one of pydantic's complaints into a sentence with the dotted key."""
     complaints = error.errors(include_url=False)
-    first = next(
-        (one for one in complaints if one["type"] == "extra_forbidden"), complaints[0]
-    )  # a slip of the key
-    message, place, value = (
-        first["msg"].removeprefix("Value error, "),
-        list(first["loc"]),
-        first["input"],
-    )
-    if not place and isinstance(
-        value, dict
-    ):  # a check of the whole section begins with the key it is about
+    unknown = [one for one in complaints if one["type"] == "extra_forbidden"]
+    first = (unknown or complaints)[0]  # a slip of the key is also a missing key: name the slip
+    message = first["msg"].removeprefix("Value error, ")
+    place, value = list(first["loc"]), first["input"]
+    if not place and isinstance(value, dict):  # a check of the whole section names its key first
         place = [key for key in value if message.startswith(f"{key} ")]
         value = value[place[0]] if place else value
     where = ".".join([name, *(quote(part) for part in place)])
     if first["type"] == "extra_forbidden":
-        return ParamsError(
-            "unknown parameter", where, _advice(str(place[-1]), _known(kind, place[:-1]))
-        )
+        remedy = _suggest(str(place[-1]), _known_keys(kind, place[:-1]))
+        return ParamsError("unknown parameter", where, remedy)
     if first["type"] == "missing":
         return ParamsError("missing parameter", where, "add it; params.yaml holds every parameter")
     shown = quote(json.dumps(value, default=str))
     return ParamsError(f"bad value {shown} ({quote(message, 200)})", where, "correct it")
 
 
-def _known(kind: type[BaseModel], place: Sequence[object]) -> list[str]:
+def _known_keys(kind: type[BaseModel], place: Sequence[object]) -> list[str]:
     """Return the parameters of the section, or of the section in it that ``place`` leads to."""
     for part in place:
         inner = kind.model_fields[str(part)].annotation
@@ -122,6 +132,6 @@ def _known(kind: type[BaseModel], place: Sequence[object]) -> list[str]:
     return list(kind.model_fields)
 
 
-def _advice(key: str, known: tuple[str, ...] | list[str]) -> str:
+def _suggest(key: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(key, known, n=1)
     return f"did you mean {close[0]}" if close else f"known here: {', '.join(known)}"

@@ -7,11 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from steelcli.params.augment import AugmentParams
-from steelcli.params.section import Float, Section
+from steelcli.params.section import Count, Float, Section, Whole
 
 Positive = Annotated[Float, Field(gt=0)]
 Weight = Annotated[Float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
 Tracker = Literal["wandb", "mlflow", "tensorboard", "dvclive"]
 
 
@@ -31,29 +30,25 @@ class TrainParams(Section):
     processes: Annotated[int, Field(ge=1, le=1024)]
     """Processes that share each batch: one for each GPU, or on a CPU one for some of the cores."""
     sync_batchnorm: bool
-    """Whether several processes normalise by the statistics of the whole batch, as one process
-    does."""
+    """Whether several processes normalise by the whole batch, as one process does."""
     weight_decay: Weight
     """Decoupled weight decay of AdamW."""
     decay_norm_and_bias: bool
     """Whether biases and normalisation parameters decay as well."""
     max_grad_norm: Positive
-    """Largest L2 norm of the gradient; larger ones are scaled down to it, after unscaling under
-    fp16."""
+    """Largest L2 norm of the gradient; larger ones are scaled down to it."""
     patience: Count
     """Epochs without a better monitor before training stops."""
     monitor: Literal["dice", "iou"]
     """What early stopping watches: the validation mean at its best threshold."""
     precision: Literal["auto", "fp32", "bf16", "fp16"]
-    """Number format of the forward pass; auto: bf16 where the hardware computes in it, else fp16 on
-    CUDA, else fp32."""
+    """Number format of the forward pass; auto: bf16 in hardware, else fp16 on CUDA, else fp32."""
     channels_last: bool
     """Whether weights and images lie in memory channel by channel of a pixel (NHWC)."""
     deterministic: bool
     """Whether to use deterministic kernels alone."""
     balance: bool
-    """Whether each epoch draws as many images with a defect as without; false draws each image
-    once."""
+    """Whether an epoch draws as many images with a defect as without; false draws each once."""
     bce_weight: Weight
     """Weight of binary cross-entropy in the loss."""
     dice_weight: Weight
@@ -65,19 +60,17 @@ class TrainParams(Section):
     restart_mult: Count
     """Factor by which each next cosine period is longer."""
     warmup_epochs: Weight
-    """Epochs, or a fraction of one, over which the learning rate rises to ``lr`` before the first
-    cosine period."""
+    """Epochs, whole or not, over which the learning rate first rises to ``lr``."""
     ema_decay: Annotated[Float, Field(ge=0, lt=1)]
-    """Decay per step of the moving average of the weights that is validated and saved; 0: the
-    weights themselves."""
+    """Decay per step of the averaged weights that are validated and saved; 0: no averaging."""
     save_every_minutes: Positive
-    """Minutes between saves of the state within an epoch; it is saved after every epoch in any
-    case."""
-    checkpoint_every_epochs: Annotated[int, Field(ge=0)]
+    """Minutes between saves of the state within an epoch; every epoch's end saves it too."""
+    checkpoint_every_epochs: Whole
     """Epochs between checkpoints kept for good; 0 keeps none."""
     workers: Annotated[int, Field(ge=0, le=64)]
-    """Processes that load and augment images; 0 does it in the training process. Results do not
-    depend on it."""
+    """Processes that load images; 0: the training process does. Results do not depend on it."""
+    min_overlap: Annotated[Float, Field(gt=0, le=1)]
+    """Share of a component's pixels that makes it found, or true, in the csv of the epochs."""
     trackers: tuple[Tracker, ...]
     """Experiment trackers that receive every epoch beside the csv."""
     augment: AugmentParams

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +10,13 @@ import numpy as np
 
 from steelcli.common.errors import RunError, quote
 from steelcli.common.git import explain_no_git, find_revision, read_revision
-from steelcli.common.inputs import read_bytes
+from steelcli.common.inputs import read_bytes, read_columns
+from steelcli.common.paths import MAKE_TEST, TEST_IMAGES_NAME
 from steelcli.common.progress import say
 from steelcli.reporting.table import ABSENT, Table, format_number, format_numbers
 from steelcli.scores.bootstrap import Difference, ImageCounts, compare_counts
+from steelcli.scores.columns import COUNT_COLUMNS
 
-COLUMNS = ("defect_pixels", "tp", "fp", "fn")
 MAX_BYTES, MAX_PIXELS = 2**28, 2**40
 """Of a table, and of one of its cells."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
@@ -87,7 +86,7 @@ def _load_revision(name: str, absent_path: Path) -> ScoredImages:
             what = f"{absent_path} does not exist, and {no_git}"
         remedy = "list experiments with `dvc exp list`, or run `steelcli evaluate`"
         raise RunError(what, quote(name), remedy)
-    path = absent_path.with_name("test_images.csv")
+    path = absent_path.with_name(TEST_IMAGES_NAME)
     content = read_revision(commit, path)
     if content is None:
         remedy = "commit it, or name an experiment that ran"
@@ -96,16 +95,15 @@ def _load_revision(name: str, absent_path: Path) -> ScoredImages:
 
 
 def _parse(name: str, source: str, content: bytes) -> ScoredImages:
-    remedy = "run `dvc repro evaluate` or `steelcli evaluate` again"
+    remedy = f"{MAKE_TEST} again"
     try:
-        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
-        images = tuple(row["image"] for row in rows)
-        table = np.array(
-            [[int(row[column]) for column in COLUMNS] for row in rows], np.int64
-        ).reshape(-1, 4)
-    except (KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
+        columns = read_columns(content, ("image", *COUNT_COLUMNS))
+        images = tuple(columns["image"])
+        numbers = [[int(cell) for cell in columns[name]] for name in COUNT_COLUMNS]
+        table = np.array(numbers, np.int64).T
+    except (KeyError, ValueError, OverflowError) as error:
         raise RunError(
-            f"no table of images with {', '.join(('image', *COLUMNS))}", source, remedy
+            f"no table of images with {', '.join(('image', *COUNT_COLUMNS))}", source, remedy
         ) from error
     if not images:
         raise RunError("the table holds no image", source, remedy)

@@ -5,8 +5,6 @@ Every error names the file and the command that makes it.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
@@ -15,21 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steelcli.common import paths
 from steelcli.common.errors import RunError, quote
-from steelcli.common.inputs import read_bytes, read_json, read_metrics
+from steelcli.common.inputs import read_bytes, read_columns, read_json, read_metrics
 from steelcli.common.settings import flatten
 from steelcli.reporting.other_models import read_others
-from steelcli.scores.columns import FROC_COLUMNS, RELIABILITY_COLUMNS
+from steelcli.scores.columns import FROC_COLUMNS, NUMBER_COLUMNS, RELIABILITY_COLUMNS
 
 REMEDIES = {
-    "data": "run `dvc repro prepare` or `steelcli prepare`",
-    "train": "run `dvc repro train` or `steelcli train`",
-    "threshold": "run `dvc repro tune-threshold` or `steelcli tune-threshold`",
-    "test": "run `dvc repro evaluate` or `steelcli evaluate`",
+    "data": paths.MAKE_STORE,
+    "train": paths.MAKE_MODEL,
+    "threshold": paths.MAKE_THRESHOLD,
+    "test": paths.MAKE_TEST,
 }
 """The command that makes each input."""
-MOST_CSV_BYTES = 2**28
-IMAGE_COLUMNS = ("defect_pixels", "tp", "fp", "fn", "iou", "dice")
+MAX_CSV_BYTES = 2**28
 Columns = dict[str, list[float]]
 """A csv file by column; an empty cell is NaN."""
 
@@ -67,8 +65,8 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     Raises:
         RunError: a file is missing, cannot be read, or lacks a column.
     """
-    settings = _read_settings(models_dir / "args.json")
-    epochs_path = models_dir / f"metrics_seed{settings['train.seed']}.csv"
+    settings = _read_settings(models_dir / paths.ARGS_NAME)
+    epochs_path = models_dir / paths.epochs_name(settings["train.seed"])
     epoch_names = (
         "epoch",
         "train_loss",
@@ -79,7 +77,7 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         "val_iou_fixed",
     )
     curve_names = ("threshold", "dice", "dice_defect", "f1", "iou")
-    images_path = metrics_dir / "test_images.csv"
+    images_path = metrics_dir / paths.TEST_IMAGES_NAME
 
     def read(name: str, numbers: Sequence[str] = ()) -> dict[str, Any]:
         return read_metrics(metrics_dir / f"{name}.json", REMEDIES[name], numbers)
@@ -90,14 +88,18 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         threshold=read("threshold", ("threshold",)),
         test=read("test", ("threshold", "auprc_low", "auprc_high")),
         settings=settings,
-        image_names=[row["image"] for row in _read_rows(images_path, ("image",), "test")],
-        images=_read_columns(images_path, IMAGE_COLUMNS, "test"),
+        image_names=_read_texts(images_path, ("image",), "test")["image"],
+        images=_read_columns(images_path, NUMBER_COLUMNS, "test"),
         epochs=_read_columns(epochs_path, epoch_names, "train"),
-        thresholds=_read_columns(metrics_dir / "threshold_curve.csv", curve_names, "threshold"),
-        pr_curve=_read_columns(metrics_dir / "pr_curve.csv", ("precision", "recall"), "test"),
-        froc=_read_columns(metrics_dir / "froc.csv", FROC_COLUMNS, "test"),
+        thresholds=_read_columns(
+            metrics_dir / paths.THRESHOLD_CURVE_NAME, curve_names, "threshold"
+        ),
+        pr_curve=_read_columns(metrics_dir / paths.PR_CURVE_NAME, ("precision", "recall"), "test"),
+        froc=_read_columns(metrics_dir / paths.FROC_NAME, FROC_COLUMNS, "test"),
         others=read_others(metrics_dir),
-        reliability=_read_columns(metrics_dir / "reliability.csv", RELIABILITY_COLUMNS, "test"),
+        reliability=_read_columns(
+            metrics_dir / paths.RELIABILITY_NAME, RELIABILITY_COLUMNS, "test"
+        ),
     )
 
 
@@ -117,29 +119,24 @@ def format_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     return texts
 
 
-def _read_rows(path: Path, names: Sequence[str], maker: str) -> list[dict[str, str]]:
+def _read_texts(path: Path, names: Sequence[str], maker: str) -> dict[str, list[str]]:
     remedy = REMEDIES[maker]
     try:
-        reader = csv.DictReader(
-            io.StringIO(read_bytes(path, MOST_CSV_BYTES).decode("utf-8"), newline=""), restval=""
-        )
-        rows, found = list(reader), reader.fieldnames or ()
+        return read_columns(read_bytes(path, MAX_CSV_BYTES), names)
     except FileNotFoundError as error:
         raise RunError("a stage's input is missing", path, remedy) from error
-    except (OSError, ValueError, csv.Error) as error:
-        raise RunError(
-            f"a stage's input cannot be read ({quote(error, 120)})", path, remedy
-        ) from error
-    if lacking := [name for name in names if name not in found]:
-        raise RunError(f"a stage's input lacks the column {lacking[0]}", path, remedy)
-    return rows
+    except KeyError as error:
+        raise RunError(f"a stage's input lacks the column {error.args[0]}", path, remedy) from error
+    except (OSError, ValueError) as error:
+        what = f"a stage's input cannot be read ({quote(error, 120)})"
+        raise RunError(what, path, remedy) from error
 
 
 def _read_columns(path: Path, names: Sequence[str], maker: str) -> Columns:
-    rows = _read_rows(path, names, maker)
-    return {
-        name: [_number(row[name], name, path, REMEDIES[maker]) for row in rows] for name in names
-    }
+    columns: Columns = {}
+    for name, cells in _read_texts(path, names, maker).items():
+        columns[name] = [_number(cell, name, path, REMEDIES[maker]) for cell in cells]
+    return columns
 
 
 def _number(cell: str, name: str, path: Path, remedy: str) -> float:

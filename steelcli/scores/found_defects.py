@@ -52,17 +52,17 @@ class ComponentScores:
         self._found = {threshold: Found(len(self.class_titles)) for threshold in thresholds}
 
     def add(
-        self, probs: NDArray[np.float32], truth: NDArray[np.bool_], class_masks: NDArray[np.bool_]
+        self, levels: NDArray[np.uint16], truth: NDArray[np.bool_], class_masks: NDArray[np.bool_]
     ) -> None:
-        """Count one image: ``probs`` float32 [H, W], ``truth`` bool [H, W], ``class_masks`` bool
+        """Count one image: ``levels`` uint16 [H, W], ``truth`` bool [H, W], ``class_masks`` bool
         [C, H, W]."""
         box = bounding_box(truth)
         if box is None:
             return
-        probs = probs[box]
+        levels = levels[box]
         owner, areas = _label(truth[box])
         self.areas.update(areas.tolist())
-        inside = probs[truth[box]]
+        inside = levels[truth[box]]
         for threshold, found in self._found.items():
             hits = _hits(owner, areas, inside, threshold)
             is_found = hits >= overlap_pixels(areas, self.min_overlap)
@@ -70,12 +70,10 @@ class ComponentScores:
             for area, pixels in zip(areas.tolist(), hits.tolist(), strict=True):
                 found.pixels[area] += pixels
         for channel, mask in enumerate(class_masks[:, box[0], box[1]]):
-            self._add_class(channel, probs[mask], mask)
+            self._add_class(channel, levels[mask], mask)
 
-    def _add_class(
-        self, channel: int, inside: NDArray[np.float32], mask: NDArray[np.bool_]
-    ) -> None:
-        """Count the components of one class: ``inside`` float32 [P], the probabilities of its
+    def _add_class(self, channel: int, inside: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
+        """Count the components of one class: ``inside`` uint16 [P], the levels of its
         mask's pixels."""
         if not inside.size:
             return
@@ -155,7 +153,7 @@ def _label(mask: NDArray[np.bool_]) -> tuple[Ints, Ints]:
     return owner, np.bincount(owner, minlength=number - 1)
 
 
-def _hits(owner: Ints, areas: Ints, inside: NDArray[np.float32], threshold: np.float32) -> Ints:
+def _hits(owner: Ints, areas: Ints, inside: NDArray[np.uint16], threshold: np.float32) -> Ints:
     """Return the predicted pixels of each component, int64 [N]."""
     hits: Ints = np.bincount(owner[apply_threshold(inside, float(threshold))], minlength=areas.size)
     return hits

@@ -77,57 +77,57 @@ class SplitScorer:
         self._class_pixels = np.zeros(len(self.class_titles), np.int64)
 
     def update(
-        self, image: str, probs: NDArray[np.float32], class_masks: NDArray[np.bool_]
+        self,
+        image: str,
+        levels: NDArray[np.uint16],
+        class_masks: NDArray[np.bool_],
+        rounded: bool = False,
     ) -> None:
         """Count one image.
 
         Args:
             image: its name, unique in the split.
-            probs: float32 [H, W], finite, in [0, 1].
+            levels: uint16 [H, W], the probability map; see `data.levels`.
             class_masks: bool [C, H, W]; truth is their union.
+            rounded: whether the levels were rounded from other probabilities, which the bounds of
+                the average precision then allow for.
 
         Raises:
             ValueError: the arrays are not that, or the image was counted before.
         """
-        self._check(image, probs, class_masks)
+        self._check(image, levels, class_masks)
         truth: NDArray[np.bool_] = np.logical_or.reduce(class_masks, axis=0)
         defect_pixels = int(np.count_nonzero(truth))
         class_pixels = [int(np.count_nonzero(mask)) for mask in class_masks]
         self._defect_pixels[image] = defect_pixels
         self._class_pixels += np.array(class_pixels, np.int64)
         for threshold, counts in self._exact.items():
-            preds = apply_threshold(probs, float(threshold))
+            preds = apply_threshold(levels, float(threshold))
             counts.images.append(count(preds, truth))
             counts.false_alarms += not defect_pixels and has_component(preds, self.min_area_px)
             for channel, pixels in enumerate(class_pixels):
                 if pixels:
                     counts.class_hits[channel] += np.count_nonzero(preds & class_masks[channel])
-        histogram = PixelHistogram.of_image(probs, truth)
-        self._grid.add(*histogram.grid_counts(), defect_pixels)
+        histogram = PixelHistogram.of_image(levels, truth, rounded)
+        tp, fp = histogram.grid_counts()
+        self._grid.add(tp, fp, defect_pixels)
         self._histogram.merge(histogram)
         if self._froc and self._components:
-            self._froc.add(image_froc(probs, truth, self.min_overlap, self.min_area_px))
-            self._components.add(probs, truth, class_masks)
+            self._froc.add(image_froc(levels, truth, self.min_overlap, self.min_area_px))
+            self._components.add(levels, truth, class_masks)
 
     def _check(
-        self, image: str, probs: NDArray[np.float32], class_masks: NDArray[np.bool_]
+        self, image: str, levels: NDArray[np.uint16], class_masks: NDArray[np.bool_]
     ) -> None:
         if image in self._defect_pixels:
             raise ValueError(f"{image} was counted before")
-        if probs.dtype != np.float32 or probs.ndim != 2 or not probs.size:
-            raise ValueError(
-                f"{image}: probs must be float32 [H, W], not {probs.dtype} {probs.shape}"
-            )
-        if class_masks.dtype != np.bool_ or class_masks.shape != (
-            len(self.class_titles),
-            *probs.shape,
-        ):
+        if levels.dtype != np.uint16 or levels.ndim != 2 or not levels.size:
+            found = f"{levels.dtype} {levels.shape}"
+            raise ValueError(f"{image}: levels must be uint16 [H, W], not {found}")
+        shape = (len(self.class_titles), *levels.shape)
+        if class_masks.dtype != np.bool_ or class_masks.shape != shape:
             found = f"{class_masks.dtype} {class_masks.shape}"
-            raise ValueError(
-                f"{image}: class_masks must be bool [C, H, W] beside probs {probs.shape}, not {found}"
-            )
-        if not (probs.min() >= 0 and probs.max() <= 1):  # false for NaN as well
-            raise ValueError(f"{image}: probs must be finite and in [0, 1]")
+            raise ValueError(f"{image}: class_masks must be bool {shape}, not {found}")
 
     def merge(self, other: SplitScorer) -> None:
         """Append the images of ``other``, which must be set up alike.

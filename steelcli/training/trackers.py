@@ -149,7 +149,7 @@ def _first_line(error: Exception) -> str:
 def _flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested settings under dotted names, lists as text: what every tracker takes."""
     flat = flatten(settings)
-    return {
-        name: value if isinstance(value, (int, float, str, bool)) else str(value)
-        for name, value in flat.items()
-    }
+    for key, value in flat.items():
+        if not isinstance(value, (int, float, str, bool)):
+            flat[key] = str(value)
+    return flat

@@ -71,7 +71,7 @@ def test_the_same_raw_data_gives_the_same_bytes(
 def test_workers_give_the_same_bytes_as_one_process(
     project_dir: Path, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("steelcli.common.cores._FEW", 1)
+    monkeypatch.setattr("steelcli.common.cores._MIN_ITEMS", 1)
     prepare(data_params(root=str(project_dir)), tmp_path / "prepared", tmp_path / "data.json")
     for path in store_dir.iterdir():
         assert (tmp_path / "prepared" / path.name).read_bytes() == path.read_bytes()

@@ -163,7 +163,7 @@ CASES = [
     Case(
         "annotation of 5 GiB",
         spoilt_path(sparse),
-        ("bytes, more than", FILE, "remove what does not belong"),
+        ("it is larger than", FILE, "remove what does not belong"),
     ),
     Case(
         "annotation is a folder", spoilt_path(Path.mkdir), ("no regular file", FILE, "replace it")

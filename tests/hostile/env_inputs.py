@@ -198,8 +198,8 @@ _STORE: list[tuple[str, Spoil, str, str]] = [
     ),
     ("an absolute name", record(image="/tmp/out.png"), "index.json", "no name of an image"),
     ("a giant image", record(height=2**20, width=2**20), "index.json", "larger than its truth"),
-    ("a negative height", record(height=-1), "index.json", "no whole number"),
-    ("a height in words", record(height="tall"), "index.json", "no whole number"),
+    ("a negative height", record(height=-1), "index.json", "greater than or equal to 1"),
+    ("a height in words", record(height="tall"), "index.json", "valid integer"),
     ("a truth out of the file", record(truth=[2**40, 2**40]), "truth.bin", "truncated"),
     ("truth cut", lambda folder: cut(folder / STORE / "truth.bin", 0.1), "truth.bin", "truncated"),
     (

@@ -231,7 +231,7 @@ _FILES: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
     ("a score of two", field(score=2.0), ("field score", ANEW)),
     ("another number format", field(precision="int4"), ("field precision", ANEW)),
     ("no size", field(image_size=(0, 32)), ("field image_size", ANEW)),
-    ("a tensor as field", field(store=torch.zeros(3)), ("neither text, number", ANEW)),
+    ("a tensor as field", field(store=torch.zeros(3)), ("valid string", ANEW)),
     ("params as a list", field(params=[1]), ("field params", ANEW)),
     ("a circle", content(circle), ("nested too deeply", ANEW)),
     ("a billion laughs", content(laughs), ("nested too deeply or too long", ANEW)),

@@ -203,7 +203,7 @@ def test_problems_come_in_the_same_order_from_workers(
     mix(tmp_path / "raw")
     lists = []
     for few in (1, 10**6):
-        monkeypatch.setattr("steelcli.common.cores._FEW", few)
+        monkeypatch.setattr("steelcli.common.cores._MIN_ITEMS", few)
         with pytest.raises(DataError, match="problems in the data"):
             prepare(
                 data_params(root=str(tmp_path / "raw")),

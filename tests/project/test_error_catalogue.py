@@ -1,76 +1,122 @@
-"""docs/errors.md says what the source says."""
+"""Every `UserError` that the source builds says what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from closure import ROOT
-from error_catalogue import DOC, KINDS, SIGNATURES, Package, write
+
+CLAUSES = ("what", "where", "remedy")
 
 
-def test_the_page_is_what_the_source_says() -> None:
-    assert DOC.read_text(encoding="utf-8") == write(), "run `make errors`"
+def read_trees() -> dict[Path, ast.Module]:
+    """Return every module of the package as a syntax tree."""
+    paths = sorted((ROOT / "steelcli").rglob("*.py"))
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
-def test_every_error_says_where_and_what_to_do() -> None:
-    package = Package(ROOT / "steelcli")
-    entries = [entry for module in package.modules for entry in package.entries(module)]
-    assert len(entries) > 150
-    for entry in entries:
-        assert entry.what
-        assert entry.where
-        assert entry.remedy
-        assert not entry.what.endswith(".")
-        assert not entry.remedy.endswith(".")
+TREES = read_trees()
 
 
-def test_every_construction_is_seen() -> None:
-    for path in (ROOT / "steelcli").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef) and any(
-                ast.unparse(base) in KINDS for base in node.bases
-            ):
-                assert node.name in SIGNATURES
-
-
-@pytest.mark.parametrize(
-    ("source", "rows"),
-    [
-        ("def f(path):\n    raise DataError('a', path, 'b')", [("a", "<path>", "b")]),
-        (
-            "def f(x):\n    what = f'{x} pixels'\n    raise DataError(what, 'k', 'b')",
-            [("<x> pixels", "k", "b")],
-        ),
-        (
-            "def f(x):\n    what = 'one'\n    if x:\n        what = 'two'\n    raise DataError(what, 'k', 'b')",
-            [("one", "k", "b"), ("two", "k", "b")],
-        ),
-        (
-            "R = 'mend'\ndef f(x):\n    raise RunError('a' if x else 'c', 'k', R)",
-            [("a", "k", "mend"), ("c", "k", "mend")],
-        ),
-        (
-            "def _g(what):\n    raise RunError(what, 'k', 'b')\ndef f():\n    _g('told')",
-            [("told", "k", "b")],
-        ),
-        (
-            "def _g():\n    return 'said'\ndef f():\n    raise RunError(f'a ({_g()})', 'k', 'b')",
-            [("a (<_g>)", "k", "b")],
-        ),
-        (
-            "def _g():\n    return 'said'\ndef f():\n    w = _g()\n    raise RunError(w, 'k', 'b')",
-            [("said", "k", "b")],
-        ),
-    ],
-)
-def test_sentences_are_put_together(
-    tmp_path: Path, source: str, rows: list[tuple[str, str, str]]
-) -> None:
-    (tmp_path / "module.py").write_text(source, encoding="utf-8")
-    package = Package(tmp_path)
-    found = [
-        (entry.what, entry.where, entry.remedy) for entry in package.entries(package.modules[0])
+def find_error_classes() -> set[str]:
+    """Return `UserError` and the classes derived from it, by name."""
+    names = {"UserError"}
+    classes = [
+        node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
     ]
-    assert found == rows
+    for _ in classes:  # as many passes as the longest chain of bases could need
+        for node in classes:
+            if names & {ast.unparse(base) for base in node.bases}:
+                names.add(node.name)
+    return names
+
+
+def find_constructions(tree: ast.AST, names: set[str]) -> Iterator[ast.Call]:
+    """Yield each call that builds one of the errors."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func
+            name = called.attr if isinstance(called, ast.Attribute) else ast.unparse(called)
+            if name in names:
+                yield node
+
+
+def read_clauses(call: ast.Call) -> dict[str, ast.expr]:
+    """Return the three clauses of a construction by name, those that it gives."""
+    given = dict(zip(CLAUSES, call.args, strict=False))
+    return given | {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+
+
+def iter_fixed_texts(node: ast.expr, tree: ast.AST) -> Iterator[str]:
+    """Yield the words a clause may end in, as far as the module itself says them.
+
+    A name gives the words of every assignment to it in the module.
+    """
+    if isinstance(node, ast.Constant):
+        yield str(node.value or "")
+    elif isinstance(node, ast.JoinedStr):
+        last = node.values[-1]
+        yield str(last.value) if isinstance(last, ast.Constant) else "<value>"
+    elif isinstance(node, ast.IfExp):
+        yield from iter_fixed_texts(node.body, tree)
+        yield from iter_fixed_texts(node.orelse, tree)
+    elif isinstance(node, ast.Name):
+        for assignment in ast.walk(tree):
+            if isinstance(assignment, ast.Assign) and not isinstance(assignment.value, ast.Name):
+                names = [ast.unparse(target) for target in assignment.targets]
+                if node.id in names:
+                    yield from iter_fixed_texts(assignment.value, tree)
+
+
+def find_faults(tree: ast.AST, names: set[str]) -> list[str]:
+    """Return what is wrong with the errors of one module, a line for each fault."""
+    faults = []
+    for call in find_constructions(tree, names):
+        clauses = read_clauses(call)
+        for clause in CLAUSES:
+            if clause not in clauses or isinstance(clauses[clause], ast.Starred):
+                faults.append(f"line {call.lineno}: no {clause}")
+                continue
+            for text in iter_fixed_texts(clauses[clause], tree):
+                if not text.strip() or text.endswith("."):
+                    faults.append(f"line {call.lineno}: {clause} is {text!r}")
+    return faults
+
+
+def test_every_error_says_what_where_and_what_to_do() -> None:
+    names = find_error_classes()
+    assert {"ParamsError", "DataError", "ModelError", "RunError"} < names
+    count = 0
+    for path, tree in TREES.items():
+        assert not find_faults(tree, names), path
+        count += len(list(find_constructions(tree, names)))
+    assert count > 100
+
+
+def test_an_error_class_keeps_the_three_clauses_in_front() -> None:
+    names = find_error_classes()
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name in names:
+                for method in node.body:
+                    if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+                        arguments = tuple(argument.arg for argument in method.args.args[1:4])
+                        assert arguments == CLAUSES, f"{path}: {node.name}"
+
+
+def test_a_careless_error_is_found() -> None:
+    careless = """
+raise DataError('a', path)
+raise DataError('a', path, '')
+raise DataError('a', path, 'mend it.')
+what = 'it broke.'
+raise DataError(what, path, 'mend it')
+raise errors.DataError(f'{n} pixels', where=path, remedy='b' if n else None)
+raise DataError(*clauses)
+raise DataError('fine', path, 'mend it')
+"""
+    faults = find_faults(ast.parse(careless), {"DataError"})
+    lines = [int(fault.split()[1].rstrip(":")) for fault in faults]
+    assert sorted(set(lines)) == [2, 3, 4, 6, 7, 8]

@@ -24,10 +24,10 @@ from steelcli.data.store.reader import Store
 from steelcli.model.device import inference_precision, resolve_precision
 from steelcli.model.network import build_model
 from steelcli.model.seeds import seed_everything
+from steelcli.scores.columns import EPOCH_COLUMNS
 from steelcli.training.loader import TrainLoader
 from steelcli.training.loop import Trainer, build_optimizer
 from steelcli.training.losses import bce_dice_loss
-from steelcli.training.run_folder import COLUMNS
 from steelcli.training.schedule import learning_rate
 
 CPU = torch.device("cpu")
@@ -204,7 +204,7 @@ def test_a_run_leaves_what_the_contract_names(run_dir: Path) -> None:
             "metrics_seed42.csv",
         ]
     )
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == EPOCH_COLUMNS
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert all(value != "" for row in rows for value in row.values())
     metrics = json.loads((run_dir / "metrics" / "train.json").read_text(encoding="utf-8"))

@@ -3,8 +3,8 @@ grey."""
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 import tempfile
 import threading
 from pathlib import Path
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.common import inputs
 from steelcli.common.errors import DataError
 from steelcli.data.images.header import check_header
 from steelcli.data.types import Color
@@ -75,40 +76,19 @@ def file_limit(max_pixels: int | None) -> int | None:
     return None if max_pixels is None else 4 * max_pixels + 2**26
 
 
-def read_bytes(path: Path, limit: int | None = None) -> bytes:
-    """Return the bytes of a file.
-
-    Args:
-        path: the file.
-        limit: the most bytes to take into memory; None for no limit.
+def read_bytes(path: Path, max_bytes: int | None = None) -> bytes:
+    """Return the bytes of a user's file.
 
     Raises:
-        DataError: a file that cannot be read, that is no regular file, or that is larger than
-            ``limit``.
+        DataError: it cannot be read, is no regular file, or is larger than ``max_bytes``.
     """
     try:
-        check_file(path, limit)
-        return path.read_bytes()
+        return inputs.read_bytes(path, max_bytes)
     except OSError as error:
-        raise DataError(
-            f"cannot read the file ({error.strerror})", path, "check that it exists and its rights"
-        ) from error
-
-
-def check_file(path: Path, limit: int | None) -> None:
-    """Refuse what is better not opened.
-
-    Raises:
-        DataError: no regular file, because opening a pipe waits for ever, or one larger than
-            ``limit`` bytes.
-        OSError: no such file.
-    """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise DataError("no regular file", path, "replace it by the file it should be")
-    if limit is not None and status.st_size > limit:
-        what = f"the file has {status.st_size} bytes, more than the {limit} that are read"
-        raise DataError(what, path, "remove what does not belong into it")
+        remedy = "check that it exists and may be read, or replace it"
+        if error.errno == errno.EFBIG:
+            remedy = "remove what does not belong into it"
+        raise DataError(f"cannot read the file ({error.strerror})", path, remedy) from error
 
 
 def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> NDArray[np.uint8]:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, quote
+from steelcli.common.inputs import check_file
 from steelcli.common.problems import REFUSE, Problems, try_each
-from steelcli.data.images.decode import check_file
 from steelcli.data.images.find import iter_images, refuse_folders
 from steelcli.data.raw.classes import choose_classes
 from steelcli.data.raw.kaggle_rle import decode_rle

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.data.store.reader import VERSION, Record, bits_dtype
+from steelcli.data.store.index import VERSION, StoredImage, bits_dtype
 from steelcli.data.types import Color
 
 
@@ -27,8 +27,7 @@ def channel_bits(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:
 
 
 class StoreWriter:
-    """Creates the arrays of a store, takes images in any order into them, and appends blobs in
-    index order."""
+    """Creates the arrays of a store and appends to its blobs, in the order of the index."""
 
     def __init__(
         self, store_dir: Path, count: int, image_size: tuple[int, int], color: Color
@@ -36,16 +35,14 @@ class StoreWriter:
         self.store_dir, self.image_size = store_dir, image_size
         width, height = image_size
         channels = (3,) if color == "rgb" else ()
-        for name, shape in (
-            ("images", (count, height, width, *channels)),
-            ("masks", (count, height, width)),
-        ):
+        shapes = {"images": (count, height, width, *channels), "masks": (count, height, width)}
+        for name, shape in shapes.items():
             path = store_dir / f"{name}.npy"
             np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
             _reserve(path)
-        self._blobs: dict[str, BinaryIO] = {
-            name: (store_dir / name).open("wb") for name in ("truth.bin", "originals.bin")
-        }
+        self._blobs: dict[str, BinaryIO] = {}
+        for name in ("truth.bin", "originals.bin"):
+            self._blobs[name] = (store_dir / name).open("wb")
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -61,7 +58,7 @@ class StoreWriter:
         self._blobs[name].write(raw)
         return offset, len(raw)
 
-    def finish(self, class_titles: Sequence[str], records: Sequence[Record]) -> str:
+    def finish(self, class_titles: Sequence[str], records: Sequence[StoredImage]) -> str:
         """Write the index; return the fingerprint of all that was stored."""
         for blob in self._blobs.values():
             blob.close()
@@ -76,17 +73,15 @@ class StoreWriter:
             "class_titles": list(class_titles),
             "records": rows,
         }
-        (self.store_dir / "index.json").write_text(
-            json.dumps(index, indent=0) + "\n", encoding="utf-8"
-        )
+        text = json.dumps(index, indent=0) + "\n"
+        (self.store_dir / "index.json").write_text(text, encoding="utf-8")
         return fingerprint
 
 
 def write_pixels(
     store_dir: Path, position: int, image: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> None:
-    """Put one letterboxed image and mask into the arrays; safe from several processes at different
-    positions."""
+    """Put one letterboxed image and mask into the arrays; processes may write side by side."""
     for name, pixels in (("images", image), ("masks", mask)):
         array = np.lib.format.open_memmap(store_dir / f"{name}.npy", mode="r+")
         array[position] = pixels
@@ -95,14 +90,12 @@ def write_pixels(
 
 def pack_truth(class_masks: NDArray[np.bool_]) -> bytes:
     """Compress native masks bool [C, H, W] to the bytes `Store.class_masks` reads."""
-    return zlib.compress(
-        channel_bits(class_masks).astype(bits_dtype(len(class_masks))).tobytes(), 6
-    )
+    bits = channel_bits(class_masks).astype(bits_dtype(len(class_masks)))
+    return zlib.compress(bits.tobytes(), 6)
 
 
 def _reserve(path: Path) -> None:
-    """Have the file's blocks allocated: on a full disk a write to a memory map would kill the
-    process, not raise."""
+    """Allocate the file's blocks: writing a memory map to a full disk would kill the process."""
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
