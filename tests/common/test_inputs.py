@@ -30,5 +30,5 @@ def test_columns_of_a_csv_are_text_and_a_short_row_is_empty() -> None:
         read_columns(b"a,b\n1,2\n", ("a", "c"))
     with pytest.raises(ValueError, match="utf-8"):
         read_columns(b"a\n\xff\n", ("a",))
-    with pytest.raises(ValueError, match="field larger"):
-        read_columns(b"a\n" + b"1" * 200_000, ("a",))
+    with pytest.raises(ValueError, match="No columns"):
+        read_columns(b"", ("a",))
