@@ -71,8 +71,10 @@ REFUSE = Refuse()
 
 
 def list_problems(error: DataError, files: Iterable[object], image: str | None) -> list[Problem]:
-    """Return the rows of an error; a place inside one of ``files`` is split into the file and the
-    place."""
+    """Return the rows of an error.
+
+    A place inside one of ``files`` is split into the file and the place.
+    """
     rows = []
     known = [str(file) for file in files]
     for each in error.errors if isinstance(error, SeveralError) else (error,):
@@ -91,7 +93,7 @@ def list_problems(error: DataError, files: Iterable[object], image: str | None) 
     return rows
 
 
-def try_each(work: Callable[[T], None], items: Iterable[T], where: object) -> None:
+def apply_to_all(work: Callable[[T], None], items: Iterable[T], where: object) -> None:
     """Do the work on every item of a file, and only then raise what went wrong.
 
     Raises:

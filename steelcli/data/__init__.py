@@ -1,2 +1,1 @@
-"""Raw files in, batches out: codecs, raw formats, letterbox, splits, the prepared store,
-augmentation."""
+"""Raw files in, pixels and truth out: formats, splits, the prepared store, predictions."""

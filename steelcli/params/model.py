@@ -27,8 +27,7 @@ class ModelParams(Section):
     encoder_name: EncoderName
     """Any encoder of segmentation_models_pytorch, such as resnet34 or resnet50."""
     encoder_weights: Text | None
-    """imagenet downloads them, a path loads a state dict of the encoder, null starts from random
-    weights."""
+    """imagenet downloads them, a path loads a state dict, null starts from random weights."""
     decoder_channels: Annotated[
         tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=5, max_length=5)
     ]

@@ -19,8 +19,7 @@ Row = dict[str, float]
 PR_POINTS = 500
 """The precision-recall curve has at most so many rows."""
 _ONE = 2**42
-"""A score of 1 in the integer sums of `GridScores`: two million images fit, the error is under
-2e-13."""
+"""A score of 1 in the sums of `GridScores`: room for two million images, error under 2e-13."""
 
 
 class AveragePrecision(NamedTuple):

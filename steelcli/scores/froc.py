@@ -156,8 +156,9 @@ class Froc:
         return [self._row(limit) for limit in FP_LIMITS] if self.true_components else []
 
     def recall_at(self, max_fp_per_image: float) -> float | None:
-        """Return the highest recall with at most that many false components per image, None without
-        true components.
+        """Return the highest recall with at most that many false components per image.
+
+        It is None without true components.
 
         Predicting nothing is always possible: where no threshold keeps the limit, the recall is 0.
         """

@@ -23,7 +23,8 @@ try:
 finally:
     status = Path("/proc/self/status").read_text()
     peak_path.write_text(re.search(r"VmHWM:\\s+(\\d+)", status)[1])
-"""  # wait4's ru_maxrss would start at the memory of this process, which the child shares until it becomes another
+"""
+# wait4's ru_maxrss would start at the memory of this process: the child shares it until it execs
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Find the image files of a folder, through links; what cannot be read or named is told, never passed over."""
+"""Find the image files of a folder, through links; what cannot be read or named is reported."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ _UNPRINTABLE = (
 
 
 MAX_NAME_BYTES = 200
-"""Longest file name of an image: outputs are named after it, with something before and behind
-it."""
+"""Longest file name of an image in bytes: outputs add something before and behind it."""
 
 
 def iter_images(
     folder: Path, recursive: bool = False, problems: Problems = REFUSE, are_masks: bool = False
 ) -> Iterator[Path]:
-    """Yield the image files of a folder, sorted by their POSIX path; hidden files and other types
-    are passed over.
+    """Yield the image files of a folder, sorted by their POSIX path.
+
+    Hidden files and files of other types are passed over.
 
     Links are followed, out of the folder too: DVC's own cache is linked that way.
 
@@ -90,8 +90,7 @@ def iter_images(
 
 
 def refuse_folders(folder: Path, problems: Problems) -> None:
-    """Tell the folders of images inside a folder whose own images alone are read: they would be
-    lost unseen."""
+    """Report folders inside a folder of images: their images would be lost unseen."""
     for parent, children, names in iter_folders(folder):
         children[:] = [child for child in children if child[0] != "."]
         if parent != folder and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
@@ -111,8 +110,9 @@ def _iter_files(folder: Path, recursive: bool) -> Iterator[Path]:
 
 
 def iter_folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield each folder under ``root`` with the names of its sub-folders and of all else; top down,
-    links followed.
+    """Yield each folder under ``root``, its sub-folders and its other names; follow links.
+
+    Folders come top down.
 
     The caller may take sub-folders out of the list to keep out of them. A link back to a folder
     above is not followed.

@@ -21,8 +21,9 @@ _REMEDY = "write the file again"
 
 
 class CocoPredictions:
-    """A COCO data set (``images`` and ``annotations``), or a list of results whose ``image_id`` is
-    the image's name.
+    """A COCO data set, or a list of results whose ``image_id`` is the image's name.
+
+    A data set has ``images`` and ``annotations``.
 
     Without scores the masks of an image are joined. With them, each pixel has the highest score of
     the masks it lies in: a probability. An image that has no mask is empty if ``images`` or a

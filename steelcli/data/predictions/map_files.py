@@ -22,8 +22,7 @@ MAP_SUFFIXES = (".png", ".npy")
 MAX_PIXELS = 2**27
 """The most pixels of a map (128 Mi): 16-bit values of 256 MiB."""
 FAINT = 25
-"""Where no value of 8-bit files is higher, they are rather class numbers than probabilities under
-0.1."""
+"""Files of 8 bits without a higher value hold class numbers rather than probabilities."""
 _FULL = {"8-bit": 255, "16-bit": 65535}
 _REMEDY = "save all as masks, or all as probabilities in 16-bit PNG or float npy"
 
@@ -85,8 +84,7 @@ class MapFiles:
 
 
 def read_map(path: Path) -> NDArray[Any]:
-    """Return the values of one file as they are stored: uint8, uint16, bool or floats in [0, 1],
-    [H, W].
+    """Return the stored values of one file, [H, W]: uint8, uint16, bool, or floats in [0, 1].
 
     Raises:
         DataError: a file that is broken, has colours, another shape, another type, or floats out of

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from steelcli.data.levels import mask_to_levels
 from steelcli.data.predictions.source import Kind, check_size
 from steelcli.data.raw.supervisely import open_supervisely
-from steelcli.data.raw.supervisely_objects import read_json, take
+from steelcli.data.raw.supervisely_objects import get_typed, read_json
 from steelcli.params.data import DataParams
 
 
@@ -38,9 +38,9 @@ class SuperviselyPredictions:
     def read(self, name: str, height: int, width: int) -> NDArray[np.uint16]:
         """Return one mask at the size that its annotation states; see `PredictionSource.read`."""
         sample = self._samples[name]
-        stated = take(read_json(sample.annotation), "size", dict, sample.annotation)
-        own_height = take(stated, "height", int, sample.annotation)
-        own_width = take(stated, "width", int, sample.annotation)
+        stated = get_typed(read_json(sample.annotation), "size", dict, sample.annotation)
+        own_height = get_typed(stated, "height", int, sample.annotation)
+        own_width = get_typed(stated, "width", int, sample.annotation)
         check_size((own_height, own_width), (height, width), sample.annotation)
         masks = self._source.read_masks(sample, own_height, own_width)
         joined: NDArray[np.bool_] = np.logical_or.reduce(masks, axis=0)

@@ -1,5 +1,7 @@
-"""Supervisely's bitmaps, both ways: base64 of a zlib stream of a PNG that shows the tight box of
-one object."""
+"""Supervisely's bitmaps, both ways.
+
+A bitmap is base64 of a zlib stream of a PNG that shows the tight box of one object.
+"""
 
 from __future__ import annotations
 

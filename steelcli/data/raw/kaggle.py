@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, quote
 from steelcli.common.inputs import check_file
-from steelcli.common.problems import REFUSE, Problems, try_each
+from steelcli.common.problems import REFUSE, Problems, apply_to_all
 from steelcli.data.images.find import iter_images, refuse_folders
 from steelcli.data.raw.classes import choose_classes
 from steelcli.data.raw.kaggle_rle import decode_rle
@@ -37,8 +37,10 @@ _REMEDY = "restore the csv from Kaggle or mend the row"
 
 @dataclass
 class KaggleSource:
-    """A csv in memory; a sample's annotation is its tuple of (class_id, run lengths), empty when
-    clean."""
+    """A csv in memory.
+
+    A sample's annotation is its tuple of (class_id, run lengths), empty when clean.
+    """
 
     format = "kaggle"
     class_titles: tuple[str, ...]
@@ -62,13 +64,12 @@ class KaggleSource:
             if title in self.class_titles:
                 masks[self.class_titles.index(title)] = mask
 
-        try_each(draw, sample.annotation, self.csv_path)
+        apply_to_all(draw, sample.annotation, self.csv_path)
         return masks
 
 
 def open_kaggle(root: Path, params: DataParams, problems: Problems = REFUSE) -> KaggleSource:
-    """Read the csv in ``root`` and pair it with the images; an image that the csv does not name is
-    clean.
+    """Read the csv in ``root`` and pair it with the images; an image without a row is clean.
 
     Args:
         root: the folder of the csv.
@@ -112,8 +113,9 @@ def find_csvs(root: Path) -> list[Path]:
 def read_runs(
     path: Path, problems: Problems = REFUSE, known: Mapping[str, str] | None = None
 ) -> dict[str, dict[int, str]]:
-    """Return the run lengths of a csv by image name and class id; an image named without a mask has
-    no class.
+    """Return the run lengths of a csv by image name and class id.
+
+    An image that is named without a mask has no class.
 
     Layouts, in any order of columns and with further ones: ``ImageId, ClassId, EncodedPixels``;
     ``ImageId_ClassId, EncodedPixels``, empty for none; one column a class and one for the image,
@@ -182,8 +184,7 @@ def _find_fault(
 def _iter_rows(
     path: Path, layout: dict[str, str], problems: Problems
 ) -> Generator[tuple[str, str, str], None, None]:
-    """Yield image name, class id and run lengths of every row, each as text without blanks around
-    it."""
+    """Yield image name, class id and run lengths of every row as text without blanks around."""
     with closing(_iter_csv(path, problems)) as rows:
         header = next(rows)
         places = {role: header.index(name) for role, name in layout.items()}
@@ -231,8 +232,10 @@ def _header(path: Path) -> list[str]:
 
 
 def _iter_csv(path: Path, problems: Problems) -> Generator[list[str], None, None]:
-    """Yield the rows of a csv, header first, blank lines left out; a byte order mark and any line
-    ends are taken."""
+    """Yield the rows of a csv, header first, without blank lines.
+
+    A byte order mark and any line ends are allowed.
+    """
     limit = csv.field_size_limit(
         MAX_FIELD_CHARS
     )  # the runs of one large mask may exceed the default of 128 KiB

@@ -51,8 +51,7 @@ def decode_rle(
 
 
 def encode_rle(mask: NDArray[np.bool_]) -> str:
-    """Return the runs of a mask bool [H, W]; the empty text for an empty mask. Runs never touch
-    each other."""
+    """Return the runs of a mask bool [H, W], empty for an empty mask; runs never touch."""
     padded = np.zeros(mask.size + 2, np.int8)
     padded[1:-1] = mask.T.reshape(-1)
     edges = np.flatnonzero(np.diff(padded)) + 1

@@ -46,7 +46,8 @@ class MasksSource:
         path: Path = sample.annotation
         mask = read_mask(path, self.threshold, self.max_pixels)
         if mask.shape != (height, width):
-            what = f"the mask has {mask.shape[1]}x{mask.shape[0]} pixels, but its image has {width}x{height}"
+            size = f"{mask.shape[1]}x{mask.shape[0]}"
+            what = f"the mask has {size} pixels, but its image has {width}x{height}"
             raise DataError(what, path, "restore the mask of this image")
         return mask[None]
 
@@ -101,8 +102,9 @@ def open_masks(root: Path, params: DataParams, problems: Problems = REFUSE) -> M
 def read_mask(
     path: Path, threshold: int | None, max_pixels: int | None = None
 ) -> NDArray[np.bool_]:
-    """Return one mask file, bool [H, W]: values {0, 1} or {0, 255}, or grey values cut at
-    ``threshold``.
+    """Return one mask file, bool [H, W].
+
+    Its values are {0, 1} or {0, 255}, or grey values cut at ``threshold``.
 
     Raises:
         DataError: an undecodable file, colours, transparency, or grey values without a threshold,
@@ -127,10 +129,10 @@ def read_mask(
             "save it with 0 and 255, or set data.mask_threshold",
         )
     if values[-1] < threshold:
-        what = f"no grey value of the mask reaches data.mask_threshold ({threshold}), the highest is {values[-1]}"
-        raise DataError(
-            what, path, "lower data.mask_threshold, or mend the mask; a clean image has a black one"
-        )
+        wanted = f"data.mask_threshold ({threshold})"
+        what = f"no grey value of the mask reaches {wanted}, the highest is {values[-1]}"
+        remedy = "lower data.mask_threshold, or mend the mask; a clean image has a black one"
+        raise DataError(what, path, remedy)
     return pixels >= threshold
 
 

@@ -16,8 +16,7 @@ _SYNTHETIC = ("data", "synthetic", "project")
 
 
 def open_source(params: DataParams, problems: Problems = REFUSE) -> RawSource:
-    """Return the raw data set that ``params`` name; ``auto`` recognises its format by the files in
-    the root.
+    """Return the raw data set that ``params`` name; ``auto`` recognises it by its files.
 
     Args:
         params: where and what.

@@ -1,5 +1,7 @@
-"""Stratified splits drawn from the pictures' content, so that neither names nor order of files
-change them."""
+"""Stratified splits.
+
+They are drawn from the pictures' content, so that names and order of files change nothing.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,9 @@ class Candidate:
 
 
 def draw(candidates: Sequence[Candidate], shares: Sequence[float], seed: int) -> list[int]:
-    """Deal candidates to parts, each class combination (clean among them) in proportion, exact
-    duplicates together.
+    """Deal candidates to parts, each combination of classes in proportion, copies together.
+
+    A clean image is the empty combination.
 
     Within a class combination the order is that of a hash of seed and content. The seats of each
     combination are rounded so that the parts' total, number of defect images and number of images
@@ -118,8 +121,7 @@ def assign(
     seed: int,
     refuse_duplicates: bool,
 ) -> list[Split | None]:
-    """Give each candidate its split; None for a copy that is left out because it also stands in
-    another split.
+    """Give each candidate its split; None leaves out a copy that also stands in another split.
 
     Splits the data itself brings are kept. Missing ones are drawn from the rest (what the data
     calls train, and what it assigns to no split), each fraction being of that rest; what remains is
@@ -170,15 +172,16 @@ def assign(
 
 
 def _stronger(one: Split | None, other: Split | None) -> Split | None:
-    """Of two claims on a picture the later of train < val < test wins, no claim being the
-    weakest."""
+    """Return the later of two splits in the order train, val, test; None is the weakest."""
     rank = {None: -1, "train": 0, "val": 1, "test": 2}
     return one if rank[one] >= rank[other] else other
 
 
 def pick(candidates: Sequence[Candidate], limit: int, seed: int) -> list[int]:
-    """Return the positions of ``limit`` candidates in their order, stratified like the splits; all
-    if fewer."""
+    """Return the positions of ``limit`` candidates in their order, stratified like the splits.
+
+    All are returned where there are fewer.
+    """
     if limit >= len(candidates):
         return list(range(len(candidates)))
     share = limit / len(candidates)

@@ -1,5 +1,4 @@
-"""Supervisely projects: ``meta.json`` and data sets of ``img/`` and ``ann/``; read here, and
-written the same way."""
+"""Read Supervisely projects: ``meta.json`` and data sets of ``img/`` and ``ann/``."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, ParamsError
-from steelcli.common.problems import REFUSE, Problems, try_each
+from steelcli.common.problems import REFUSE, Problems, apply_to_all
 from steelcli.data.images.find import is_printable, iter_folders, iter_images, refuse_folders
 from steelcli.data.raw.classes import choose_classes
 from steelcli.data.raw.source import RawSample, name_samples
@@ -20,11 +19,11 @@ from steelcli.data.raw.supervisely_objects import (
     AREA_SHAPES,
     LINE_SHAPES,
     draw_object,
-    most_drawn,
+    get_mappings,
+    get_typed,
+    max_drawn_pixels,
     object_shape,
     read_json,
-    take,
-    take_mappings,
 )
 from steelcli.data.types import Split
 from steelcli.params.data import DataParams
@@ -40,8 +39,7 @@ _SPLIT_NAMES: dict[str, Split] = {
 
 @dataclass
 class SuperviselySource:
-    """A project read lazily: annotations are opened in `read_masks`, so broken ones are found by
-    the workers.
+    """A project whose annotations are opened one by one, in `read_masks`.
 
     Attributes:
         shapes: the shape of every class in ``meta.json`` by its title.
@@ -66,13 +64,14 @@ class SuperviselySource:
         """
         path: Path = sample.annotation
         annotation = read_json(path)
-        size: dict[str, Any] = take(annotation, "size", dict, path)
-        stated = (take(size, "height", int, path), take(size, "width", int, path))
+        size: dict[str, Any] = get_typed(annotation, "size", dict, path)
+        stated = (get_typed(size, "height", int, path), get_typed(size, "width", int, path))
         if stated != (height, width):
-            what = f"annotated for an image of {stated[1]}x{stated[0]}, but the image has {width}x{height}"
+            size = f"{stated[1]}x{stated[0]}"
+            what = f"annotated for an image of {size}, but the image has {width}x{height}"
             raise DataError(what, path, "restore the image that was annotated")
         masks = np.zeros((len(self.class_titles), height, width), np.bool_)
-        pixels_left = most_drawn(height * width)
+        pixels_left = max_drawn_pixels(height * width)
 
         def draw(item: tuple[int, dict[str, Any]]) -> None:
             nonlocal pixels_left
@@ -85,12 +84,12 @@ class SuperviselySource:
                 )
             pixels_left -= self._draw(item[1], masks, where)
 
-        try_each(draw, enumerate(take_mappings(annotation, "objects", path)), path)
+        apply_to_all(draw, enumerate(get_mappings(annotation, "objects", path)), path)
         return masks
 
     def _draw(self, item: dict[str, Any], masks: NDArray[np.bool_], where: str) -> int:
         """Draw one object; return the pixels gone through."""
-        title = take(item, "classTitle", str, where)
+        title = get_typed(item, "classTitle", str, where)
         if title in self.ignored:
             return 0
         if title not in self.shapes:
@@ -161,8 +160,9 @@ def open_supervisely(
 
 
 def find_datasets(root: Path) -> dict[str, Path]:
-    """Return the folders that hold ``img`` or ``ann`` by the names of their data sets, such as
-    ``train/coil_7``.
+    """Return the folders that hold ``img`` or ``ann`` by the names of their data sets.
+
+    A name is such as ``train/coil_7``.
 
     The levels called ``datasets``, which Supervisely puts between a data set and its children, are
     left out of the names. A project that is one data set itself has the empty name.
@@ -201,8 +201,8 @@ def _read_classes(path: Path) -> dict[str, str]:
             "meta.json not found", path, "point data.root at the folder of the whole project"
         )
     shapes: dict[str, str] = {}
-    for item in take_mappings(read_json(path), "classes", path):
-        title = take(item, "title", str, path)
+    for item in get_mappings(read_json(path), "classes", path):
+        title = get_typed(item, "title", str, path)
         if title in shapes:
             raise DataError(
                 f"class {title!r} is defined twice",
@@ -215,7 +215,7 @@ def _read_classes(path: Path) -> dict[str, str]:
                 path,
                 "rename the class",
             )
-        shapes[title] = take(item, "shape", str, path)
+        shapes[title] = get_typed(item, "shape", str, path)
     return shapes
 
 
@@ -247,8 +247,10 @@ def _split_of(dataset: str) -> Split | None:
 def _iter_samples(
     dataset: str, folder: Path, split: Split | None, problems: Problems
 ) -> Iterator[RawSample]:
-    """Yield the images of one data set with their annotations, which are called after them with or
-    without suffix."""
+    """Yield the images of one data set with their annotations.
+
+    An annotation has the image's name, with or without its suffix.
+    """
     for part in ("img", "ann"):
         if not (folder / part).is_dir():
             raise DataError(

@@ -14,8 +14,7 @@ from steelcli.data.raw.bitmap import encode_bitmap
 
 
 def project_meta(titles: Sequence[str]) -> dict[str, Any]:
-    """Return ``meta.json`` of a project whose classes are bitmaps, colours spread evenly over the
-    hues."""
+    """Return ``meta.json`` of a project whose classes are bitmaps; hues are spread evenly."""
     classes = []
     for index, title in enumerate(titles):
         red, green, blue = (
@@ -57,8 +56,7 @@ def annotation(
 
 
 def component_objects(title: str, mask: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """Return the objects of one class mask bool [H, W]: a bitmap for each 8-connected component,
-    row by row."""
+    """Return a bitmap for each 8-connected component of a mask bool [H, W], row by row."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         mask.astype(np.uint8), connectivity=8
     )

@@ -1,5 +1,4 @@
-"""One object of a Supervisely annotation: every access checked, its shape drawn into a mask; and
-the way back."""
+"""One object of a Supervisely annotation: every access checked, its shape drawn."""
 
 from __future__ import annotations
 
@@ -22,8 +21,7 @@ AREA_SHAPES = ("bitmap", "polygon", "rectangle")
 LINE_SHAPES = ("line", "polyline", "point", "graph")
 """Shapes that cover no area."""
 MAX_JSON_BYTES = 2**24
-"""The most bytes of a JSON file that are read (16 MiB): nested lists take twenty times as much
-memory."""
+"""Most bytes of a JSON file (16 MiB): nested lists take twenty times as much memory."""
 _REMEDY = "export the project from Supervisely again"
 _HALF_CHARACTER = re.compile(
     r"\\u[dD][89a-fA-F]"
@@ -71,7 +69,7 @@ def _build_mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return mapping
 
 
-def take(mapping: dict[str, Any], key: str, kind: type[T], where: object) -> T:
+def get_typed(mapping: dict[str, Any], key: str, kind: type[T], where: object) -> T:
     """Return ``mapping[key]``, which must be of the JSON type ``kind``.
 
     Raises:
@@ -88,9 +86,9 @@ def take(mapping: dict[str, Any], key: str, kind: type[T], where: object) -> T:
     return value
 
 
-def take_mappings(mapping: dict[str, Any], key: str, where: object) -> list[dict[str, Any]]:
-    """Return the list of mappings ``mapping[key]``; see `take` for the errors."""
-    values: list[Any] = take(mapping, key, list, where)
+def get_mappings(mapping: dict[str, Any], key: str, where: object) -> list[dict[str, Any]]:
+    """Return the list of mappings ``mapping[key]``; see `get_typed` for the errors."""
+    values: list[Any] = get_typed(mapping, key, list, where)
     for value in values:
         if not isinstance(value, dict):
             raise DataError(f"{key!r} holds {type(value).__name__}, not mappings", where, _REMEDY)
@@ -105,7 +103,7 @@ def object_shape(item: dict[str, Any], class_shape: str, where: object) -> str:
     """
     for key in ("geometryType", "shape"):
         if item.get(key) is not None:
-            return take(item, key, str, where)
+            return get_typed(item, key, str, where)
     if item.get("bitmap") is not None:
         return "bitmap"
     if class_shape not in ("any", "bitmap"):
@@ -115,19 +113,19 @@ def object_shape(item: dict[str, Any], class_shape: str, where: object) -> str:
     raise DataError("an object has neither a shape, a bitmap nor points", where, _REMEDY)
 
 
-def most_drawn(pixels: int) -> int:
-    """Return how many pixels the boxes of all objects, and of all holes of one, may have in an
-    image of ``pixels``.
+def max_drawn_pixels(pixels: int) -> int:
+    """Return how many pixels may be drawn for an image of ``pixels``.
 
-    32 times the image, or 2^28 where that is more: 655 times a Severstal image. More would take
+    It bounds the boxes of all objects, and those of all holes of one.
+
+    32 times the image, or 2^28 where that is more: 655 times a Severstal image. More would get_typed
     minutes.
     """
     return max(2**28, 32 * pixels)
 
 
 def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], where: object) -> int:
-    """Add one object to the mask of its class, bool [H, W], in place; return the pixels gone
-    through for it.
+    """Add one object to the mask of its class, bool [H, W], in place; return the pixels drawn.
 
     Args:
         item: the object as read from JSON.
@@ -137,32 +135,36 @@ def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], whe
         DataError: missing or broken fields, too few points, or a shape that leaves the image.
     """
     if shape == "bitmap":
-        bitmap: dict[str, Any] = take(item, "bitmap", dict, where)
+        bitmap: dict[str, Any] = get_typed(item, "bitmap", dict, where)
         origin = _corners(bitmap, "origin", where)
-        box = decode_bitmap(take(bitmap, "data", str, where), where, target.shape)
+        box = decode_bitmap(get_typed(bitmap, "data", str, where), where, target.shape)
         if not box.any():
             raise DataError(
                 "a bitmap has no pixel set", where, "delete the object or draw it again"
             )
         paste(target, box, origin, where)
         return box.size
-    points: dict[str, Any] = take(item, "points", dict, where)
-    (exterior,) = _rings([take(points, "exterior", list, where)], target.shape, where)
+    points: dict[str, Any] = get_typed(item, "points", dict, where)
+    (exterior,) = _rings([get_typed(points, "exterior", list, where)], target.shape, where)
     if shape == "rectangle":
         if len(exterior) != 2:
             raise DataError(f"a rectangle has {len(exterior)} corners, not 2", where, _REMEDY)
         (left, top), (right, bottom) = exterior.min(axis=0), exterior.max(axis=0)
         target[top : bottom + 1, left : right + 1] = True
         return int((bottom - top + 1) * (right - left + 1))
-    holes = take(points, "interior", list, where) if points.get("interior") is not None else []
-    if len(exterior) and np.ptp(exterior, axis=0).prod() * len(holes) > most_drawn(target.size):
+    holes = get_typed(points, "interior", list, where) if points.get("interior") is not None else []
+    if len(exterior) and np.ptp(exterior, axis=0).prod() * len(holes) > max_drawn_pixels(
+        target.size
+    ):
         raise DataError(f"a large polygon has {len(holes)} holes", where, "draw it as a bitmap")
     return _draw_polygon(target, [exterior, *_rings(holes, target.shape, where)], where)
 
 
 def _draw_polygon(target: NDArray[np.bool_], rings: list[NDArray[np.int32]], where: object) -> int:
-    """Draw a polygon whose further rings are holes; a ring's own line belongs to it. Return the
-    pixels gone through."""
+    """Draw a polygon whose further rings are holes; return the pixels drawn.
+
+    A ring's own line belongs to it.
+    """
     for index, ring in enumerate(rings):
         if len(ring) < 3:
             name = "hole" if index else "polygon"
@@ -181,7 +183,7 @@ def _draw_polygon(target: NDArray[np.bool_], rings: list[NDArray[np.int32]], whe
 
 def _corners(bitmap: dict[str, Any], key: str, where: object) -> tuple[int, int]:
     """Return the x and y of a bitmap's origin in pixels."""
-    pair = _pair(take(bitmap, key, list, where), where)
+    pair = _pair(get_typed(bitmap, key, list, where), where)
     return round(pair[0]), round(pair[1])
 
 

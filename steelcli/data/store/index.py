@@ -18,8 +18,7 @@ from steelcli.data.types import Split
 VERSION = 1
 MAX_INDEX_BYTES = 2**30
 MAX_SIDE, MAX_RATIO = 2**20, 1100
-"""Pixels of an image's side, and the most bytes that zlib packs into one (1032, and a few for short
-streams)."""
+"""Pixels of an image's side, and bytes that zlib packs into one (1032, a few more at the start)."""
 
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Place = tuple[Annotated[int, Field(ge=0, le=2**62)], Annotated[int, Field(ge=0, le=2**62)]]

@@ -1,5 +1,4 @@
-"""Resize the longer side and pad the rest (letterbox), and the exact inverse for probability maps;
-never stretch."""
+"""Resize the longer side and pad the rest (letterbox), never stretch; and the exact inverse."""
 
 from __future__ import annotations
 
@@ -40,8 +39,7 @@ class Letterbox:
 
 
 def fit(height: int, width: int, canvas_height: int, canvas_width: int) -> Letterbox:
-    """Return the letterbox of a native ``height`` × ``width`` image in a canvas: one scale for both
-    axes."""
+    """Return where an image of ``height`` × ``width`` lies in a canvas: one scale for both axes."""
     scale = min(canvas_height / height, canvas_width / width)
     inner_height = min(canvas_height, max(1, round(height * scale)))
     inner_width = min(canvas_width, max(1, round(width * scale)))

@@ -1,5 +1,4 @@
-"""The four kinds of damage of the synthetic strips, each with the outline an annotator would draw
-around it.
+"""The four kinds of damage of the synthetic strips, each with the outline drawn around it.
 
 A defect is a change of log reflectance, hence its contrast is relative to the steel around it, and
 each kind comes darker and brighter than its surroundings. Outlines keep a small margin and
@@ -35,8 +34,7 @@ BoolMask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Damage:
-    """One or several defects of a kind: log reflectance float32 [H, W] and the annotated area bool
-    [H, W]."""
+    """Defects of one kind: log reflectance float32 [H, W], annotated area bool [H, W]."""
 
     log_gain: FloatImage
     outline: BoolMask
@@ -47,8 +45,10 @@ def _canvas() -> Canvas:
 
 
 def draw_outline(damaged: Canvas, margin: int) -> BoolMask:
-    """Outline the damaged pixels (> 0, uint8 [H, W]) as an annotator does: joined, rounded, with a
-    margin in pixels."""
+    """Outline the damaged pixels (> 0, uint8 [H, W]) as an annotator does.
+
+    The outline is joined and rounded, with a margin in pixels.
+    """
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
     grown = cv2.GaussianBlur(
         cv2.dilate((damaged > 0).astype(np.uint8) * 255, kernel), (0, 0), margin * 0.6
@@ -63,8 +63,7 @@ def draw_outline(damaged: Canvas, margin: int) -> BoolMask:
 
 
 def _relief(rng: Rng, damaged: Canvas, polarity: float, depth: float) -> FloatImage:
-    """Shade damaged pixels (uint8 [H, W]): a core of this polarity, one flank lit and the other in
-    shadow."""
+    """Shade damaged pixels (uint8 [H, W]): a core of this polarity, one flank lit, one in shadow."""
     core = np.asarray(cv2.GaussianBlur(damaged, (0, 0), 0.8), np.float32) / 255
     soft = cv2.GaussianBlur(core, (0, 0), 1.6)
     flank = np.asarray(
@@ -82,8 +81,7 @@ def _polarity(rng: Rng, dark_share: float) -> tuple[float, float]:
 
 
 def _place(rng: Rng, sheet: Sheet, inset: float) -> tuple[float, float]:
-    """Draw a centre on the sheet, this many pixels or more from its side ends where it is wide
-    enough."""
+    """Draw a centre on the sheet, ``inset`` pixels from its sides where it is wide enough."""
     low, high = sheet.left + inset, sheet.right - inset
     return float(rng.uniform(low, max(low + 1, high))), float(rng.uniform(20, HEIGHT - 20))
 
@@ -119,8 +117,10 @@ def paint_pits(rng: Rng, sheet: Sheet) -> Damage:
 
 
 def _wander(rng: Rng, x: float, y: float, length: float, heading: float) -> NDArray[np.int32]:
-    """Walk a jagged line of this length from (x, y), heading in radians from straight down, int32
-    [points, 2]."""
+    """Walk a jagged line of this length from (x, y), int32 [points, 2].
+
+    ``heading`` is in radians from straight down.
+    """
     steps = max(3, int(length / 7))
     angle = (
         heading + 0.5 * rng.standard_normal(steps) + np.cumsum(0.09 * rng.standard_normal(steps))
@@ -174,8 +174,7 @@ def _straight_scratches(rng: Rng, sheet: Sheet, layer: Canvas) -> None:
 
 
 def _oblique_scratches(rng: Rng, sheet: Sheet, layer: Canvas) -> None:
-    """A long gouge across the strip made of many short strokes, as something dragged along leaves
-    it."""
+    """Draw a long gouge across the strip, made of many short strokes."""
     x, y = _place(rng, sheet, 150)
     length, half_width = rng.uniform(200, 640), rng.uniform(3, 10)
     angle = rng.choice([-1, 1]) * rng.uniform(0.05, 0.4)
@@ -234,16 +233,18 @@ def paint_patches(rng: Rng, sheet: Sheet) -> Damage:
 
 
 _PAINTERS: dict[str, Callable[[Rng, Sheet], Damage]] = {
-    "pits": paint_pits, "cracks": paint_cracks, "scratches": paint_scratches, "patches": paint_patches,
-}  # fmt: skip
+    "pits": paint_pits,
+    "cracks": paint_cracks,
+    "scratches": paint_scratches,
+    "patches": paint_patches,
+}
 
 _MIN_OUTLINE_PX = 2000
 """A defect image shows at least this much annotated area per class."""
 
 
 def paint_defect(rng: Rng, title: str, sheet: Sheet, taken: BoolMask) -> Damage:
-    """Paint defects of one class on free steel; ``taken`` bool [H, W] marks the outlines already
-    there.
+    """Paint defects of one class on free steel; ``taken`` bool [H, W] marks other outlines.
 
     What would fall beside the sheet or onto another class is tried again elsewhere; the last try is
     clipped.

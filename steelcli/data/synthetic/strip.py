@@ -1,5 +1,4 @@
-"""A synthetic data set: rolled-steel strips with four kinds of defects, written as a Supervisely
-project.
+"""Synthetic strips of rolled steel with four kinds of defects.
 
 Strip ``i`` is drawn from ``(seed, i)`` alone, so a larger set only adds strips, and the bytes do
 not depend on how many workers draw them.
@@ -31,8 +30,7 @@ _GOLDEN = 0.6180339887498949
 
 @dataclass(frozen=True)
 class Strip:
-    """One drawn strip: grey uint8 [H, W] and the annotated area of each class it shows, bool [H,
-    W]."""
+    """One strip: grey uint8 [H, W], and the annotated area of each class, bool [H, W]."""
 
     grey: NDArray[np.uint8]
     outlines: dict[str, NDArray[np.bool_]]
@@ -55,8 +53,7 @@ def draw_strip(seed: int, index: int) -> Strip:
 
 
 def _pick_classes(seed: int, index: int, rng: np.random.Generator) -> list[str]:
-    """Choose the classes of a strip: a golden-ratio sequence keeps the shares close in sets of any
-    size."""
+    """Choose the classes of a strip; a golden-ratio sequence keeps their shares in any set."""
     place = (np.random.default_rng(seed).random() + index * _GOLDEN) % 1.0
     if place < _CLEAN_SHARE:
         return []

@@ -33,8 +33,9 @@ class Sheet:
 def smooth_noise(
     rng: Rng, sigma_x: float, sigma_y: float, height: int = HEIGHT, width: int = WIDTH
 ) -> FloatImage:
-    """Return Gaussian noise of unit variance and about this correlation length, float32 [height,
-    width].
+    """Return Gaussian noise of unit variance, float32 [height, width].
+
+    ``sigma_x`` and ``sigma_y`` are about its correlation lengths in pixels.
 
     Long correlations are drawn on a coarse grid and enlarged, which costs next to nothing.
     """
@@ -55,14 +56,15 @@ def smooth_noise(
 
 
 def soft_step(field: FloatImage, softness: float) -> FloatImage:
-    """Return 0 where the field is well below 0 and 1 where well above, with an edge this wide,
-    float32."""
+    """Return 0 where the field is well below 0 and 1 where well above, float32.
+
+    ``softness`` is the width of the edge.
+    """
     return np.asarray(np.clip(field / np.float32(softness) + np.float32(0.5), 0.0, 1.0), np.float32)
 
 
 def roughen(rng: Rng, layer: Canvas, reach: float) -> Canvas:
-    """Tear what was drawn out of its tidy shape: every pixel is fetched from up to about ``reach``
-    pixels away."""
+    """Tear a tidy shape: fetch every pixel from up to about ``reach`` pixels away."""
     columns, rows = (
         np.arange(WIDTH, dtype=np.float32)[None, :],
         np.arange(HEIGHT, dtype=np.float32)[:, None],
@@ -73,8 +75,7 @@ def roughen(rng: Rng, layer: Canvas, reach: float) -> Canvas:
 
 
 def build_steel(rng: Rng) -> FloatImage:
-    """Draw plain rolled steel: fine grain, vertical streaks, mottling, sometimes ripple across,
-    float32 [H, W]."""
+    """Draw plain rolled steel: grain, streaks, mottling, sometimes ripple, float32 [H, W]."""
     log = rng.uniform(0.03, 0.075) * smooth_noise(rng, 0.6, 0.9)
     log += rng.uniform(0.01, 0.04) * smooth_noise(rng, 0.9, rng.uniform(3, 20))
     log += rng.uniform(0.005, 0.04) * smooth_noise(rng, rng.uniform(1.5, 5.0), rng.uniform(30, 100))
@@ -89,8 +90,7 @@ def build_steel(rng: Rng) -> FloatImage:
 
 
 def _flecks(rng: Rng) -> FloatImage:
-    """Strew single grains of scale and dust, dark and bright, denser in some places, as log
-    reflectance."""
+    """Strew grains of scale and dust, dark and bright, as log reflectance."""
     count = int(rng.integers(80, 500))
     canvas = np.zeros((HEIGHT, WIDTH), np.float32)
     centre, spread = rng.uniform(0, WIDTH), rng.uniform(250, 900)
@@ -100,13 +100,11 @@ def _flecks(rng: Rng) -> FloatImage:
     return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.8, sigmaY=1.3), np.float32)
 
 
-# --- harmless marks
-# -------------------------------------------------------------------------------------------------
+# --- harmless marks ---
 
 
 def _water_streaks(rng: Rng) -> FloatImage:
-    """Flat stains with sharp rims that ran down the strip, in groups; darker or a little brighter
-    than the steel."""
+    """Draw flat stains with sharp rims that ran down the strip, in groups."""
     field = smooth_noise(rng, rng.uniform(4, 9), rng.uniform(28, 60)) + 0.25 * smooth_noise(
         rng, 1.5, 6.0
     )
@@ -157,8 +155,7 @@ def _bands(rng: Rng) -> FloatImage:
 
 
 def _roll_marks(rng: Rng) -> FloatImage:
-    """The print of a worn roll: the same small soft mark again and again at an even pitch down one
-    column."""
+    """Draw the print of a worn roll: one soft mark again and again down a column."""
     canvas = np.zeros((HEIGHT, WIDTH), np.uint8)
     for _ in range(int(rng.integers(1, 3))):
         column, pitch = int(rng.integers(40, WIDTH - 40)), float(rng.uniform(24, 70))
@@ -204,8 +201,7 @@ _MARKS = (
 
 
 def add_harmless_marks(rng: Rng, steel: FloatImage) -> FloatImage:
-    """Return the steel [H, W] with stains, drops, bands and prints that no inspector would
-    outline."""
+    """Return the steel [H, W] with marks that no inspector would outline."""
     log = np.zeros_like(steel)
     for mark, share in _MARKS:
         if rng.random() < share:
@@ -213,8 +209,7 @@ def add_harmless_marks(rng: Rng, steel: FloatImage) -> FloatImage:
     return np.asarray(steel * np.exp(log), np.float32)
 
 
-# --- light
-# ----------------------------------------------------------------------------------------------------------
+# --- light ---
 
 
 def pick_sheet(rng: Rng) -> Sheet:
@@ -226,7 +221,7 @@ def pick_sheet(rng: Rng) -> Sheet:
 
 
 def expose(rng: Rng, steel: FloatImage, sheet: Sheet) -> NDArray[np.uint8]:
-    """Light the reflectance [H, W], darken what lies beside the sheet, add the sensor's noise; uint8 [H, W]."""
+    """Light the reflectance [H, W], darken what lies beside the sheet, add noise; uint8 [H, W]."""
     level = np.exp(rng.uniform(np.log(45), np.log(115)))
     light = 0.2 * smooth_noise(rng, 260.0, 1.0, height=1) + 0.05 * smooth_noise(
         rng, 60.0, 1.0, height=1

@@ -39,14 +39,18 @@ def read(root: Path, csv: str, **changes: Any) -> tuple[KaggleSource, np.ndarray
 LAYOUTS = {
     "new": f"{NEW}a.jpg,1,2 3\na.jpg,3,1 1\nc.jpg,4,19 2\n",
     "old": "ImageId_ClassId,EncodedPixels\n"
-    "a.jpg_1,2 3\na.jpg_2,\na.jpg_3,1 1\na.jpg_4,\nb.jpg_1,\nb.jpg_2,\nb.jpg_3,\nb.jpg_4,\nc.jpg_4,19 2\n",
-    "index column": ",ImageId,ClassId,EncodedPixels\n0,a.jpg,1,2 3\n1,a.jpg,3,1 1\n2,c.jpg,4,19 2\n",
+    "a.jpg_1,2 3\na.jpg_2,\na.jpg_3,1 1\na.jpg_4,\n"
+    "b.jpg_1,\nb.jpg_2,\nb.jpg_3,\nb.jpg_4,\nc.jpg_4,19 2\n",
+    "index column": ",ImageId,ClassId,EncodedPixels\n"
+    "0,a.jpg,1,2 3\n1,a.jpg,3,1 1\n2,c.jpg,4,19 2\n",
     "swapped": "EncodedPixels,ClassId,ImageId\n2 3,1,a.jpg\n1 1,3,a.jpg\n19 2,4,c.jpg\n",
-    "extra columns": "Fold,ImageId,ClassId,EncodedPixels,Area\n0,a.jpg,1,2 3,3\n1,a.jpg,3,1 1,1\n2,c.jpg,4,19 2,2\n",
+    "extra columns": "Fold,ImageId,ClassId,EncodedPixels,Area\n"
+    "0,a.jpg,1,2 3,3\n1,a.jpg,3,1 1,1\n2,c.jpg,4,19 2,2\n",
     "crlf": f"{NEW}a.jpg,1,2 3\na.jpg,3,1 1\nc.jpg,4,19 2\n".replace("\n", "\r\n"),
     "byte order mark": f"\ufeff{NEW}a.jpg,1,2 3\na.jpg,3,1 1\nc.jpg,4,19 2\n",
     "no last line end": f"{NEW}a.jpg,1,2 3\na.jpg,3,1 1\n\nc.jpg,4,19 2",
-    "wide, image last": "1,2,3,4,fold,img\n2 3,0 0,1 1,0 0,0,a.jpg\n0 0,0 0,0 0,0 0,1,b.jpg\n,,,19 2,1,c.jpg\n",
+    "wide, image last": "1,2,3,4,fold,img\n"
+    "2 3,0 0,1 1,0 0,0,a.jpg\n0 0,0 0,0 0,0 0,1,b.jpg\n,,,19 2,1,c.jpg\n",
     "wide, image first": "fname,1,2,3,4\na.jpg,2 3,0 0,1 1,0 0\nc.jpg,0 0,0 0,0 0,19 2\n",
     "gaps": f"{NEW}a.jpg,1.0,2 3\na.jpg,3.0,1 1\nb.jpg,,\nc.jpg,4.0, 19 2 \n",
     "clean rows": f"{NEW}a.jpg,1,2 3\na.jpg,3,1 1\na.jpg,2,\nb.jpg,0,1 409600\nc.jpg,4,19 2\n",

@@ -84,7 +84,8 @@ def test_bytes_depend_on_neither_workers_nor_count(tmp_path: Path) -> None:
 
 def test_a_fresh_process_draws_the_same_bytes() -> None:
     code = (
-        f"import hashlib; from steelcli.data.synthetic.strip import draw_strip; s = draw_strip({SEED}, 3);"
+        "import hashlib; from steelcli.data.synthetic.strip import draw_strip;"
+        f"s = draw_strip({SEED}, 3);"
         "print(hashlib.sha256(s.grey.tobytes()).hexdigest())"
     )
     output = subprocess.run(
