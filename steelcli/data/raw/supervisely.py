@@ -67,8 +67,8 @@ class SuperviselySource:
         size: dict[str, Any] = get_typed(annotation, "size", dict, path)
         stated = (get_typed(size, "height", int, path), get_typed(size, "width", int, path))
         if stated != (height, width):
-            size = f"{stated[1]}x{stated[0]}"
-            what = f"annotated for an image of {size}, but the image has {width}x{height}"
+            annotated = f"{stated[1]}x{stated[0]}"
+            what = f"annotated for an image of {annotated}, but the image has {width}x{height}"
             raise DataError(what, path, "restore the image that was annotated")
         masks = np.zeros((len(self.class_titles), height, width), np.bool_)
         pixels_left = max_drawn_pixels(height * width)

@@ -118,8 +118,8 @@ def max_drawn_pixels(pixels: int) -> int:
 
     It bounds the boxes of all objects, and those of all holes of one.
 
-    32 times the image, or 2^28 where that is more: 655 times a Severstal image. More would get_typed
-    minutes.
+    32 times the image, or 2^28 where that is more: 655 times a Severstal image. More would
+    take minutes.
     """
     return max(2**28, 32 * pixels)
 
@@ -152,10 +152,11 @@ def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], whe
         (left, top), (right, bottom) = exterior.min(axis=0), exterior.max(axis=0)
         target[top : bottom + 1, left : right + 1] = True
         return int((bottom - top + 1) * (right - left + 1))
-    holes = get_typed(points, "interior", list, where) if points.get("interior") is not None else []
-    if len(exterior) and np.ptp(exterior, axis=0).prod() * len(holes) > max_drawn_pixels(
-        target.size
-    ):
+    holes: list[Any] = []
+    if points.get("interior") is not None:
+        holes = get_typed(points, "interior", list, where)
+    box_pixels = np.ptp(exterior, axis=0).prod() if len(exterior) else 0
+    if box_pixels * len(holes) > max_drawn_pixels(target.size):
         raise DataError(f"a large polygon has {len(holes)} holes", where, "draw it as a bitmap")
     return _draw_polygon(target, [exterior, *_rings(holes, target.shape, where)], where)
 

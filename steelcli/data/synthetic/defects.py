@@ -63,7 +63,7 @@ def draw_outline(damaged: Canvas, margin: int) -> BoolMask:
 
 
 def _relief(rng: Rng, damaged: Canvas, polarity: float, depth: float) -> FloatImage:
-    """Shade damaged pixels (uint8 [H, W]): a core of this polarity, one flank lit, one in shadow."""
+    """Shade damaged pixels (uint8 [H, W]): a core of this polarity, one lit flank."""
     core = np.asarray(cv2.GaussianBlur(damaged, (0, 0), 0.8), np.float32) / 255
     soft = cv2.GaussianBlur(core, (0, 0), 1.6)
     flank = np.asarray(
