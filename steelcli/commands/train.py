@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from steelcli.common.paths import MAKE_MODEL, MODELS_DIR, STORE_DIR, TRAIN_METRI
 from steelcli.data.store.reader import Store
 from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
-from steelcli.training.distributed import is_first_process, world_size
+from steelcli.training.distributed import world_size
 from steelcli.training.launch import launch
-from steelcli.training.run import _Run
+from steelcli.training.run import run_training
 from steelcli.training.signals import stop_on_signal
 
 
@@ -28,10 +27,10 @@ def train(
 ) -> dict[str, Any]:
     """Train until ``epochs`` or early stopping; return ``metrics/train.json``.
 
-    The checkpoints best by Dice and by IoU are kept: the mean over the validation images at the
-    threshold best for it. A run that was interrupted, by whatever means, goes on from its state in
-    ``.steelcli/`` beside ``models_dir`` and ends as if nothing had happened. Under torchrun every
-    process calls this function and the first one writes.
+    The checkpoints with the best Dice and the best IoU are kept, each a mean over the validation
+    images at its best threshold. An interrupted run goes on from its state in ``.steelcli/`` beside
+    ``models_dir`` to the same end, bit for bit. Under torchrun every process calls this function
+    and the first one writes.
 
     Args:
         restart: forget the state of an interrupted run.
@@ -42,19 +41,10 @@ def train(
         Interrupted: SIGINT or SIGTERM; the state is saved.
     """
     if params.processes > 1 and world_size() == 1:
-        launch(
-            params.processes,
-            train,
-            model_params,
-            params,
-            store_dir,
-            models_dir,
-            metrics_path,
-            restart,
-        )
+        arguments = (model_params, params, store_dir, models_dir, metrics_path, restart)
+        launch(params.processes, train, *arguments)
         return read_json(metrics_path, MAKE_MODEL)
-    with stop_on_signal(heed_interrupt=world_size() == 1) as request:
+    with stop_on_signal(ignore_interrupt=world_size() > 1) as request:
         refuse_files([models_dir, metrics_path.parent])
-        run = _Run(model_params, params, Store(store_dir), models_dir, request)
-        with run.state_dir.claim() if is_first_process() else nullcontext():
-            return run.go(metrics_path, restart)
+        store = Store(store_dir)
+        return run_training(model_params, params, store, models_dir, metrics_path, request, restart)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from steelcli.common.errors import ModelError, RunError
+from steelcli.common.errors import RunError
 from steelcli.data.levels import to_levels
 from steelcli.data.store import letterbox
 from steelcli.data.store.reader import Store
@@ -79,19 +79,3 @@ def iter_levels(
         for members, logits in iter_logits(model, store, positions, batch_size, device, precision):
             for position, image_logits in zip(members, logits, strict=True):
                 yield position, native_levels(image_logits, store.letterbox(position))
-
-
-def try_forward(model: nn.Module, store: Store) -> None:
-    """Find out before training whether the network takes images of the store's size.
-
-    Raises:
-        ModelError: it does not.
-    """
-    try:
-        with eval_mode(model), torch.inference_mode():
-            model(torch.from_numpy(channels_first(store.images[0]).copy())[None])
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        width, height = store.image_size
-        what = f"the network takes no images of {width}×{height} ({reason})"
-        raise ModelError(what, "data.image_size", "change it or model.encoder_name") from error

@@ -1,5 +1,7 @@
-"""Augmentation that leaves rolled steel looking like rolled steel (see `steelcli.params.augment`
-for each limit)."""
+"""Augmentation that leaves rolled steel looking like rolled steel.
+
+The limits are explained in `steelcli.params.augment`.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,14 @@ from numpy.typing import NDArray
 
 from steelcli.params.augment import AugmentParams
 
-os.environ.setdefault(
-    "NO_ALBUMENTATIONS_UPDATE", "1"
-)  # read when albumentations is imported: it asks PyPI otherwise
+# Without this albumentations asks PyPI for a newer version when it is imported.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations as A
 import cv2
 
 
 def build_augmentation(params: AugmentParams) -> A.Compose | None:
-    """Return the pipeline for uint8 images [H, W] or [H, W, 3] with masks [H, W]; None where it is
-    switched off."""
+    """Return the pipeline for uint8 images [H, W] or [H, W, 3] and masks [H, W], if enabled."""
     if not params.enabled:
         return None
     return A.Compose(
@@ -56,8 +56,7 @@ def apply_augmentation(
     epoch: int,
     index: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Augment one sample; the outcome is a function of (seed, epoch, index) and the pixels, of
-    nothing else."""
+    """Augment one sample; the result depends on the pixels and (seed, epoch, index) alone."""
     digest = hashlib.sha256(f"{seed}:{epoch}:{index}".encode()).digest()
     pipeline.set_random_seed(int.from_bytes(digest[:4], "little"))
     result = pipeline(image=image, mask=mask)

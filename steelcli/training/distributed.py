@@ -1,11 +1,10 @@
-"""Several processes on one batch: sums over all of them, and normalisation by the statistics of the
-whole batch."""
+"""Several processes on one batch: sums and batch normalisation over all of them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -30,19 +29,17 @@ def sum_over_processes(
 ) -> tuple[torch.Tensor, list[int]]:
     """Add up sums float32 [S] and whole numbers of all processes.
 
-    The gradient of the result reaches this process's own part alone; that of the others is in their
-    own results.
+    The gradient of the result flows into this process's sums alone; the other processes compute
+    their own.
     """
     if not dist.is_initialized():
-        return sums, [int(number) for number in numbers]
-    everything = torch.cat(
-        [sums.detach().double(), torch.tensor(numbers, dtype=torch.float64, device=sums.device)]
-    )
-    dist.all_reduce(everything)
-    others = everything[: len(sums)] - sums.detach().double()
-    return (sums.double() + others).float(), [
-        int(number) for number in everything[len(sums) :].tolist()
-    ]
+        return sums, list(numbers)
+    own = sums.detach().double()
+    totals = torch.cat([own, own.new_tensor(numbers)])
+    dist.all_reduce(totals)
+    others = totals[: len(sums)] - own
+    all_numbers = [int(number) for number in totals[len(sums) :].tolist()]
+    return (sums.double() + others).float(), all_numbers
 
 
 def broadcast_buffers(model: nn.Module) -> None:
@@ -52,18 +49,23 @@ def broadcast_buffers(model: nn.Module) -> None:
             dist.broadcast(buffer, 0)
 
 
+def sync_batchnorm_layers(model: nn.Module) -> None:
+    """Turn batch normalisation into `torch.nn.SyncBatchNorm`, in place; CUDA only.
+
+    timm's own layers, which hold an activation too, are turned into their synced form.
+    """
+    import timm.layers
+
+    timm.layers.convert_sync_batchnorm(model)  # type: ignore[attr-defined, no-untyped-call]
+
+
 @contextmanager
 def synced_batchnorm(enabled: bool) -> Iterator[None]:
-    """Normalise by the mean and variance over all processes' images inside the block, forward and
-    backward.
+    """Normalise by the mean and variance over all processes inside the block, on CPUs.
 
-    Unlike `torch.nn.SyncBatchNorm` it runs on CPUs too, and in any module that calls
-    `functional.batch_norm`.
+    It stands in for `torch.nn.SyncBatchNorm`, which has no CPU version.
     """
-    if not enabled or not dist.is_initialized():
-        yield
-        return
-    with _SyncedBatchNorm():
+    with _SyncedBatchNorm() if enabled else nullcontext():
         yield
 
 
@@ -90,8 +92,7 @@ def _batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> torch.Tensor:
-    """`functional.batch_norm` of [N, C, ...], in float32, with the statistics of all processes in
-    training."""
+    """`functional.batch_norm` of [N, C, ...] in float32; training uses all processes' values."""
     if not training:
         return torch.batch_norm(
             values,

@@ -1,5 +1,4 @@
-"""Start several processes on this machine, as torchrun does, and say in one sentence why they ended
-badly."""
+"""Start several processes on this machine, as torchrun does; tell their failure in one sentence."""
 
 from __future__ import annotations
 
@@ -18,6 +17,13 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from steelcli.common.errors import Interrupted, RunError, UserError
 
+_TALKERS = (
+    "torch.distributed.elastic",
+    "torch.distributed.launcher",
+    "torch.multiprocessing.spawn",
+)
+"""Loggers that would tell of a failure besides the sentence below."""
+
 
 def launch(processes: int, function: Callable[..., Any], *arguments: Any) -> None:
     """Call ``function(*arguments)`` in ``processes`` processes and wait for all.
@@ -26,12 +32,8 @@ def launch(processes: int, function: Callable[..., Any], *arguments: Any) -> Non
         RunError: a process raised an error or was killed; the others are ended with it.
         Interrupted: SIGINT or SIGTERM, passed on to the processes.
     """
-    for name in (
-        "torch.distributed.elastic",
-        "torch.distributed.launcher",
-        "torch.multiprocessing.spawn",
-    ):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # the end is told below, in words
+    for name in _TALKERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     with tempfile.TemporaryDirectory() as folder:
         sentence_path = Path(folder) / "error"
@@ -62,8 +64,7 @@ def launch(processes: int, function: Callable[..., Any], *arguments: Any) -> Non
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], sentence_path: Path) -> None:
-    """Run in a launched process; the first user's error is left to the parent, which says it
-    once."""
+    """Run in a launched process; leave the first user's error to the parent, which tells it."""
     try:
         function(*arguments)
     except UserError as error:

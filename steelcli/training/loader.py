@@ -1,9 +1,9 @@
-"""From the prepared store to batches: which images an epoch draws, in which order, and how they are
-varied."""
+"""From the prepared store to batches: what an epoch draws, in which order, augmented."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import albumentations as A
@@ -25,8 +25,11 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class TrainSet(Dataset[Any]):
-    """Augmented samples: image uint8 [C, H, W] with C = 1 or 3, mask uint8 [1, H, W], 0 or 1, store
-    position."""
+    """Augmented samples by draw.
+
+    A sample is an image uint8 [C, H, W] with C = 1 or 3, a mask uint8 [1, H, W] of 0 and 1, and
+    the position in the store.
+    """
 
     def __init__(self, store: Store, augment: AugmentParams, seed: int) -> None:
         self.store, self.seed = store, seed
@@ -37,19 +40,15 @@ class TrainSet(Dataset[Any]):
         image, mask = np.array(self.store.images[position]), np.array(self.store.masks[position])
         if self.pipeline is not None:
             image, mask = apply_augmentation(self.pipeline, image, mask, self.seed, epoch, index)
-        return (
-            torch.from_numpy(channels_first(image)),
-            torch.from_numpy(np.ascontiguousarray(mask))[None],
-            position,
-        )
+        mask_tensor = torch.from_numpy(np.ascontiguousarray(mask))[None]
+        return torch.from_numpy(channels_first(image)), mask_tensor, position
 
 
 class EpochSampler(Sampler[Draw]):
     """The draws of one epoch, a function of (seed, epoch) and the labels alone.
 
-    Unbalanced, each image is drawn once. Balanced, the epoch has as many draws, half of them defect
-    images and half clean ones; the rarer kind is gone through again in a new order before any image
-    of it comes a second time more.
+    Without ``balance`` each image is drawn once. With it the number of draws is the same, half of
+    them defect images and half clean ones: reshuffle the smaller group each time it runs out.
     """
 
     def __init__(
@@ -67,13 +66,9 @@ class EpochSampler(Sampler[Draw]):
         generator = np.random.default_rng([self.seed, self.epoch])
         if self.balance:
             half = (len(self) + 1) // 2
-            shares = [half, len(self) - half]
-            order = np.concatenate(
-                [
-                    _cycle(generator, group, share)
-                    for group, share in zip(self.groups, shares, strict=True)
-                ]
-            )
+            defect, clean = self.groups
+            draws = [_cycle(generator, defect, half), _cycle(generator, clean, len(self) - half)]
+            order = np.concatenate(draws)
             generator.shuffle(order)
         else:
             order = generator.permutation(len(self))
@@ -82,14 +77,12 @@ class EpochSampler(Sampler[Draw]):
 
 
 class ShareSampler(Sampler[list[Draw]]):
-    """This process's share of each batch of the epoch; the batches are the same for any number of
-    processes.
+    """This process's share of each batch; the batches do not depend on the number of processes.
 
-    Batches are full: what is left at the end of an epoch is dropped, unless the split is smaller
-    than one batch.
+    The last batch is dropped if it is not full, unless it is the only one.
 
     Attributes:
-        first: batches to pass over, those that an interrupted epoch has done.
+        first: number of batches to skip, because an interrupted epoch has done them.
     """
 
     def __init__(
@@ -105,14 +98,13 @@ class ShareSampler(Sampler[list[Draw]]):
         draws = list(self.sampler)
         for batch in range(self.first, len(self)):
             members = draws[batch * self.size : (batch + 1) * self.size]
-            start, end = (
-                len(members) * share // self.processes for share in (self.process, self.process + 1)
-            )
+            start = self.size * self.process // self.processes
+            end = self.size * (self.process + 1) // self.processes
             yield members[start:end]
 
 
 class TrainLoader:
-    """Batches of the train split, an epoch at a time, from any of its batches on.
+    """Batches of the train split, one epoch at a time; an epoch may start at any batch.
 
     Args:
         process, processes: which share of each batch to load.
@@ -130,9 +122,8 @@ class TrainLoader:
         processes: int = 1,
     ) -> None:
         positions = store.positions("train")
-        self.sampler = EpochSampler(
-            positions, [store.records[p].has_defect for p in positions], balance, seed
-        )
+        has_defect = [store.records[position].has_defect for position in positions]
+        self.sampler = EpochSampler(positions, has_defect, balance, seed)
         self.shares = ShareSampler(self.sampler, batch_size, process, processes)
         self._loader: DataLoader[Batch] = DataLoader(
             TrainSet(store, augment, seed),
@@ -140,23 +131,33 @@ class TrainLoader:
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_one_thread if workers else None,
-            generator=torch.Generator(),  # else each epoch would draw from the random numbers of the training
+            generator=torch.Generator(),  # else each epoch would use up the training's numbers
         )
+        self._workers: list[BaseProcess] = []
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return len(self.shares)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self._loader)
+        batches = iter(self._loader)
+        self._workers = getattr(batches, "_workers", [])
+        return batches
+
+    def has_lost_worker(self) -> bool:
+        """Return whether a loading process of the current epoch was killed or crashed.
+
+        torch's own shutdown ends them with exit code 0.
+        """
+        return any(worker.exitcode for worker in self._workers)
 
     def seek(self, epoch: int, first: int) -> None:
-        """Go to batch ``first`` (0-based) of an epoch; the next iteration starts there."""
+        """Let the next iteration start at batch ``first`` (0-based) of an epoch."""
         self.sampler.epoch, self.shares.first = epoch, first
 
 
 def _cycle(generator: np.random.Generator, group: NDArray[np.intp], draws: int) -> NDArray[np.intp]:
-    """Go through fresh permutations of the group until there are ``draws`` members."""
+    """Return ``draws`` members: one new permutation of the group after another."""
     rounds = -(-draws // len(group))
     return np.concatenate([generator.permutation(group) for _ in range(rounds)])[:draws]
 

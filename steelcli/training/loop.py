@@ -1,5 +1,7 @@
-"""The training loop: a generator of epoch results. Logging, checkpoints and early stopping belong
-to its caller."""
+"""The training loop: a generator of epoch results.
+
+Logging, checkpoints and early stopping belong to its caller.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
 from steelcli.common.errors import RunError
 from steelcli.common.progress import track
@@ -28,9 +28,15 @@ from steelcli.params.train import TrainParams
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.threshold import FIXED_THRESHOLD
-from steelcli.training.distributed import broadcast_buffers, sum_over_processes, synced_batchnorm
+from steelcli.training.distributed import (
+    broadcast_buffers,
+    sum_over_processes,
+    sync_batchnorm_layers,
+    synced_batchnorm,
+)
 from steelcli.training.loader import Batch, TrainLoader
 from steelcli.training.losses import loss_of_sums, pixel_sums
+from steelcli.training.optimizer import build_average, build_optimizer
 from steelcli.training.schedule import learning_rate
 
 
@@ -43,11 +49,11 @@ class EpochResult:
         train_loss: mean over the epoch's steps.
         val_loss: mean over the validation images, batch Dice by batch.
         scorer: counts over the validation split at native size.
-        learning_rate: in force at the first step.
+        learning_rate: of the first step.
         grad_norm: mean L2 norm of the gradient before clipping.
-        seconds: wall time of the epoch, validation included, interruptions not.
+        seconds: wall time of the epoch with its validation, without interruptions.
         train_seconds: wall time of the epoch's training steps.
-        train_images: images the steps took.
+        train_images: images in these steps.
     """
 
     epoch: int
@@ -62,15 +68,15 @@ class EpochResult:
 
 
 @dataclass
-class Progress:
-    """How far the run is, and the sums of the epoch under way.
+class Position:
+    """How far the run is, and the sums of the current epoch.
 
     Attributes:
-        epoch: 1-based epoch under way.
+        epoch: the current one, 1-based.
         step: steps done in it.
         loss, grad_norm: summed over these steps.
-        images: the steps have taken.
-        seconds: wall time of the steps.
+        images: number of images in these steps.
+        seconds: wall time of these steps.
     """
 
     epoch: int = 1
@@ -81,48 +87,25 @@ class Progress:
     seconds: float = 0.0
 
 
-def build_optimizer(
-    model: nn.Module, params: TrainParams, device: torch.device
-) -> torch.optim.AdamW:
-    """Return AdamW; biases and normalisation parameters decay only under
-    ``decay_norm_and_bias``."""
-    decayed = [p for p in model.parameters() if params.decay_norm_and_bias or p.ndim > 1]
-    others = [p for p in model.parameters() if not params.decay_norm_and_bias and p.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": params.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    fused = device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=params.lr, fused=fused
-    )
+class StepHook:
+    """What the trainer calls at each step; this one does nothing."""
 
-
-def build_average(model: SegmentationModel, decay: float) -> AveragedModel:
-    """Return the exponential moving average of the weights; its decay grows as (1 + n) / (10 + n)
-    with the steps n."""
-
-    def average(mean: torch.Tensor, now: torch.Tensor, steps: torch.Tensor | int) -> torch.Tensor:
-        return mean.lerp(now, 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
-
-    return AveragedModel(model, avg_fn=average)
-
-
-class Watch:
-    """What the loop consults after each step; this one never interferes."""
-
-    def wishes(self) -> list[int]:
-        """Return what this process wishes for, one number each; the processes' numbers are added
-        up."""
+    def flags(self) -> list[int]:
+        """Return numbers of this process; the trainer adds up those of all processes."""
         return []
 
-    def heed(self, wishes: list[int]) -> None:
-        """Act on the sums, the same on every process; it may save the trainer's state and raise."""
+    def after_step(self, flags: list[int]) -> None:
+        """Act on the sums, which are the same on every process; may raise to end the training."""
 
 
 class Trainer:
-    """Model, optimiser and position of one run, and the one step that training and validation
-    share."""
+    """Model, optimiser and position of one run, with one step for training and validation.
+
+    Attributes:
+        model: the network as Accelerate wraps it; `plain` is the same one without the wrapper.
+        hook: called after each step.
+        steps: steps in an epoch.
+    """
 
     def __init__(
         self,
@@ -132,30 +115,40 @@ class Trainer:
         store: Store,
         params: TrainParams,
         precision: str,
-        watch: Watch | None = None,
     ) -> None:
         self.accelerator, self.store, self.loader, self.params = accelerator, store, loader, params
-        self.precision, self.watch = precision, watch or Watch()
-        self.progress = Progress()
+        self.precision = precision
+        self.hook = StepHook()
+        self.position = Position()
         self.plain = model.to(accelerator.device)
+        self.syncs_batchnorm = params.sync_batchnorm and accelerator.num_processes > 1
+        if self.syncs_batchnorm and accelerator.device.type == "cuda":
+            sync_batchnorm_layers(self.plain)
         self.average = build_average(self.plain, params.ema_decay) if params.ema_decay else None
         optimizer = build_optimizer(self.plain, params, accelerator.device)
         self.model, self.optimizer = accelerator.prepare(self.plain, optimizer)
         self.steps = max(1, len(loader) // params.accumulate_steps)
 
     @property
-    def judged(self) -> SegmentationModel:
-        """The network that is validated and saved: the one trained, or its moving average."""
+    def is_new(self) -> bool:
+        """Whether no step has been taken."""
+        return self.position == Position()
+
+    @property
+    def eval_model(self) -> SegmentationModel:
+        """The network that is validated and saved: the trained one or its moving average."""
         if self.average is None:
             return self.plain
         return cast(SegmentationModel, self.average.module)
 
     def state(self) -> dict[str, Any]:
-        """Return all that decides how the run goes on, in tensors and plain types; every process
-        must call it."""
+        """Return all that the rest of the run depends on, in tensors and plain types.
+
+        Every process must call it.
+        """
         scaler = self.accelerator.scaler
         return {
-            "progress": asdict(self.progress),
+            "position": asdict(self.position),
             "model": self.plain.state_dict(),
             "average": self.average.state_dict() if self.average else None,
             "optimizer": self.optimizer.state_dict(),
@@ -164,8 +157,8 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up the run where ``state`` was taken, bit for bit."""
-        self.progress = Progress(**state["progress"])
+        """Go back to where `state` was called, bit for bit."""
+        self.position = Position(**state["position"])
         self.plain.load_state_dict(state["model"])
         if self.average:
             self.average.load_state_dict(state["average"])
@@ -175,92 +168,87 @@ class Trainer:
         restore_random_state(state["random"][self.accelerator.process_index])
 
     def iter_epochs(self, last: int) -> Iterator[EpochResult]:
-        """Train on to epoch ``last`` (1-based, inclusive), yielding after each one's validation.
+        """Train up to and including epoch ``last``; yield after the validation of each epoch.
 
         Raises:
             RunError: a loss that is not finite.
         """
-        while self.progress.epoch <= last:
-            epoch = self.progress.epoch
+        while self.position.epoch <= last:
+            epoch = self.position.epoch
             self._train_epoch()
-            done, started = self.progress, time.perf_counter()
+            trained, started = self.position, time.perf_counter()
             val_loss, scorer = self._validate()
             if not math.isfinite(val_loss):
                 raise _not_finite(val_loss, f"validation of epoch {epoch}")
-            self.progress = Progress(epoch + 1)
+            self.position = Position(epoch + 1)
             yield EpochResult(
-                epoch,
-                done.loss / self.steps,
-                val_loss,
-                scorer,
-                learning_rate(self.params, (epoch - 1) * self.steps, self.steps),
-                done.grad_norm / self.steps,
-                done.seconds + time.perf_counter() - started,
-                done.seconds,
-                done.images,
+                epoch=epoch,
+                train_loss=trained.loss / self.steps,
+                val_loss=val_loss,
+                scorer=scorer,
+                learning_rate=learning_rate(self.params, (epoch - 1) * self.steps, self.steps),
+                grad_norm=trained.grad_norm / self.steps,
+                seconds=trained.seconds + time.perf_counter() - started,
+                train_seconds=trained.seconds,
+                train_images=trained.images,
             )
 
     def _train_epoch(self) -> None:
-        progress = self.progress
-        if progress.step == self.steps:
-            return  # the interruption fell into the validation
+        position = self.position
+        if position.step == self.steps:
+            return  # the run was interrupted in the validation
         self.model.train()
-        self.loader.seek(progress.epoch, progress.step * self.params.accumulate_steps)
+        self.loader.seek(position.epoch, position.step * self.params.accumulate_steps)
         batches = iter(self.loader)
-        for step in track(
-            range(progress.step, self.steps), f"epoch {progress.epoch}", self.steps - progress.step
-        ):
+        steps = range(position.step, self.steps)
+        for step in track(steps, f"epoch {position.epoch}", len(steps)):
             started = time.perf_counter()
-            done = (progress.epoch - 1) * self.steps + step
+            done = (position.epoch - 1) * self.steps + step
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.params, done, self.steps)
-            wishes = self._step(batches)
-            progress.step = step + 1
-            progress.seconds += time.perf_counter() - started
-            self.watch.heed(wishes)
+            flags = self._step(batches)
+            position.step = step + 1
+            position.seconds += time.perf_counter() - started
+            self.hook.after_step(flags)
 
     def _step(self, batches: Iterator[Batch]) -> list[int]:
-        """Take one step of the optimiser; return the wishes of all processes."""
+        """Take one step of the optimiser; return the sums of the hook's flags."""
         passes = min(self.params.accumulate_steps, len(self.loader))
         total = 0.0
         for index in range(passes):
-            last = index == passes - 1
-            with nullcontext() if last else self.accelerator.no_sync(self.model):
-                loss, wishes = self._pass(next(batches), passes)
+            is_last = index == passes - 1
+            with nullcontext() if is_last else self.accelerator.no_sync(self.model):
+                loss, flags = self._pass(next(batches), passes)
             total += loss / passes
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.params.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average:
             self.average.update_parameters(self.plain)
-        self.progress.loss += total
-        self.progress.grad_norm += float(norm)
-        return wishes
+        self.position.loss += total
+        self.position.grad_norm += float(norm)
+        return flags
 
     def _pass(self, batch: Batch, passes: int) -> tuple[float, list[int]]:
-        """Go forward and backward; return the loss of the whole batch and the wishes of all
-        processes."""
+        """Go forward and backward; return the whole batch's loss and the sums of the flags."""
         images, masks, members = batch
         device = self.accelerator.device
-        with synced_batchnorm(self.params.sync_batchnorm):
+        with synced_batchnorm(self.syncs_batchnorm and device.type == "cpu"):
             logits = self.model(images.to(device, non_blocking=True))
             sums = pixel_sums(logits, masks)
-            sums, (taken, *wishes) = sum_over_processes(sums, [len(images), *self.watch.wishes()])
+            numbers = [len(images), *self.hook.flags()]
+            sums, (all_images, *flags) = sum_over_processes(sums, numbers)
             loss = self._loss(sums)
             value = loss.item()
             if not math.isfinite(value):
-                progress = self.progress
-                names = ", ".join(
-                    self.store.records[position].image for position in members.tolist()
-                )
-                raise _not_finite(
-                    value, f"epoch {progress.epoch}, step {progress.step + 1}, images {names}"
-                )
-            self.progress.images += taken
-            # Processes average their gradients; times their number, these are the gradients of the
-            # loss of the sums.
+                names = [self.store.records[position].image for position in members.tolist()]
+                where = f"epoch {self.position.epoch}, step {self.position.step + 1}"
+                raise _not_finite(value, f"{where}, images {', '.join(names)}")
+            self.position.images += all_images
+            # Processes average their gradients; times the number of processes this is the
+            # gradient of the loss of the sums.
             self.accelerator.backward(loss * (self.accelerator.num_processes / passes))
-        return value, wishes
+        return value, flags
 
     def _loss(self, sums: torch.Tensor) -> torch.Tensor:
         params = self.params
@@ -269,20 +257,20 @@ class Trainer:
     def _validate(self) -> tuple[float, SplitScorer]:
         """Score the validation split at native size; return the mean loss and the counts.
 
-        Each process takes whole batches, the same ones whatever their number, and the counts are
-        added in order.
+        Each process takes whole batches, which do not depend on the number of processes, and the
+        counts are added in order.
         """
-        broadcast_buffers(self.judged)
-        positions, size = self.store.positions("val"), self.params.batch_size
-        batches = [positions[start : start + size] for start in range(0, len(positions), size)]
-        share = np.array_split(np.arange(len(batches)), self.accelerator.num_processes)[
-            self.accelerator.process_index
-        ]
-        mine = [position for index in share for position in batches[index]]
+        broadcast_buffers(self.eval_model)
+        accelerator, size = self.accelerator, self.params.batch_size
+        positions = self.store.positions("val")
+        starts = np.arange(0, len(positions), size)
+        mine: list[int] = []
+        for start in np.array_split(starts, accelerator.num_processes)[accelerator.process_index]:
+            mine += positions[start : start + size]
         titles, min_overlap = self.store.class_titles, self.params.min_overlap
         new_scorer = partial(SplitScorer, titles, (FIXED_THRESHOLD,), min_overlap, 0)
         losses: list[float] = []
-        with eval_mode(self.judged):
+        with eval_mode(self.eval_model):
             scorer = score_images(new_scorer, self._iter_scored(mine, losses))
         total = new_scorer()
         for part in gather_object([scorer]):
@@ -293,11 +281,11 @@ class Trainer:
         """Yield each image to score; append each batch's loss, times its images, to losses."""
         store, device = self.store, self.accelerator.device
         batches = iter_logits(
-            self.judged, store, positions, self.params.batch_size, device, self.precision
+            self.eval_model, store, positions, self.params.batch_size, device, self.precision
         )
         for members, logits in batches:
             if self.accelerator.num_processes == 1:  # several agree after their steps alone
-                self.watch.heed(self.watch.wishes())
+                self.hook.after_step(self.hook.flags())
             masks = torch.from_numpy(store.masks[members])[:, None]  # [N, 1, H, W]
             losses.append(self._loss(pixel_sums(logits, masks)).item() * len(members))
             for position, image_logits in zip(members, logits, strict=True):

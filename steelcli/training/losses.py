@@ -1,5 +1,4 @@
-"""BCE + Dice on logits, from sums over pixels: what several processes add up before the loss is
-taken."""
+"""BCE + Dice on logits, from sums over pixels, which several processes can add up."""
 
 from __future__ import annotations
 
@@ -41,15 +40,3 @@ def loss_of_sums(
     dice = (2 * overlap + dice_smooth) / (total + dice_smooth)
     loss: torch.Tensor = bce_weight * bce / pixels + dice_weight * (1 - dice)
     return loss
-
-
-def bce_dice_loss(
-    logits: torch.Tensor,
-    masks: torch.Tensor,
-    bce_weight: float,
-    dice_weight: float,
-    dice_smooth: float,
-) -> torch.Tensor:
-    """Return the loss of a whole batch, see `loss_of_sums`; ``logits`` and ``masks`` as in
-    `pixel_sums`."""
-    return loss_of_sums(pixel_sums(logits, masks), bce_weight, dice_weight, dice_smooth)

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder: a row per epoch, the best checkpoints, the periodic ones."""
+"""What a run leaves: a row per epoch, the best checkpoints, the periodic ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from steelcli.common.errors import RunError
 from steelcli.common.outputs import write_csv, write_json
+from steelcli.common.paths import ARGS_NAME, RESTART_TRAINING, epochs_name
 from steelcli.common.progress import say
 from steelcli.model.checkpoint import Checkpoint, save_checkpoint
 from steelcli.model.network import SegmentationModel
@@ -22,39 +23,37 @@ KINDS = {"dice": "val_dice_opt", "iou": "val_iou_opt"}
 """What the best is kept of, and its column."""
 
 
-class Record:
+class RunFolder:
     """The rows and checkpoints of a run in ``models_dir``.
 
-    Files that are no longer wanted stay until `tidy`, which belongs after the state has been saved:
-    a run that is killed in between goes on from the older state and finds the files of that time.
+    Replaced files stay until `tidy`. Call it after the state has been saved: a run that is killed
+    before that goes on from the older state and needs the older files.
 
-    Args:
+    Attributes:
         settings: the content of ``args.json``.
+        rows: one for each epoch, by column.
+        best: score and 1-based epoch of the best so far, by kind.
+        kept: what each file is for, by file name.
     """
 
     def __init__(self, models_dir: Path, params: TrainParams, settings: dict[str, Any]) -> None:
         self.models_dir, self.params, self.settings = models_dir, params, settings
         self.rows: list[dict[str, Any]] = []
-        self.best = dict.fromkeys(KINDS, (-1.0, 0))  # score, epoch
-        self.kept = {"args.json": "args", self._csv_name: "csv"}  # by name, what for
-
-    @property
-    def _csv_name(self) -> str:
-        return f"metrics_seed{self.params.seed}.csv"
+        self.best = dict.fromkeys(KINDS, (-1.0, 0))
+        self.kept = {ARGS_NAME: "args", epochs_name(params.seed): "csv"}
 
     @property
     def stopped_early(self) -> bool:
-        """Whether the monitor has not got better for ``patience`` epochs."""
+        """Whether the monitored score has not improved for ``patience`` epochs."""
         return len(self.rows) - self.best[self.params.monitor][1] >= self.params.patience
 
     def state(self) -> str:
         """Return everything but the files, as JSON."""
-        return json.dumps(
-            {"settings": self.settings, "rows": self.rows, "best": self.best, "kept": self.kept}
-        )
+        names = ("settings", "rows", "best", "kept")
+        return json.dumps({name: getattr(self, name) for name in names})
 
     def restore(self, state: str) -> None:
-        """Take up the record where `state` was called.
+        """Go back to where `state` was called.
 
         Raises:
             RunError: a checkpoint of that time is missing.
@@ -64,44 +63,34 @@ class Record:
         self.best = {kind: (score, epoch) for kind, (score, epoch) in values["best"].items()}
         for name in self.kept:
             if name.endswith(".pth") and not (self.models_dir / name).is_file():
-                remedy = "run `steelcli train --restart` to start the training afresh"
-                raise RunError(
-                    "a checkpoint of the interrupted training is missing",
-                    self.models_dir / name,
-                    remedy,
-                )
+                what = "a checkpoint of the interrupted training is missing"
+                raise RunError(what, self.models_dir / name, RESTART_TRAINING)
 
     def write_settings(self) -> None:
         """Write ``args.json``."""
-        write_json(self.models_dir / "args.json", self.settings)
+        write_json(self.models_dir / ARGS_NAME, self.settings)
 
-    def take(self, result: EpochResult, model: SegmentationModel) -> dict[str, Any]:
-        """Add one epoch: csv row, checkpoints, one line for the reader; return the row."""
-        better = self.note(result)
+    def add_epoch(self, result: EpochResult, model: SegmentationModel) -> dict[str, Any]:
+        """Add one epoch: csv row, checkpoints, one line on the terminal; return the row."""
+        better = self.add_row(result)
         row = self.rows[-1]
         for kind in better:
             score = self.best[kind][0]
             self.kept = {name: use for name, use in self.kept.items() if use != kind}
-            self._save(
-                f"best_{kind}_{score:.4f}_seed{self.params.seed}.pth",
-                kind,
-                score,
-                result.epoch,
-                model,
-            )
+            name = f"best_{kind}_{score:.4f}_seed{self.params.seed}.pth"
+            self._save(name, kind, score, result.epoch, model)
         every = self.params.checkpoint_every_epochs
         if every and result.epoch % every == 0:
             name = f"checkpoint_epoch_{result.epoch}_seed{self.params.seed}.pth"
             self._save(name, "periodic", None, result.epoch, model)
-        write_csv(self.models_dir / self._csv_name, self.rows, EPOCH_COLUMNS)
-        say(_line(row, self.params.epochs) + "".join(f" · best {kind}" for kind in better))
+        write_csv(self.models_dir / epochs_name(self.params.seed), self.rows, EPOCH_COLUMNS)
+        say(" · ".join([_line(row, self.params.epochs), *(f"best {kind}" for kind in better)]))
         return row
 
-    def note(self, result: EpochResult) -> list[str]:
-        """Add one epoch's row and return what it is the best by.
+    def add_row(self, result: EpochResult) -> list[str]:
+        """Add one epoch's row, without writing; return the kinds it is the best of.
 
-        No more than that is done on a process that writes nothing, so that it stops early when the
-        first one does.
+        Every process does this, so that all stop early at the same epoch.
         """
         row = _row(result)
         self.rows.append(row)
@@ -111,15 +100,15 @@ class Record:
         return better
 
     def tidy(self) -> None:
-        """Remove the checkpoints that better ones have replaced, and those of epochs after the
-        state's."""
+        """Remove replaced checkpoints, and those of epochs after the state's."""
         for path in self.models_dir.iterdir():
             if path.name not in self.kept:
                 path.unlink()
 
-    def best_paths(self) -> dict[str, str]:
-        """Return the file names of the best checkpoints by kind."""
-        return {use: name for name, use in self.kept.items() if use in KINDS}
+    def best_paths(self, models_dir: Path) -> dict[str, str]:
+        """Return where the best checkpoints are in ``models_dir``, by name."""
+        best = {use: name for name, use in self.kept.items() if use in KINDS}
+        return {f"best_{kind}": str(models_dir / name) for kind, name in best.items()}
 
     def summary(self) -> dict[str, Any]:
         """Return the content of ``metrics/train.json``."""
@@ -132,11 +121,13 @@ class Record:
             "train_loss": best_row["train_loss"],
             "val_loss": best_row["val_loss"],
             "parameters": self.settings["run"]["parameters"],
-            "seconds_per_epoch": statistics.median(row["epoch_time"] for row in self.rows),
-            "train_images_per_second": statistics.median(
-                row["train_images_per_second"] for row in self.rows
-            ),
+            "seconds_per_epoch": self._median("epoch_time"),
+            "train_images_per_second": self._median("train_images_per_second"),
         }
+
+    def _median(self, column: str) -> float:
+        values: list[float] = [row[column] for row in self.rows]
+        return statistics.median(values)
 
     def _save(
         self, name: str, use: str, score: float | None, epoch: int, model: SegmentationModel
@@ -160,12 +151,11 @@ class Record:
 def _row(result: EpochResult) -> dict[str, Any]:
     """Turn one epoch's counts into the csv columns."""
     scorer = result.scorer
-    curve, fixed, summary = (
-        scorer.threshold_curve(),
-        scorer.group(FIXED_THRESHOLD),
-        scorer.summary(),
-    )
-    dice, dice_defect = choose_threshold(curve, "dice"), choose_threshold(curve, "dice_defect")
+    curve = scorer.threshold_curve()
+    fixed = scorer.group(FIXED_THRESHOLD)
+    summary = scorer.summary()
+    dice = choose_threshold(curve, "dice")
+    dice_defect = choose_threshold(curve, "dice_defect")
     f1 = choose_threshold(curve, "f1")
     return {
         "epoch": result.epoch,
@@ -193,8 +183,10 @@ def _row(result: EpochResult) -> dict[str, Any]:
 
 def _line(row: Mapping[str, Any], epochs: int) -> str:
     return (
-        f"epoch {row['epoch']}/{epochs} · loss {row['train_loss']:.4f} / val {row['val_loss']:.4f} · "
-        f"dice {row['val_dice_opt']:.4f} at {row['opt_threshold_dice']:.2f} (0.5: {row['val_dice_fixed']:.4f}) · "
+        f"epoch {row['epoch']}/{epochs} · "
+        f"loss {row['train_loss']:.4f} / val {row['val_loss']:.4f} · "
+        f"dice {row['val_dice_opt']:.4f} at {row['opt_threshold_dice']:.2f} "
+        f"(0.5: {row['val_dice_fixed']:.4f}) · "
         f"iou {row['val_iou_opt']:.4f} · dice of defects {row['val_dice_defect_opt']:.4f} · "
         f"auprc {row['auprc']:.4f} · lr {row['learning_rate']:.2e} · {row['epoch_time']:.1f} s"
     )

@@ -1,14 +1,13 @@
-"""Where an unfinished training keeps its state, so that the same command goes on after a kill at
-any moment.
+"""The state of an unfinished training, so that the same command goes on after any kill.
 
     .steelcli/train/KEY/
-        models/                          what becomes models/ at the end: checkpoints, csv,
-        args.json state-EPOCH-STEP-DIGEST.pt       weights, optimiser, random numbers, position;
-        DIGEST is its own SHA-256 lock                             held while a training uses the
-        folder
+        models/                      what becomes models/ at the end: checkpoints, csv, args.json
+        state-EPOCH-STEP-DIGEST.pt   weights, optimiser, random numbers, position; DIGEST is the
+                                     file's own SHA-256
+        lock                         held while a training uses the folder
 
-KEY stands for parameters, data, code and versions, so a state is never taken for another run's. The
-folder is no DVC output: DVC deletes those before a stage runs. It goes when its training has ended.
+KEY stands for parameters, data, code and versions, so that no run takes another's state. The folder
+is no DVC output, because DVC deletes outputs before a stage runs. It goes when the training ends.
 """
 
 from __future__ import annotations
@@ -26,9 +25,10 @@ from filelock import FileLock, Timeout
 
 from steelcli.common.errors import RunError
 from steelcli.common.outputs import staged_file
+from steelcli.common.paths import RESTART_TRAINING
 from steelcli.model.torch_file import load_values
 
-KEPT = 3
+MAX_OTHER_RUNS = 3
 """Unfinished runs kept beside the one under way; older ones are removed."""
 
 
@@ -72,7 +72,7 @@ class StateDir:
 
         Args:
             state: tensors and plain types.
-            epoch: 1-based epoch under way.
+            epoch: the current epoch, 1-based.
             step: steps done in it.
 
         Raises:
@@ -92,28 +92,22 @@ class StateDir:
         """Return the furthest state, or None where the run has not begun.
 
         Raises:
-            RunError: the state is damaged; it is set aside, and only `clear` makes room for a new
-                start.
+            RunError: the state is damaged; it is set aside until `clear`.
         """
-        remedy = (
-            "remove that folder, or run `steelcli train --restart`, to start the training afresh"
-        )
-        if damaged := sorted(self.path.glob("*.damaged")):
-            raise RunError("the state of the interrupted training was damaged", damaged[0], remedy)
+        what = "the state of the interrupted training"
+        damaged = sorted(self.path.glob("*.damaged"))
+        if damaged:
+            raise RunError(f"{what} was damaged", damaged[0], RESTART_TRAINING)
         states = self._states()
         if not states:
             return None
-        if not states[-1].is_file():
-            raise RunError("the state of the interrupted training is no file", states[-1], remedy)
-        raw = states[-1].read_bytes()
-        if _digest(raw) != states[-1].stem.rpartition("-")[2]:
-            aside = states[-1].rename(states[-1].with_suffix(".damaged"))
-            raise RunError(
-                "the state of the interrupted training is damaged and was set aside", aside, remedy
-            )
-        state: dict[str, Any] = load_values(
-            states[-1], "the state of the interrupted training", remedy, mmap=False
-        )
+        newest = states[-1]
+        if not newest.is_file():
+            raise RunError(f"{what} is no file", newest, RESTART_TRAINING)
+        if _digest(newest.read_bytes()) != newest.stem.rpartition("-")[2]:
+            aside = newest.rename(newest.with_suffix(".damaged"))
+            raise RunError(f"{what} is damaged and was set aside", aside, RESTART_TRAINING)
+        state: dict[str, Any] = load_values(newest, what, RESTART_TRAINING, mmap=False)
         return state
 
     def clear(self) -> None:
@@ -134,17 +128,11 @@ class StateDir:
         return sorted(self.path.glob("state-*.pt"))
 
     def _forget_oldest(self) -> None:
-        """Remove the runs that have not been touched for longest, all but KEPT and this one."""
-        others = [
-            path
-            for path in self.root.iterdir()
-            if path.is_dir() and path != self.path and not path.is_symlink()
-        ]
-        for path in sorted(others, key=lambda other: other.stat().st_mtime)[:-KEPT]:
-            with (
-                suppress(Timeout),
-                FileLock(path / "lock", timeout=0),
-            ):  # one that is held is under way
+        """Remove the runs that were used longest ago, all but MAX_OTHER_RUNS and this one."""
+        folders = [path for path in self.root.iterdir() if path.is_dir() and not path.is_symlink()]
+        others = [path for path in folders if path != self.path]
+        for path in sorted(others, key=lambda other: other.stat().st_mtime)[:-MAX_OTHER_RUNS]:
+            with suppress(Timeout), FileLock(path / "lock", timeout=0):  # held: a run in progress
                 shutil.rmtree(path)
 
 

@@ -1,5 +1,4 @@
-"""The learning rate as a function of the position in the run: nothing to save, nothing to
-restore."""
+"""The learning rate, a function of the step alone, so that no state has to be saved."""
 
 from __future__ import annotations
 

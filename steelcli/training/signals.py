@@ -1,5 +1,4 @@
-"""Ctrl-C and SIGTERM as a request: the step under way is finished and saved. A second one stops at
-once."""
+"""Ctrl-C and SIGTERM ask to finish the current step and save; a second one stops at once."""
 
 from __future__ import annotations
 
@@ -14,44 +13,42 @@ from steelcli.common.progress import say
 
 
 class StopRequest:
-    """Attributes:
-    number: the signal that asked to stop, 0 as long as none did.
+    """Whether a signal has asked to stop.
+
+    Attributes:
+        number: of the signal, 0 as long as there was none.
     """
 
     def __init__(self) -> None:
         self.number = 0
 
-    def take(self, number: int, _frame: FrameType | None) -> None:
-        """Note the request; at the second one let the signal do what it does by default."""
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        """Note the signal; at the second one let it do what it does by default."""
         if self.number:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self.number = number
-        say(
-            f"{signal.Signals(number).name}: finishing the step and saving; once more stops at once"
-        )
+        name = signal.Signals(number).name
+        say(f"{name}: finishing the step and saving; once more stops at once")
 
 
 @contextmanager
-def stop_on_signal(heed_interrupt: bool = True) -> Iterator[StopRequest]:
-    """Turn SIGINT and SIGTERM into a request inside the block; outside the main thread there is
-    nothing to turn.
+def stop_on_signal(ignore_interrupt: bool = False) -> Iterator[StopRequest]:
+    """Turn SIGINT and SIGTERM into a request inside the block; in the main thread only.
 
     Args:
-        heed_interrupt: False ignores SIGINT: a terminal sends it to launched processes too, whose
-            parent then asks them to stop by SIGTERM.
+        ignore_interrupt: a terminal sends SIGINT to launched processes too, but their parent
+            then stops them by SIGTERM.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    handlers = {
-        signal.SIGTERM: request.take,
-        signal.SIGINT: request.take if heed_interrupt else signal.SIG_IGN,
-    }
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    on_interrupt = signal.SIG_IGN if ignore_interrupt else request.receive
+    old_interrupt = signal.signal(signal.SIGINT, on_interrupt)
+    old_terminate = signal.signal(signal.SIGTERM, request.receive)
     try:
         yield request
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, old_interrupt)
+        signal.signal(signal.SIGTERM, old_terminate)

@@ -1,5 +1,7 @@
-"""Experiment trackers beside the csv, through Accelerate: one run of each, from the first epoch to
-the test scores."""
+"""Experiment trackers beside the csv, through Accelerate.
+
+Each keeps one run, from the first epoch to the test scores.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +32,12 @@ def check_trackers(names: Sequence[str]) -> None:
     """Raise a ParamsError for a tracker whose package is not installed."""
     for name in names:
         if importlib.util.find_spec(name) is None:
-            raise ParamsError(
-                f"{name} is not installed",
-                "train.trackers",
-                f"run `pip install {name}` or remove it",
-            )
+            remedy = f"run `pip install {name}` or remove it"
+            raise ParamsError(f"{name} is not installed", "train.trackers", remedy)
 
 
 class Trackers:
-    """Started trackers. What fails from here on is told once and never stops the run: the csv has
-    everything.
+    """Started trackers; one that fails later is told once and left out, for the csv has it all.
 
     Args:
         names: packages, see ``train.trackers``.
@@ -63,9 +61,8 @@ class Trackers:
                     run["mlflow"] = tracker.tracker.info.run_id
             except Exception as error:  # each package raises errors of its own
                 what = f"{name} cannot be started ({_first_line(error)})"
-                raise RunError(
-                    what, "train.trackers", "mend its settings or its connection, or remove it"
-                ) from error
+                remedy = "mend its settings or its connection, or remove it"
+                raise RunError(what, "train.trackers", remedy) from error
             self._started[name] = tracker
 
     def configure(self, settings: Mapping[str, Any]) -> None:
@@ -74,10 +71,9 @@ class Trackers:
 
     def log(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """Send numbers; None is left out."""
-        known = {
-            key: value for key, value in _flatten(values).items() if isinstance(value, (int, float))
-        }
-        self._each(lambda tracker: tracker.log(known, step=step))
+        flat = _flatten(values)
+        numbers = {key: value for key, value in flat.items() if isinstance(value, (int, float))}
+        self._each(lambda tracker: tracker.log(numbers, step=step))
 
     def finish(self) -> None:
         """Close the runs, so that all is written."""
@@ -88,18 +84,17 @@ class Trackers:
         for name, tracker in list(self._started.items()):
             try:
                 action(tracker)
-            except (
-                Exception
-            ) as error:  # each package raises errors of its own, and hours of training are at stake
+            except Exception as error:  # each package raises errors of its own
                 del self._started[name]
-                say(
-                    f"{name} takes no more values ({_first_line(error)}); they are in the csv all the same"
-                )
+                reason = f"{name} takes no more values ({_first_line(error)})"
+                say(f"{reason}; they are in the csv all the same")
 
 
 def name_run(settings: Mapping[str, Any]) -> str:
-    """Return what the trackers call a run: the DVC experiment's name, else network, rate and seed;
-    fit for a folder."""
+    """Return what the trackers call a run, fit for the name of a folder.
+
+    It is the DVC experiment's name, else it is made of network, rate and seed.
+    """
     model, train = settings["model"], settings["train"]
     name = f"{model['architecture']}-{model['encoder_name']}-lr{train['lr']:g}-seed{train['seed']}"
     return re.sub(r"^\.|[/\\]", "-", os.environ.get("DVC_EXP_NAME", name))[:200]

@@ -21,30 +21,30 @@ from steelcli.model.network import build_model
 from steelcli.model.seeds import seed_everything
 from steelcli.training.distributed import is_first_process
 from steelcli.training.loader import TrainLoader
-from steelcli.training.loop import Trainer, Watch
+from steelcli.training.loop import StepHook, Trainer
 
 
 class EnoughError(Exception):
     """The steps wanted are done."""
 
 
-class Recorder(Watch):
+class Recorder(StepHook):
     """Notes the loss of each step and ends after some of them."""
 
     def __init__(self, steps: int) -> None:
         self.steps, self.losses, self.before = steps, [], 0.0
         self.trainer: Trainer | None = None
 
-    def heed(self, _wishes: list[int]) -> None:
+    def after_step(self, _flags: list[int]) -> None:
         assert self.trainer
-        progress = self.trainer.progress
-        self.losses.append(progress.loss - (self.before if progress.step > 1 else 0.0))
-        self.before = progress.loss
+        position = self.trainer.position
+        self.losses.append(position.loss - (self.before if position.step > 1 else 0.0))
+        self.before = position.loss
         if len(self.losses) == self.steps:
             raise EnoughError
 
 
-def build(store_dir: Path, watch: Watch, **changes: Any) -> Trainer:
+def build(store_dir: Path, hook: StepHook, **changes: Any) -> Trainer:
     torch.set_num_threads(1)
     params = train_params(**changes)
     seed_everything(params.seed, params.deterministic)
@@ -62,7 +62,9 @@ def build(store_dir: Path, watch: Watch, **changes: Any) -> Trainer:
         accelerator.process_index,
         accelerator.num_processes,
     )
-    return Trainer(accelerator, model, loader, store, params, "fp32", watch)
+    trainer = Trainer(accelerator, model, loader, store, params, "fp32")
+    trainer.hook = hook
+    return trainer
 
 
 def write_losses(store_dir: Path, out_path: Path, steps: int, changes: dict[str, Any]) -> None:
@@ -78,7 +80,7 @@ def write_losses(store_dir: Path, out_path: Path, steps: int, changes: dict[str,
 
 def write_validation(store_dir: Path, out_path: Path) -> None:
     """Write what the validation finds with the first weights."""
-    loss, scorer = build(store_dir, Watch())._validate()
+    loss, scorer = build(store_dir, StepHook())._validate()
     if is_first_process():
         found = {"loss": loss, "rows": scorer.image_rows(0.5), "curve": scorer.threshold_curve()}
         out_path.write_text(json.dumps(found | {"summary": scorer.summary()}), encoding="utf-8")

@@ -25,10 +25,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def _path_of_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(
-        "PYTHONPATH",
-        os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
-    )
+    folders = [str(Path(distributed_run.__file__).parent), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(folders))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from make_params import train_params
-from test_saved_state import Killed, assert_same_run, kill_at, run
+from small_runs import Killed, assert_same_run, kill_at, run_small
 
 import steelcli.training.run
 
@@ -21,11 +21,11 @@ pytestmark = [
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_two_runs_on_a_gpu_are_bit_identical(
-    precision: str, store_dir: Path, tmp_path: Path
+    precision: str, small_store_dir: Path, tmp_path: Path
 ) -> None:
     params = train_params(precision=precision, channels_last=True)
     for name in ("one", "two"):
-        metrics = run(tmp_path / name, store_dir, params)
+        metrics = run_small(tmp_path / name, small_store_dir, params)
         assert math.isfinite(metrics["train_loss"])
         assert math.isfinite(metrics["val_loss"])
     assert_same_run(tmp_path / "one", tmp_path / "two")
@@ -33,13 +33,13 @@ def test_two_runs_on_a_gpu_are_bit_identical(
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_killed_run_on_a_gpu_ends_as_if_nothing_had_happened(
-    precision: str, store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: str, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params = train_params(precision=precision, save_every_minutes=1e-9)
-    run(tmp_path / "whole", store_dir, params)
+    run_small(tmp_path / "whole", small_store_dir, params)
     with monkeypatch.context() as patch:
         kill_at(patch, steelcli.training.run.Trainer, "_step", 3)
         with pytest.raises(Killed):
-            run(tmp_path / "killed", store_dir, params)
-    run(tmp_path / "killed", store_dir, params)
+            run_small(tmp_path / "killed", small_store_dir, params)
+    run_small(tmp_path / "killed", small_store_dir, params)
     assert_same_run(tmp_path / "whole", tmp_path / "killed")

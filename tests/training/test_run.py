@@ -1,0 +1,292 @@
+"""A training that was killed and started again ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from make_params import model_params, train_params
+from small_runs import PARAMS, Killed, assert_same_run, kill_at, rows_without_times, run_small
+
+import steelcli.training.run
+from steelcli.commands.train import train
+from steelcli.common.errors import Interrupted, RunError, UserError
+from steelcli.training.saved_state import StateDir
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "count", "after"),
+    [
+        ("Trainer", "_step", 2, False),  # within the first epoch
+        ("StateDir", "save", 5, True),
+        ("Trainer", "_iter_scored", 2, False),  # at the second validation
+        ("RunFolder", "add_epoch", 2, True),  # the epoch's files are written, its state is not
+        ("RunFolder", "tidy", 6, False),
+    ],
+)
+def test_a_killed_run_ends_as_if_nothing_had_happened(
+    whole_dir: Path,
+    small_store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner,
+    name,
+    count,
+    after,
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, getattr(steelcli.training.run, owner), name, count, after)
+        with pytest.raises(Killed):
+            run_small(tmp_path, small_store_dir)
+    assert not (tmp_path / "models").exists()
+    run_small(tmp_path, small_store_dir)
+    assert_same_run(whole_dir, tmp_path)
+
+
+def test_a_run_killed_before_its_last_file_only_writes_that(
+    whole_dir: Path, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, steelcli.training.run, "write_json", 1)
+        with pytest.raises(Killed):
+            run_small(tmp_path, small_store_dir)
+        patch.setattr(steelcli.training.run.Trainer, "_step", None)  # nothing is trained again
+        patch.undo()
+        patch.setattr(steelcli.training.run.Trainer, "_step", None)
+        run_small(tmp_path, small_store_dir)
+    assert_same_run(whole_dir, tmp_path)
+    assert not list((tmp_path / ".steelcli" / "train").iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(
+    whole_dir: Path,
+    small_store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    step = steelcli.training.run.Trainer._step
+    calls = 0
+
+    def signalled(trainer: Any, batches: Any) -> list[int]:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            os.kill(os.getpid(), number)
+        return step(trainer, batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(steelcli.training.run.Trainer, "_step", signalled)
+        patch.setattr(
+            steelcli.training.run.Saver,
+            "save",
+            counted := CountedSave(steelcli.training.run.Saver.save),
+        )
+        slow = PARAMS.model_copy(update={"save_every_minutes": 1e9})
+        with pytest.raises(
+            Interrupted, match=r"epoch 1 after step 2 of \d+; the same command goes on"
+        ) as caught:
+            run_small(tmp_path, small_store_dir, slow)
+    assert counted.calls == 1
+    assert caught.value.exit_code == 128 + number
+    run_small(tmp_path, small_store_dir, slow)
+    assert rows_without_times(whole_dir) == rows_without_times(tmp_path)
+
+
+class CountedSave:
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self.method, self.calls = method, 0
+
+    def __get__(self, instance: Any, _owner: type) -> Callable[..., Any]:
+        def call() -> None:
+            self.calls += 1
+            self.method(instance)
+
+        return call
+
+
+def test_another_run_does_not_take_the_state(
+    small_store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, steelcli.training.run.Trainer, "_step", 2)
+        with pytest.raises(Killed):
+            run_small(tmp_path, small_store_dir)
+    capsys.readouterr()
+    run_small(tmp_path, small_store_dir, train_params(lr=0.002, epochs=1))
+    assert "going on" not in capsys.readouterr().out
+    monkeypatch.setattr("steelcli.training.run.code_digest", lambda _: "other code")
+    run_small(tmp_path, small_store_dir, PARAMS.model_copy(update={"epochs": 1}))
+    assert "going on" not in capsys.readouterr().out
+
+
+def test_a_damaged_state_is_told_and_set_aside(
+    whole_dir: Path, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, steelcli.training.run.Trainer, "_step", 2)
+        with pytest.raises(Killed):
+            run_small(tmp_path, small_store_dir)
+    (state_path,) = (tmp_path / ".steelcli" / "train").glob("*/state-*.pt")
+    raw = bytearray(state_path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    state_path.write_bytes(raw)
+    for _ in range(2):
+        with pytest.raises(RunError, match=r"damaged.*; run `steelcli train --restart`"):
+            run_small(tmp_path, small_store_dir)
+    run_small(tmp_path, small_store_dir, restart=True)
+    assert_same_run(whole_dir, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["hello", {}, {"position": {"epoch": 1}, "run_folder": "{}"}, bytearray(9)]
+)
+def test_a_state_that_no_training_wrote_is_told(
+    content: Any, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, steelcli.training.run.Trainer, "_step", 2)
+        with pytest.raises(Killed):
+            run_small(tmp_path, small_store_dir)
+    (state_path,) = (tmp_path / ".steelcli" / "train").glob("*/state-*.pt")
+    StateDir(state_path.parent.parent, state_path.parent.name).save(content, 9, 9)
+    with pytest.raises(UserError, match="train --restart"):
+        run_small(tmp_path, small_store_dir)
+
+
+def test_a_state_without_its_checkpoints_is_told(
+    whole_dir: Path, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, steelcli.training.run.RunFolder, "add_epoch", 2)
+        with pytest.raises(Killed):
+            run_small(tmp_path, small_store_dir)
+    best = next((tmp_path / ".steelcli" / "train").glob("*/models/best_dice_*.pth"))
+    best.unlink()
+    with pytest.raises(
+        RunError, match=rf"is missing: .*{best.name}; run `steelcli train --restart`"
+    ):
+        run_small(tmp_path, small_store_dir)
+    run_small(tmp_path, small_store_dir, restart=True)
+    assert_same_run(whole_dir, tmp_path)
+
+
+@pytest.mark.faults
+def test_a_disk_that_is_full_at_each_write_in_turn_loses_nothing(
+    whole_dir: Path, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every output is renamed into place once; at attempt n the disk is full from the n-th of these
+    on."""
+    replace = Path.replace
+    told: list[str] = []
+    while True:
+        calls = 0
+
+        def full(path: Path, target: Path, most: int = len(told)) -> Path:
+            nonlocal calls
+            calls += 1
+            if calls > most:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return replace(path, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", full)
+            try:
+                run_small(tmp_path, small_store_dir)
+                break
+            except RunError as error:
+                told.append(str(error))
+    assert len(told) > 5
+    assert all("No space left on device" in sentence for sentence in told)
+    assert_same_run(whole_dir, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "error", "sentence"),
+    [
+        (
+            2,
+            torch.OutOfMemoryError("x"),
+            r"train\.batch_size; lower it to 1 and raise train\.accumulate_steps to 4",
+        ),
+        (
+            1,
+            torch.OutOfMemoryError("x"),
+            r"train\.batch_size; lower data\.image_size or take a smaller",
+        ),
+    ],
+)
+def test_memory_that_runs_out_is_told_with_the_advice_that_fits(
+    small_store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batch_size: int,
+    error: Exception,
+    sentence: str,
+) -> None:
+    def run_out(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(steelcli.training.run.Trainer, "_step", run_out)
+    with pytest.raises(RunError, match=sentence):
+        run_small(tmp_path, small_store_dir, PARAMS.model_copy(update={"batch_size": batch_size}))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loading_process_that_is_killed_is_told_and_the_run_goes_on(
+    whole_dir: Path, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = steelcli.training.run.Trainer._step
+    calls = 0
+
+    def kill_worker(trainer: Any, batches: Any) -> list[int]:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            (worker,) = trainer.loader._workers
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.join()
+        return step(trainer, batches)
+
+    params = PARAMS.model_copy(update={"workers": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(steelcli.training.run.Trainer, "_step", kill_worker)
+        with pytest.raises(RunError, match=r"memory runs out: train\.workers"):
+            run_small(tmp_path, small_store_dir, params)
+    run_small(tmp_path, small_store_dir, params)
+    assert_same_run(whole_dir, tmp_path)
+
+
+def test_an_error_of_ours_is_not_taken_for_a_lost_process(
+    small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+
+    monkeypatch.setattr(steelcli.training.run.Trainer, "_step", fail)
+    with pytest.raises(RuntimeError, match="pid 7"):
+        run_small(tmp_path, small_store_dir, PARAMS.model_copy(update={"workers": 1}))
+
+
+def test_training_stops_early(store_dir: Path, tmp_path: Path) -> None:
+    params = train_params(epochs=9, patience=1, lr=1e-9, min_lr=0.0)
+    metrics = train(model_params(), params, store_dir, tmp_path / "models", tmp_path / "train.json")
+    assert metrics["epochs"] < 9
+    assert metrics["epochs"] - metrics["best_epoch"] == 1
+
+
+def test_mixed_precision_runs(store_dir: Path, tmp_path: Path) -> None:
+    params = train_params(precision="bf16", epochs=1, channels_last=True)
+    metrics = train(model_params(), params, store_dir, tmp_path / "models", tmp_path / "train.json")
+    assert math.isfinite(metrics["train_loss"])

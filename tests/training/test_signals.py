@@ -1,0 +1,41 @@
+"""A signal becomes a request; a second one stops at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from steelcli.training.signals import StopRequest, stop_on_signal
+
+
+def test_a_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = []
+    monkeypatch.setattr(
+        "steelcli.training.signals.os.kill", lambda pid, number: killed.append((pid, number))
+    )
+    before = signal.getsignal(signal.SIGTERM)
+    with stop_on_signal() as request:
+        request.receive(signal.SIGTERM, None)
+        assert request.number == signal.SIGTERM
+        assert not killed
+        request.receive(signal.SIGTERM, None)
+        assert killed == [(os.getpid(), signal.SIGTERM)]
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_request_outside_the_main_thread_is_never_made() -> None:
+    from threading import Thread
+
+    seen: list[StopRequest] = []
+
+    def body() -> None:
+        with stop_on_signal() as request:
+            seen.append(request)
+
+    thread = Thread(target=body)
+    thread.start()
+    thread.join()
+    assert seen[0].number == 0
