@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.data.images.header import read_image_header
+from steelcli.data.images.header import read_header
 from steelcli.data.raw.kaggle import KaggleSource
 from steelcli.data.raw.survey import Look, Survey
 from steelcli.params.data import DataParams
@@ -61,7 +61,7 @@ def inspect(look: Look) -> Finding:
         *_, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
         specks += int((stats[1:, cv2.CC_STAT_AREA] == 1).sum())
     return Finding(
-        kind=read_image_header(look.raw, "image").kind,
+        kind=read_header(look.raw, "image").kind,
         height=look.image.shape[0],
         width=look.image.shape[1],
         class_pixels=look.class_pixels,
