@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from steelcli.common import inputs
 from steelcli.common.errors import DataError
-from steelcli.data.images.header import check_header
+from steelcli.data.images.header import read_header
 from steelcli.data.types import Color
 
 _DAMAGE = (
@@ -50,7 +50,7 @@ def read_image(path: Path, color: Color, max_pixels: int | None = None) -> NDArr
 
     Raises:
         DataError: a file that is missing, empty, cut off, undecodable or not 8 bits a channel; see
-            `check_header`.
+            `read_header`.
     """
     return read_image_bytes(read_bytes(path, file_limit(max_pixels)), color, path, max_pixels)
 
@@ -97,25 +97,20 @@ def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> N
     Raises:
         DataError: see `read_image`.
     """
-    # the header comes first: OpenCV would decode a bomb, fill the missing rows of a cut-off file
-    # with grey in some versions, and take the first of several pictures
-    header = check_header(raw, where, max_pixels)
+    # the header first: OpenCV would decode a bomb, and take the first of several pictures
+    header = read_header(raw, where, max_pixels)
     pixels = decode_unchanged(raw)
     if pixels is None:
-        raise DataError("not an image that can be decoded", where, _REMEDY)
+        raise DataError("the image cannot be decoded, it is damaged or cut off", where, _REMEDY)
     if pixels.dtype != np.uint8:
-        bits = pixels.dtype.itemsize * 8
-        raise DataError(
-            f"the image has {bits} bits a channel, 8 are read", where, "convert it to an 8-bit PNG"
-        )
+        what = f"the image has {pixels.dtype.itemsize * 8} bits a channel, 8 are read"
+        raise DataError(what, where, "convert it to an 8-bit PNG, grey or RGB")
     if pixels.ndim == 3 and pixels.shape[2] not in (3, 4):
-        raise DataError(
-            f"the image has {pixels.shape[2]} channels", where, "convert it to grey or RGB"
-        )
+        what = f"the image has {pixels.shape[2]} channels"
+        raise DataError(what, where, "convert it to grey or RGB")
     if pixels.shape[:2] != (header.height, header.width):
-        raise DataError(
-            "the header of the image states another size than its pixels have", where, _REMEDY
-        )
+        what = "the header of the image states another size than its pixels have"
+        raise DataError(what, where, _REMEDY)
     return pixels
 
 

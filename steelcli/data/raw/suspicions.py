@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.data.images.header import read_image_header
+from steelcli.data.images.header import read_header
 from steelcli.data.raw.kaggle import KaggleSource
 from steelcli.data.raw.survey import RawImage, Survey
 from steelcli.params.data import DataParams
@@ -60,7 +60,7 @@ def inspect(image: RawImage) -> Finding:
         *_, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
         specks += int((stats[1:, cv2.CC_STAT_AREA] == 1).sum())
     return Finding(
-        kind=read_image_header(image.raw, "image").kind,
+        kind=read_header(image.raw, "image").kind,
         height=image.pixels.shape[0],
         width=image.pixels.shape[1],
         class_pixels=image.class_pixels,
