@@ -150,7 +150,7 @@ def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:
         )
 
     try:
-        frame = build_frame(build)
+        frame = build_frame(params.encoder_name, build)
         if misfit := find_misfit(checkpoint.weights, frame.state_dict()):
             what = f"the weights do not fit the architecture named beside them ({misfit})"
             raise ModelError(what, path, "train again")

@@ -1,5 +1,4 @@
-"""Whether pretrained weights can be downloaded: found out in seconds, where the client would try
-for a minute."""
+"""Take pretrained weights from the local cache, or find out in seconds whether the hub answers."""
 
 from __future__ import annotations
 
@@ -15,28 +14,30 @@ TIMEOUT = 3.0
 
 
 @contextmanager
-def offline_where_unreachable() -> Iterator[bool]:
-    """Run the block with the hub's cache alone where the hub does not answer; yield whether it
-    does.
-
-    Without this `huggingface_hub` repeats each request five times, waiting and complaining on
-    stderr.
-    """
+def cache_only() -> Iterator[None]:
+    """Let `huggingface_hub` use nothing but what it downloaded before."""
     from huggingface_hub import constants
 
-    is_reachable = not constants.HF_HUB_OFFLINE and _answers(
-        os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    )
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, not is_reachable
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     try:
-        yield is_reachable
+        yield
     finally:
         constants.HF_HUB_OFFLINE = before
 
 
-def _answers(url: str) -> bool:
+def hub_answers() -> bool:
+    """Return whether the hub may be asked and answers.
+
+    The client itself would repeat each request five times and complain on stderr.
+    """
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    url = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=TIMEOUT):
+        request = urllib.request.Request(url, method="HEAD")
+        with urllib.request.urlopen(request, timeout=TIMEOUT):
             return True
     except urllib.error.HTTPError:
         return True  # a refusal is an answer

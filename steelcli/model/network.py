@@ -1,30 +1,30 @@
-"""The network: an encoder-decoder of segmentation_models_pytorch that takes raw pixels and gives
-logits."""
+"""The network: an encoder-decoder of segmentation_models_pytorch from raw pixels to logits."""
 
 from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import torch
 from torch import nn
 
 from steelcli.common.errors import ModelError, quote
-from steelcli.model.hub import offline_where_unreachable
+from steelcli.model.hub import cache_only, hub_answers
 from steelcli.model.smp_import import import_smp
 from steelcli.model.weights import load_encoder
 
 ARCHITECTURES = {"unet": "Unet", "unetplusplus": "UnetPlusPlus"}
+COMPUTES_WHILE_BUILT = "mit_b"
+"""How the encoders begin that cannot be built without memory; the largest takes 330 MB."""
 
 
 class SegmentationModel(nn.Module):
     """Normalises uint8 images on the device and runs the network.
 
-    Grey images are copied to the three channels, so that encoders trained on colour photographs
-    fit.
+    Grey images are copied to three channels, as encoders trained on colour photographs want them.
     """
 
     mean: torch.Tensor
@@ -45,16 +45,14 @@ class SegmentationModel(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images uint8 [N, C, H, W] with C = 1 or 3 to logits [N, 1, H, W]."""
-        normalised = (
-            images.float() - self.mean
-        ) / self.std  # [N, 3, H, W]: broadcasting copies a grey channel
+        # [N, 3, H, W]: broadcasting copies a grey channel
+        normalised = (images.float() - self.mean) / self.std
         logits: torch.Tensor = self.network(normalised.contiguous(memory_format=self.memory_format))
         return logits
 
 
 def to_probs(logits: torch.Tensor) -> torch.Tensor:
-    """Map logits of any float dtype to probabilities, float32: the one place where the sigmoid is
-    applied."""
+    """Map logits to probabilities, float32; no other place applies the sigmoid."""
     return torch.sigmoid(logits.float())
 
 
@@ -67,97 +65,104 @@ def build_model(
     std: Sequence[float],
     channels_last: bool,
 ) -> SegmentationModel:
-    """Build the network; ``encoder_weights`` is imagenet, the path of an encoder's state dict, or
-    None for random.
+    """Build the network.
+
+    Args:
+        encoder_weights: imagenet, the path of an encoder's state dict, or None for random ones.
 
     Raises:
         ModelError: an unknown encoder, weights that cannot be downloaded, or a file that does not
             fit the encoder.
     """
     if encoder_weights == "imagenet":
-        with offline_where_unreachable() as is_online:
-            network = _build_network(architecture, encoder_name, True, decoder_channels, is_online)
+        network = _build_pretrained(architecture, encoder_name, decoder_channels)
     else:
-        network = _build_network(architecture, encoder_name, False, decoder_channels)
-        if encoder_weights is not None:
-            load_encoder(network, Path(encoder_weights))
+        network = _build_network(architecture, encoder_name, decoder_channels, False)
+    if encoder_weights is not None and encoder_weights != "imagenet":
+        load_encoder(network, Path(encoder_weights))
     return SegmentationModel(network, mean, std, channels_last)
 
 
-def build_frame(build: Callable[[], SegmentationModel]) -> SegmentationModel:
-    """Build a network whose tensors have shapes but take no memory, however large a stranger's
-    parameters make it."""
+def build_frame(encoder_name: str, build: Callable[[], SegmentationModel]) -> SegmentationModel:
+    """Build a network whose tensors have shapes but take no memory.
+
+    A stranger's parameters may make it too large for any memory.
+    """
+    if encoder_name.startswith(COMPUTES_WHILE_BUILT):
+        return build()
+    with torch.device("meta"):
+        return build()
+
+
+def _build_pretrained(
+    architecture: str, encoder_name: str, decoder_channels: Sequence[int]
+) -> nn.Module:
+    """Build from the local cache; ask the hub only where the cache lacks the weights."""
+    random_state = torch.get_rng_state()
     try:
-        with torch.device("meta"):
-            return build()
-    except ModelError as error:
-        if "meta tensors" not in error.what:
+        with cache_only():
+            return _build_network(architecture, encoder_name, decoder_channels, True)
+    except _CannotLoadError:
+        if not hub_answers():
             raise
-        return build()  # mit_b0 … mit_b5 compute while they are built; the largest takes 330 MB
+    torch.set_rng_state(random_state)  # the first try drew from it
+    try:
+        return _build_network(architecture, encoder_name, decoder_channels, True)
+    except _CannotLoadError as error:
+        raise ModelError(error.what, error.where, "set it to null or to a file") from error
+
+
+class _CannotLoadError(ModelError):
+    """Weights that are known but could not be loaded."""
 
 
 def _build_network(
-    architecture: str,
-    encoder_name: str,
-    downloads: bool,
-    decoder_channels: Sequence[int],
-    is_online: bool = True,
+    architecture: str, encoder_name: str, decoder_channels: Sequence[int], pretrained: bool
 ) -> nn.Module:
     smp = import_smp()
-    pretrained = (
-        True if encoder_name.startswith("tu-") else "imagenet"
-    )  # timm's names carry the weights' own tag
-    arguments: dict[str, Any] = {
-        "in_channels": 3,
-        "classes": 1,
-        "decoder_channels": tuple(decoder_channels),
-    }
+    weights: str | bool | None = None
+    if pretrained:  # timm's names carry the weights' own tag
+        weights = True if encoder_name.startswith("tu-") else "imagenet"
+    build = getattr(smp, ARCHITECTURES[architecture])
+    arguments = {"in_channels": 3, "classes": 1, "decoder_channels": tuple(decoder_channels)}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # smp's advice on names, which a sentence below gives where it matters
-            network: nn.Module = getattr(smp, ARCHITECTURES[architecture])(
-                encoder_name, encoder_weights=pretrained if downloads else None, **arguments
-            )
-    except KeyError as error:
-        if encoder_name in smp.encoders.encoders:
-            what = f"there are no imagenet weights for {encoder_name}"
-            raise ModelError(
-                what, "model.encoder_weights", "set it to null or to a file"
-            ) from error
-        raise _unknown_encoder(encoder_name, smp.encoders.encoders) from error
+            warnings.simplefilter("ignore")  # smp's advice on names
+            network: nn.Module = build(encoder_name, encoder_weights=weights, **arguments)
     except Exception as error:  # smp, timm and the hub's client each raise kinds of their own
-        if encoder_name.startswith("tu-") and "Unknown model" in str(error):
-            raise _unknown_encoder(encoder_name, _timm_names()) from error
-        reason = quote(next(iter(str(error).strip().splitlines()), type(error).__name__), 160)
-        if downloads:
-            what = f"cannot load imagenet weights for {architecture} with {encoder_name} ({reason})"
-            remedy = (
-                "set it to null or to a file"
-                if is_online
-                else "connect to the internet, or set it to null or a file"
-            )
-            raise ModelError(what, "model.encoder_weights", remedy) from error
-        what = f"cannot build {architecture} with {encoder_name} ({reason})"
-        raise ModelError(what, "model.encoder_name", "name another encoder") from error
+        known = smp.encoders.encoders
+        _check_name(encoder_name, smp.encoders)
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        network_name, reason = f"{architecture} with {encoder_name}", quote(lines[0], 160)
+        if not pretrained:
+            what = f"cannot build {network_name} ({reason})"
+            raise ModelError(what, "model.encoder_name", "name another encoder") from error
+        where = "model.encoder_weights"
+        if encoder_name in known and weights not in known[encoder_name]["pretrained_settings"]:
+            what = f"there are no imagenet weights for {encoder_name}"
+            raise ModelError(what, where, "set it to null or to a file") from error
+        what = f"cannot load imagenet weights for {network_name} ({reason})"
+        remedy = "connect to the internet, or set it to null or a file"
+        raise _CannotLoadError(what, where, remedy) from error
     return network
 
 
-def _unknown_encoder(name: str, known: Iterable[str]) -> ModelError:
-    close = difflib.get_close_matches(name, list(known), n=3)
-    remedy = (
-        f"did you mean {' or '.join(close)}"
-        if close
-        else "see segmentation_models_pytorch's list of encoders"
-    )
-    return ModelError(f"unknown encoder {name}", "model.encoder_name", remedy)
-
-
-def _timm_names() -> list[str]:
+def _check_name(name: str, encoders: ModuleType) -> None:
+    """Raise a ModelError for an encoder that neither smp nor timm has."""
     import timm
 
-    return [f"tu-{name}" for name in timm.list_models()]
+    known = list(encoders.encoders)
+    if name.startswith("tu-"):
+        if timm.is_model(name.removeprefix("tu-")):
+            return
+        known = [f"tu-{model}" for model in timm.list_models()]
+    elif name in known or encoders.is_equivalent_to_timm_universal(name):
+        return
+    close = difflib.get_close_matches(name, known, n=3)
+    remedy = "see segmentation_models_pytorch's list of encoders"
+    if close:
+        remedy = f"did you mean {' or '.join(close)}"
+    raise ModelError(f"unknown encoder {name}", "model.encoder_name", remedy)
 
 
 def count_parameters(model: nn.Module) -> int:

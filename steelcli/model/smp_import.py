@@ -1,10 +1,8 @@
-"""Import segmentation_models_pytorch where torch is a CPU build and torchvision the CUDA build from
-PyPI.
+"""Import segmentation_models_pytorch where torch is a CPU build and torchvision a CUDA build.
 
-That pair makes ``import torchvision`` fail with ``operator torchvision::nms does not exist``,
-because the compiled operators cannot be loaded while the Python side registers their fake kernels.
-Nothing here uses the operators, so declaring their schemas is enough. With a matching pair the
-import succeeds at once and nothing is declared.
+With that pair ``import torchvision`` fails: the library of compiled operators cannot be loaded, and
+the Python side registers kernels for them. Nothing here uses the operators, so it is enough to
+declare them. With a matching pair nothing is declared.
 """
 
 from __future__ import annotations
@@ -16,35 +14,44 @@ import torch
 
 from steelcli.common.errors import RunError, quote
 
-_DECLARED: list[torch.library.Library] = []  # a library's schemas live as long as the object does
+_DECLARED: list[torch.library.Library] = []  # operators live as long as their library object
 
 
 def import_smp() -> ModuleType:
-    """Return the module segmentation_models_pytorch, mending torchvision's import first if it needs
-    it.
+    """Return the module segmentation_models_pytorch.
 
     Raises:
-        RunError: torchvision is missing or does not fit torch in a way that cannot be mended here.
+        RunError: torchvision is missing or does not fit torch.
     """
     try:
-        import torchvision  # noqa: F401  (smp imports it; here only to see whether it can)
+        _import_torchvision()
     except (ImportError, OSError, RuntimeError) as error:
-        if "torchvision::nms" not in str(error):
-            what = f"torchvision cannot be imported beside torch {torch.__version__} ({quote(error, 120)})"
-            raise RunError(
-                what, "torchvision", "install the torchvision that belongs to this torch"
-            ) from error
-        _declare_operators()
+        reason = quote(error, 120)
+        what = f"torchvision cannot be imported beside torch {torch.__version__} ({reason})"
+        remedy = "install the torchvision that belongs to this torch"
+        raise RunError(what, "torchvision", remedy) from error
     import segmentation_models_pytorch
 
     module: ModuleType = segmentation_models_pytorch
     return module
 
 
+def _import_torchvision() -> None:
+    try:
+        import torchvision
+    except RuntimeError:
+        if hasattr(torch.ops.torchvision, "nms"):
+            raise  # the operators are there, so they are not the reason
+        _declare_operators()
+        import torchvision  # noqa: F401
+
+
 def _declare_operators() -> None:
     library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    arguments = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
     for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
+        library.define(name + arguments)  # type: ignore[no-untyped-call]
     _DECLARED.append(library)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[name]
+    for name in list(sys.modules):
+        if name.partition(".")[0] == "torchvision":
+            del sys.modules[name]

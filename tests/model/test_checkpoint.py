@@ -5,11 +5,8 @@ from __future__ import annotations
 import pickle
 import resource
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
-from email.message import Message
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 
 import numpy as np
 import pytest
@@ -21,7 +18,6 @@ from steelcli.data.images.level_png import load_levels, save_levels
 from steelcli.data.levels import from_levels, to_levels
 from steelcli.data.store.reader import Store
 from steelcli.model.checkpoint import find_best, load_checkpoint, restore_model, save_checkpoint
-from steelcli.model.hub import offline_where_unreachable
 from steelcli.model.inference import iter_levels
 from steelcli.model.network import build_frame, build_model
 from steelcli.model.torch_file import load_values, take_tensors
@@ -99,7 +95,7 @@ def test_tied_weights_stay_tied(tmp_path: Path) -> None:
 def test_a_frame_has_the_shapes_of_the_network(encoder: str) -> None:
     arguments = model_params(encoder_name=encoder).model_dump()
     weights = build_model(**arguments, channels_last=False).state_dict()
-    frame = build_frame(lambda: build_model(**arguments, channels_last=False)).state_dict()
+    frame = build_frame(encoder, lambda: build_model(**arguments, channels_last=False)).state_dict()
     assert not find_misfit(weights, frame)
     name, tensor = next(iter(weights.items()))
     assert "1 missing and 0 unknown" in find_misfit(
@@ -110,29 +106,6 @@ def test_a_frame_has_the_shapes_of_the_network(encoder: str) -> None:
     )
     assert f"{name} is" in find_misfit(weights | {name: tensor[:1]}, frame)
     assert "of float64, not" in find_misfit(weights | {name: tensor.double()}, frame)
-
-
-def test_the_hub_is_left_alone_where_it_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-
-    def refuse(code: int) -> Callable[..., None]:
-        def answer(*_: object, **__: object) -> None:
-            raise (
-                HTTPError("https://hub", code, "no", Message(), None)
-                if code
-                else URLError("no route")
-            )
-
-        return answer
-
-    for code, is_reachable in ((404, True), (0, False)):
-        monkeypatch.setattr("urllib.request.urlopen", refuse(code))
-        with offline_where_unreachable() as found:
-            assert found is is_reachable
-            assert constants.HF_HUB_OFFLINE is not is_reachable
-        assert not constants.HF_HUB_OFFLINE
 
 
 def test_bad_files_are_named(best_path: Path, tmp_path: Path) -> None:
