@@ -20,7 +20,7 @@ import torch
 
 from steelcli.common.errors import ModelError, quote
 
-MOST_PICKLE_BYTES = 2**21
+MAX_PICKLE_BYTES = 2**21
 """Size of the part that names tensors and values; that of the largest networks here takes a fifth
 of it."""
 _STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
@@ -141,7 +141,7 @@ def _find_fault(path: Path) -> str:
 
 def _name_other(path: Path) -> str:
     with path.open("rb") as file:
-        head = file.read(MOST_PICKLE_BYTES)
+        head = file.read(MAX_PICKLE_BYTES)
     if not head:
         return "the file is empty"
     code, _ = find_code(head)
@@ -158,8 +158,8 @@ def _find_archive_fault(path: Path) -> str:
             return "compressed, which torch.save never does"
         if sum(entry.file_size for entry in entries) > path.stat().st_size:
             return "its parts are declared larger than the file"
-        if pickles[0].file_size > MOST_PICKLE_BYTES:
-            return f"its list of values is larger than {MOST_PICKLE_BYTES:,} bytes"
+        if pickles[0].file_size > MAX_PICKLE_BYTES:
+            return f"its list of values is larger than {MAX_PICKLE_BYTES:,} bytes"
         code, is_whole = find_code(archive.read(pickles[0]))
     return (
         _told_code(code) if code else "" if is_whole else "damaged: its list of values breaks off"

@@ -59,7 +59,7 @@ class Run:
             "params": json.loads(json.dumps(checkpoint.params)),
         }
         change(values)
-        save_checkpoint(path, replace(checkpoint, **values))
+        save_checkpoint(path, checkpoint.model_copy(update=values))
 
 
 @pytest.fixture
@@ -107,16 +107,11 @@ def test_the_fingerprint_stands_for_data_and_weights(run: Run) -> None:
     other_store.fingerprint = "another"
     assert replace(trained, store=other_store).fingerprint != first
     weights = {key: value.clone() for key, value in trained.checkpoint.weights.items()}
-    assert (
-        replace(trained, checkpoint=replace(trained.checkpoint, weights=weights)).fingerprint
-        == first
-    )
+    copy = trained.checkpoint.model_copy(update={"weights": weights})
+    assert replace(trained, checkpoint=copy).fingerprint == first
     counter = next(key for key, value in weights.items() if value.dtype == torch.int64)
     weights[counter] += 1
-    assert (
-        replace(trained, checkpoint=replace(trained.checkpoint, weights=weights)).fingerprint
-        != first
-    )
+    assert replace(trained, checkpoint=copy).fingerprint != first
 
 
 def test_parts_of_a_fingerprint_do_not_run_together() -> None:

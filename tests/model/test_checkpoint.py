@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import resource
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +123,8 @@ def test_weights_of_another_architecture_are_refused(best_path: Path) -> None:
     checkpoint = load_checkpoint(best_path)
     model = checkpoint.params["model"] | {"architecture": "unetplusplus"}
     with pytest.raises(ModelError, match="do not fit the architecture"):
-        restore_model(replace(checkpoint, params=checkpoint.params | {"model": model}), best_path)
+        params = checkpoint.params | {"model": model}
+        restore_model(checkpoint.model_copy(update={"params": params}), best_path)
 
 
 def test_exactly_one_best_is_expected(best_path: Path, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_checkpoint_of_other_data_is_refused(
 ) -> None:
     shutil.copytree(run_dir / "models", tmp_path / "models")
     path = find_best(tmp_path / "models", "dice")
-    save_checkpoint(path, replace(load_checkpoint(path), store="another"))
+    save_checkpoint(path, load_checkpoint(path).model_copy(update={"store": "another"}))
     with pytest.raises(ModelError, match="trained on other data"):
         load_trained(tmp_path / "models", store_dir)
 

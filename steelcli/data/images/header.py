@@ -62,10 +62,8 @@ def read_header(raw: bytes, where: object, max_pixels: int | None = None) -> Ima
     """
     if not raw:
         raise DataError("the image file is empty", where, _REMEDY)
-    if raw.startswith(PNG_SIGNATURE):
-        header = _read_png(raw, where)
-    else:
-        header = _read_other(raw, where)
+    read = _read_png if raw.startswith(PNG_SIGNATURE) else _read_other
+    header = read(raw, where)
     size = f"{header.width}x{header.height}"
     if header.height < 1 or header.width < 1:
         raise DataError(f"the image states {size} pixels", where, _REMEDY)
