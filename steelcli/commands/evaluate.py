@@ -85,8 +85,9 @@ def evaluate(
 
 
 def read_threshold(path: Path) -> tuple[float, Any]:
-    """Return the threshold that ``tune-threshold`` froze, and `Trained.fingerprint` of what it was
-    learned for.
+    """Return the threshold that ``tune-threshold`` froze, and what it was learned for.
+
+    The latter is `Trained.fingerprint`.
 
     Raises:
         RunError: the file is missing or holds no number in (0, 1).

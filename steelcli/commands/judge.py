@@ -41,8 +41,9 @@ def evaluate_foreign(
     store_dir: Path = STORE_DIR,
     metrics_dir: Path = METRICS_DIR,
 ) -> dict[str, Any]:
-    """Score predictions of the test split; write ``metrics/NAME.json`` and ``NAME_images.csv``,
-    return the former.
+    """Score predictions of the test split; return ``metrics/NAME.json``.
+
+    ``metrics/NAME_images.csv`` is written beside it.
 
     Args:
         path: predictions of the test images, in any format of `open_predictions`.

@@ -29,8 +29,7 @@ def seed_everything(seed: int, deterministic: bool) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """Return the state of Python's, NumPy's and torch's random numbers, in tensors and plain
-    types."""
+    """Return the random state of Python, NumPy and torch, in tensors and plain types."""
     version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state(legacy=True)
     return {

@@ -1,5 +1,4 @@
-"""Files of ``torch.save`` from strangers: read without running code, in memory that the file's own
-size bounds.
+"""Files of ``torch.save`` from strangers, read without running code, in bounded memory.
 
 ``weights_only=True`` runs nothing that torch does not know. Beyond that a file may declare tensors
 far larger than itself, be a zip bomb, or be an endless pickle: each is refused before memory is
@@ -21,8 +20,7 @@ import torch
 from steelcli.common.errors import ModelError, quote
 
 MAX_PICKLE_BYTES = 2**21
-"""Size of the part that names tensors and values; that of the largest networks here takes a fifth
-of it."""
+"""Size of the part that names tensors; the largest networks here take a fifth of it."""
 _STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 _HARMLESS = {
     "collections.OrderedDict",
@@ -115,8 +113,7 @@ def take_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, t
 
 
 def find_code(raw: bytes) -> tuple[list[str], bool]:
-    """Return what unpickling ``raw`` would call beyond plain tensors, and whether the pickle is
-    whole."""
+    """Return what unpickling ``raw`` calls beyond plain tensors, and whether the pickle is whole."""
     found: dict[str, None] = {}
     texts = ["?", "?"]
     try:

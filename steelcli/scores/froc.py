@@ -1,7 +1,7 @@
 """Free-response ROC: defects found against false alarms per image, over components.
 
 After Bunch et al. 1978 (free-response ROC); the overlap rule and the thresholds are those of
-docs/metrics.md.
+docs/metrics-defects.md.
 """
 
 from __future__ import annotations

@@ -122,9 +122,9 @@ def test_bad_files_are_named(best_path: Path, tmp_path: Path) -> None:
 def test_weights_of_another_architecture_are_refused(best_path: Path) -> None:
     checkpoint = load_checkpoint(best_path)
     model = checkpoint.params["model"] | {"architecture": "unetplusplus"}
+    changed = checkpoint.model_copy(update={"params": checkpoint.params | {"model": model}})
     with pytest.raises(ModelError, match="do not fit the architecture"):
-        params = checkpoint.params | {"model": model}
-        restore_model(checkpoint.model_copy(update={"params": params}), best_path)
+        restore_model(changed, best_path)
 
 
 def test_exactly_one_best_is_expected(best_path: Path, tmp_path: Path) -> None:

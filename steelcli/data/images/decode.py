@@ -1,5 +1,4 @@
-"""Read images as they are stored. Anything doubtful is refused by name, never returned half
-grey."""
+"""Read images as they are stored; anything doubtful is refused by name, never guessed."""
 
 from __future__ import annotations
 
@@ -26,8 +25,7 @@ _DAMAGE = (
     b"TIFF_Error",
     b"PackBitsDecode",
 )
-"""What libjpeg and libtiff say where they fill in pixels; bytes too many at a JPEG's end do no
-harm."""
+"""What libjpeg and libtiff say where they invent pixels; bytes behind a JPEG do no harm."""
 _REMEDY = "restore the original or remove it together with its annotation"
 
 
@@ -71,8 +69,7 @@ def read_image_bytes(
 
 
 def file_limit(max_pixels: int | None) -> int | None:
-    """Return the most bytes that an image of ``max_pixels`` can have: four channels and a generous
-    head."""
+    """Return the most bytes of an image of ``max_pixels``: four channels and a generous head."""
     return None if max_pixels is None else 4 * max_pixels + 2**26
 
 
@@ -115,8 +112,7 @@ def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> N
 
 
 def decode_unchanged(raw: bytes) -> NDArray[Any] | None:
-    """Return an encoded image with its own type and channels; None where OpenCV fails or finds the
-    pixels damaged.
+    """Return an encoded image with its own type and channels; None where it is damaged.
 
     Raises:
         MemoryError: there is no room for the pixels.
@@ -138,8 +134,10 @@ def _convert(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:
 
 
 class _Listener:
-    """Keeps what OpenCV and its libraries say off stderr, in a file: the error that follows names
-    the image.
+    """Keeps what OpenCV and its libraries say off stderr, in a file.
+
+    They write to file descriptor 2 past Python, and nowhere else do they tell that pixels were
+    invented: Pillow decodes half a JPEG with an end mark without a word. Threads take turns.
 
     They write to file descriptor 2 past Python, and there alone they tell that pixels were made up.
     Threads take turns.
