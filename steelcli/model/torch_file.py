@@ -113,7 +113,7 @@ def take_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, t
 
 
 def find_code(raw: bytes) -> tuple[list[str], bool]:
-    """Return what unpickling ``raw`` calls beyond plain tensors, and whether the pickle is whole."""
+    """Return what unpickling ``raw`` calls beyond tensors, and whether the pickle is whole."""
     found: dict[str, None] = {}
     texts = ["?", "?"]
     try:

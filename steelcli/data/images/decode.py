@@ -138,9 +138,6 @@ class _Listener:
 
     They write to file descriptor 2 past Python, and nowhere else do they tell that pixels were
     invented: Pillow decodes half a JPEG with an end mark without a word. Threads take turns.
-
-    They write to file descriptor 2 past Python, and there alone they tell that pixels were made up.
-    Threads take turns.
     """
 
     def __init__(self) -> None:
