@@ -61,7 +61,12 @@ class Problems:
 class Refuse(Problems):
     """Stops at the first fault: for readers whose result must be whole."""
 
-    def add(self, error: DataError, image: str | None, inside: object = None) -> NoReturn:  # noqa: ARG002
+    def add(
+        self,
+        error: DataError,
+        image: str | None,  # noqa: ARG002
+        inside: object = None,  # noqa: ARG002
+    ) -> NoReturn:
         """Raise the fault."""
         raise error
 

@@ -23,7 +23,7 @@ def pick_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def resolve_precision(wanted: str, device: torch.device) -> Precision:
+def resolve_precision(wanted: Precision | Literal["auto"], device: torch.device) -> Precision:
     """Turn ``train.precision`` into the number format used on ``device``.
 
     Automatic mixed precision pays only where the hardware computes in the format: measured on an
@@ -37,7 +37,7 @@ def resolve_precision(wanted: str, device: torch.device) -> Precision:
         what = f"fp16 needs a CUDA GPU, not {device.type}"
         raise ParamsError(what, "train.precision", "set it to auto, bf16 or fp32")
     if wanted != "auto":
-        return {"fp32": "fp32", "bf16": "bf16", "fp16": "fp16"}[wanted]  # type: ignore[return-value]
+        return wanted
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"
     return "bf16" if device.type == "cpu" and _cpu_computes_bf16() else "fp32"

@@ -23,7 +23,8 @@ def seed_everything(seed: int, deterministic: bool) -> None:
         "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
     )  # read when cuBLAS starts; without it, it refuses
     torch.use_deterministic_algorithms(deterministic)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that costs a tenth of the speed
+    # a debugging aid that costs a tenth of the speed
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic
     torch.backends.cudnn.deterministic = deterministic
 

@@ -101,6 +101,7 @@ def test_modules_and_functions_stay_small() -> None:
     for path in (PACKAGE).rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert text.count("\n") <= 300, path
+        assert max(map(len, text.splitlines())) <= 100, path
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 assert node.end_lineno is not None

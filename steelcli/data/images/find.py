@@ -73,7 +73,8 @@ def iter_images(
             fault = DataError(f"images of type {suffix} are not read", path, "convert it to PNG")
         elif suffix not in IMAGE_SUFFIXES:
             continue
-        elif not os.path.isfile(path):  # noqa: PTH113  Path.is_file raises where the rights or the name are at fault
+        # Path.is_file raises where the rights or the name are at fault
+        elif not os.path.isfile(path):  # noqa: PTH113
             fault = DataError(
                 "no file, or a link to nowhere", path, "restore the original or remove it"
             )
