@@ -1,21 +1,24 @@
 """Read the YAML of ``params.yaml`` with the reader DVC uses, under its YAML 1.2 rules.
 
-ruamel.yaml refuses equal keys and tags that would run code. Anchors are refused here: a few
-lines of aliases and merge keys can stand for billions of values.
+ruamel.yaml refuses equal keys and tags that would run code. Anchors and great depth are refused
+here: a few lines of aliases and merge keys can stand for billions of values.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, Event
 
 from steelcli.common.errors import ParamsError, quote
 from steelcli.common.inputs import read_bytes
 
-MAX_BYTES = 2**16
+MAX_BYTES, MAX_DEPTH = 2**16, 16
+"""Of the file; the committed one has 5 kB and four levels."""
 
 
 def read_document(path: Path) -> Any:
@@ -27,18 +30,26 @@ def read_document(path: Path) -> Any:
     text = _read_text(path)
     yaml = YAML(typ="safe", pure=True)
     try:
-        for event in yaml.parse(text):
-            if getattr(event, "anchor", None) is not None:
-                what = f"an anchor or alias (& or *) in the parameters ({_place(event.start_mark)})"
-                raise ParamsError(what, path, "write the value out")
+        _check_events(yaml.parse(text), path)
         return yaml.load(text)
     except YAMLError as error:
         raise _explain(error, path) from error
-    except RecursionError as error:
-        raise ParamsError("the parameters are nested too deep", path, "write them flat") from error
     except (ValueError, LookupError, OverflowError) as error:  # the 31st of February, 5,000 digits
         what = f"a value in the parameters makes no sense ({quote(error, 100)})"
         raise ParamsError(what, path, "write a plain number or put it into quotes") from error
+
+
+def _check_events(events: Iterable[Event], path: Path) -> None:
+    """Refuse anchors, and depths that ruamel.yaml would read for a minute."""
+    depth = 0
+    for event in events:
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            what = f"the parameters are nested deeper than {MAX_DEPTH} levels"
+            raise ParamsError(what, path, "write them flat")
+        if getattr(event, "anchor", None) is not None:
+            what = f"an anchor or alias (& or *) in the parameters ({_place(event.start_mark)})"
+            raise ParamsError(what, path, "write the value out")
 
 
 def _read_text(path: Path) -> str:

@@ -87,9 +87,9 @@ _FILE: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
     (
         "deep nesting",
         whole("data: " + "[" * 20_000 + "]" * 20_000),
-        ("nested too deep", "write them flat"),
+        ("nested deeper than 16 levels", "write them flat"),
     ),
-    ("brackets left open", whole("data: " + "[" * 20_000), ("no plain YAML", "mend that line")),
+    ("brackets left open", whole("data: " + "[" * 20_000), ("nested deeper", "write them flat")),
     ("megabytes", add("#" * 2**21), ("larger than", "--params")),
     ("the 31st of February", change(TITLE, "title: 2026-02-31"), ("makes no sense", "quotes")),
     ("5,000 digits", change(SEED, f"  seed: {'9' * 5000}\n"), ("makes no sense", "plain number")),
