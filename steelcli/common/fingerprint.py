@@ -1,4 +1,4 @@
-"""Hashes of content. A metrics file holds numbers alone, so what it belongs to is a number too."""
+"""Hashes of content, as numbers: a metrics file may hold nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small words that every part of the data path shares."""
+"""Types that every part of the data path shares: colour, split, the order of channels."""
 
 from __future__ import annotations
 

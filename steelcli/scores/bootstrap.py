@@ -90,7 +90,7 @@ def compare_counts(a: ImageCounts, b: ImageCounts, resamples: int, seed: int) ->
             rows.append(Difference(metric, one, other, None, None, None, None))
             continue
         used = int(np.count_nonzero(bottom_a[:, index] + bottom_b[:, index])) if images else 0
-        bounds = summarise(drawn[:, index]) if used > 1 else (None, None, None)
+        bounds = bound_difference(drawn[:, index]) if used > 1 else (None, None, None)
         rows.append(Difference(metric, one, other, other - one, *bounds))
     return rows
 
@@ -142,7 +142,7 @@ def draw_sums(columns: Floats, resamples: int, seed: int, cells: int = CELLS) ->
     return sums
 
 
-def summarise(drawn: Floats) -> tuple[float | None, float | None, float | None]:
+def bound_difference(drawn: Floats) -> tuple[float | None, float | None, float | None]:
     """Return the bounds of the percentile interval and the two-sided p-value of drawn differences.
 
     Draws that had nothing to divide by are left out. p is twice the smaller share of draws at or

@@ -161,9 +161,8 @@ class SplitScorer:
     def group(self, threshold: float) -> dict[str, float]:
         """Return the numbers at one of the exact thresholds.
 
-        What has nothing to divide by is left out.
-        ``iou, dice, iou_defect, dice_defect, iou_pooled, precision, recall, f1, iou_50, iou_75,
-        iou_90`` and ``clean_false_alarm``.
+        They are ``iou, dice, iou_defect, dice_defect, iou_pooled, precision, recall, f1, iou_50,
+        iou_75, iou_90`` and ``clean_false_alarm``, each only where there is something to divide by.
         """
         tp, fp, fn = self._counts(threshold)
         clean_images = len(tp) - int(np.count_nonzero(tp + fn))

@@ -13,10 +13,10 @@ from steelcli.scores import bootstrap, formulas
 from steelcli.scores.bootstrap import (
     METRICS,
     ImageCounts,
+    bound_difference,
     compare_counts,
     draw_sums,
     quotients,
-    summarise,
 )
 
 
@@ -163,10 +163,10 @@ def test_draws_without_a_defect_image_are_left_out():
 
 
 def test_p_values_by_hand():
-    assert summarise(np.array([1.0, 2, 3, np.nan]))[2] == 2 / 4
-    assert summarise(np.array([-1.0, 2, 3, 4]))[2] == 4 / 5
-    assert summarise(np.array([0.0, 0, 0]))[2] == 1
-    assert summarise(np.array([np.nan])) == (None, None, None)
+    assert bound_difference(np.array([1.0, 2, 3, np.nan]))[2] == 2 / 4
+    assert bound_difference(np.array([-1.0, 2, 3, 4]))[2] == 4 / 5
+    assert bound_difference(np.array([0.0, 0, 0]))[2] == 1
+    assert bound_difference(np.array([np.nan])) == (None, None, None)
 
 
 def simulate(images, repeats, resamples=400):

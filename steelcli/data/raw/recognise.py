@@ -34,7 +34,8 @@ def open_source(params: DataParams, problems: Problems = REFUSE) -> RawSource:
         return open_supervisely(root, params, problems)
     if params.datasets:
         raise ParamsError(f"the format {name} has no data sets", "data.datasets", "empty it")
-    return (open_kaggle if name == "kaggle" else open_masks)(root, params, problems)
+    openers = {"kaggle": open_kaggle, "masks": open_masks}
+    return openers[name](root, params, problems)
 
 
 def _recognise(root: Path) -> str:
@@ -46,20 +47,14 @@ def _recognise(root: Path) -> str:
     }
     names = [name for name, fit in fits.items() if fit]
     if len(names) > 1:
-        raise DataError(
-            f"the files fit several formats ({', '.join(names)})",
-            root,
-            "set data.format to one of them",
-        )
+        what = f"the files fit several formats ({', '.join(names)})"
+        raise DataError(what, root, "set data.format to one of them")
     if not names and (root / "train.csv").is_file():
         return "kaggle"  # whose reader says what is wrong with it
     if not names:
         looked = "meta.json with img/ and ann/, a csv with EncodedPixels, images/ with masks/"
-        raise DataError(
-            f"no known format, looked for {looked}",
-            root,
-            "point data.root at the data or set data.format",
-        )
+        remedy = "point data.root at the data or set data.format"
+        raise DataError(f"no known format, looked for {looked}", root, remedy)
     return names[0]
 
 

@@ -1,4 +1,4 @@
-"""What raw data holds, and what looks odd in it though it can be read."""
+"""Count what raw data holds, and list what looks odd though it can be read."""
 
 from __future__ import annotations
 
