@@ -8,11 +8,9 @@ from pydantic import Field
 
 from steelcli.params.section import Section
 
-Objective = Literal["dice", "dice_defect", "f1"]
-
 
 class ThresholdParams(Section):
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     """Images per forward pass."""
-    objective: Objective
+    objective: Literal["dice", "dice_defect", "f1"]
     """Score to maximise: mean Dice of all images, or of those with a defect, or the pooled F1."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import RunError
 from steelcli.common.progress import say
-from steelcli.params.threshold import Objective
 from steelcli.scores.curves import Row
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 
 FIXED_THRESHOLD = 0.5
 """The threshold that nobody learned: of the group ``fixed`` and of the epochs' csv."""
+Objective = Literal["dice", "dice_defect", "f1"]
+"""As in section ``threshold``, which training may not depend on."""
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 TIE = 1e-12
 """Scores this near to the best are as good."""

@@ -45,7 +45,6 @@ CODE = (
     "steelcli/params/augment.py",
     "steelcli/params/model.py",
     "steelcli/params/section.py",
-    "steelcli/params/threshold.py",
     "steelcli/params/train.py",
     "steelcli/params/yaml_document.py",
     "steelcli/scores",

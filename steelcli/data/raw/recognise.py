@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from steelcli.common.errors import DataError, ParamsError
@@ -34,6 +35,7 @@ def open_source(params: DataParams, problems: Problems = REFUSE) -> RawSource:
         return open_supervisely(root, params, problems)
     if params.datasets:
         raise ParamsError(f"the format {name} has no data sets", "data.datasets", "empty it")
+    openers: dict[str, Callable[[Path, DataParams, Problems], RawSource]]
     openers = {"kaggle": open_kaggle, "masks": open_masks}
     return openers[name](root, params, problems)
 
