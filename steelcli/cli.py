@@ -1,5 +1,7 @@
-"""The command line: parse, call, show. The only place that knows Typer; heavy imports happen inside
-the commands."""
+"""The command line: parse, call, show.
+
+Nothing else knows Typer. Heavy imports happen inside the commands.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ import typer
 
 from steelcli import __version__
 from steelcli.common.errors import Interrupted, UserError
-from steelcli.common.paths import PARAMS_PATH
+from steelcli.common.paths import PARAMS_PATH, REPORT_PATH
 
 if TYPE_CHECKING:
     from steelcli.params.all import Params
@@ -23,21 +25,30 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Train and judge segmentation networks for defects on rolled steel.",
-    epilog="Every stage reads params.yaml; change a value for one run with `dvc exp run -S train.lr=1e-4`.",
+    epilog="Every stage reads params.yaml; "
+    "change a value for one run with `dvc exp run -S train.lr=1e-4`.",
 )
 
 ParamsPath = Annotated[
     Path, typer.Option("--params", help="The parameter file.", show_default=True)
 ]
+Predictions = Annotated[
+    Path | None, typer.Option(help="Test predictions of another model to judge.")
+]
+ModelName = Annotated[
+    str | None, typer.Option(help="What that model is called: metrics/NAME.json.")
+]
+ValPredictions = Annotated[
+    Path | None, typer.Option(help="Its validation predictions, for a threshold.")
+]
 
 
 def main() -> None:
     """Run the command line; a user's error becomes one sentence on stderr and exit code 1."""
-    # Read when torch starts OpenMP. Threads that spin while they wait cost a third of the speed for
-    # each core that another process also wants (measured on two cores: 25 → 73 s an epoch; waiting
-    # passively 26 → 44 s).
+    # Read when torch starts OpenMP. Threads that spin while they wait slow everything down where
+    # another process wants the same cores (two cores: 25 → 73 s an epoch; passive: 26 → 44 s).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character gets its escape
+    for stream in (sys.stdout, sys.stderr):  # escape characters that the terminal lacks
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -69,11 +80,12 @@ def prepare(params: ParamsPath = PARAMS_PATH) -> None:
     loaded = _load(params)
     from steelcli.commands.prepare import prepare
     from steelcli.data.raw.survey import ProblemsError
-    from steelcli.reporting.metric_tables import show_data
+    from steelcli.reporting.metric_tables import build_data
     from steelcli.reporting.problem_table import show_problems
+    from steelcli.reporting.table import show_tables
 
     try:
-        show_data(prepare(loaded.data))
+        show_tables(build_data(prepare(loaded.data)))
     except ProblemsError as error:
         show_problems(error.problems)
         raise
@@ -88,12 +100,12 @@ def check(
     what looks odd."""
     strict = _load(params).data.model_copy(update={"root": str(path), "on_error": "fail"})
     from steelcli.commands.check import check
-    from steelcli.data.raw.survey import settle
+    from steelcli.data.raw.survey import refuse_problems
     from steelcli.reporting.problem_table import show_check
 
     found = check(strict)
     show_check(found, strict)
-    settle(found, strict, path)
+    refuse_problems(found, strict, path)
 
 
 @app.command()
@@ -106,12 +118,13 @@ def train(
     """Train the network, or go on with an interrupted run; keep the best by Dice and by IoU."""
     loaded = _load(params)
     from steelcli.commands.train import train
-    from steelcli.reporting.metric_tables import show_training
+    from steelcli.reporting.metric_tables import build_training
+    from steelcli.reporting.table import show_tables
     from steelcli.training.distributed import is_first_process
 
     metrics = train(loaded.model, loaded.train, restart=restart)
     if is_first_process():
-        show_training(metrics)
+        show_tables([build_training(metrics)])
 
 
 @app.command()
@@ -119,23 +132,18 @@ def tune_threshold(params: ParamsPath = PARAMS_PATH) -> None:
     """Learn the probability threshold on the validation split."""
     loaded = _load(params)
     from steelcli.commands.tune_threshold import tune_threshold
-    from steelcli.reporting.metric_tables import show_threshold
+    from steelcli.reporting.metric_tables import build_threshold
+    from steelcli.reporting.table import show_tables
 
-    show_threshold(tune_threshold(loaded.threshold))
+    show_tables([build_threshold(tune_threshold(loaded.threshold))])
 
 
 @app.command()
 def evaluate(
     params: ParamsPath = PARAMS_PATH,
-    predictions: Annotated[
-        Path | None, typer.Option(help="Test predictions of another model to judge.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="What that model is called: metrics/NAME.json.")
-    ] = None,
-    val_predictions: Annotated[
-        Path | None, typer.Option(help="Its validation predictions, for a threshold.")
-    ] = None,
+    predictions: Predictions = None,
+    name: ModelName = None,
+    val_predictions: ValPredictions = None,
 ) -> None:
     """Score the test split at the frozen threshold and at 0.5, of the trained model or of another's
     predictions."""
@@ -144,26 +152,27 @@ def evaluate(
             "--predictions and --name belong together, --val-predictions to both"
         )
     loaded = _load(params)
-    if predictions and name:
+    if predictions is not None and name is not None:
         _evaluate_foreign(loaded, predictions, name, val_predictions)
         return
     from steelcli.commands.evaluate import evaluate
-    from steelcli.reporting.metric_tables import show_test
+    from steelcli.reporting.metric_tables import build_test
+    from steelcli.reporting.table import show_tables
 
-    show_test(evaluate(loaded.evaluate))
+    show_tables(build_test(evaluate(loaded.evaluate)))
 
 
 def _evaluate_foreign(
     params: Params, predictions: Path, name: str, val_predictions: Path | None
 ) -> None:
     from steelcli.commands.judge import evaluate_foreign
-    from steelcli.reporting.other_models import build_foreign
+    from steelcli.reporting.metric_tables import build_scores
     from steelcli.reporting.table import show_tables
 
     metrics = evaluate_foreign(
         predictions, name, val_predictions, params.data, params.threshold, params.evaluate
     )
-    show_tables(build_foreign(metrics))
+    show_tables(build_scores(metrics))
 
 
 @app.command()
@@ -171,9 +180,10 @@ def report(params: ParamsPath = PARAMS_PATH) -> None:
     """Show every table in the terminal and write reports/report.html."""
     loaded = _load(params)
     from steelcli.commands.report import report
-    from steelcli.reporting.metric_tables import show_report
+    from steelcli.reporting.table import show_tables
 
-    show_report(report(loaded.report))
+    show_tables(report(loaded.report).tables)
+    typer.echo(f"With curves: {REPORT_PATH}")
 
 
 @app.command()
@@ -191,9 +201,11 @@ def compare(
     """Compare two scored models on the same images: differences, bootstrap intervals, p-values."""
     loaded = _load(params).report
     from steelcli.commands.compare import compare
-    from steelcli.reporting.comparison import show_comparison
+    from steelcli.reporting.comparison import build_comparison
+    from steelcli.reporting.table import show_tables
 
-    show_comparison(compare(a, b, loaded, plot_path=plot), loaded.decimals)
+    comparison = compare(a, b, loaded, plot_path=plot)
+    show_tables([build_comparison(comparison, loaded.decimals)])
 
 
 @app.command()
@@ -203,15 +215,14 @@ def synthesize(
     seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same bytes.")],
 ) -> None:
     """Write synthetic rolled-steel strips with defects, as a Supervisely project."""
-    from steelcli.commands.synthesize import write_synthetic
+    from steelcli.commands.synthesize import synthesize
 
-    write_synthetic(out, images, seed)
+    synthesize(out, images, seed)
     typer.echo(f"{images} images in {out}")
 
 
 def _load(path: Path) -> Params:
-    """Read the parameters before the heavy imports of a command, so that a slip in them is told at
-    once."""
+    """Read the parameters; called before the heavy imports, so that a mistake is told at once."""
     from steelcli.params.all import load_params
 
     return load_params(path)

@@ -16,10 +16,10 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 @pytest.fixture(scope="session")
 def project_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 synthetic strips of 1600×256 as a Supervisely project."""
-    from steelcli.commands.synthesize import write_synthetic
+    from steelcli.commands.synthesize import synthesize
 
     out_dir = tmp_path_factory.mktemp("raw") / "project"
-    write_synthetic(out_dir, 24, 7)
+    synthesize(out_dir, 24, 7)
     return out_dir
 
 

@@ -15,8 +15,8 @@ import pytest
 from walk import SMALL, steelcli, write_params
 
 from steelcli.data.images.level_png import load_levels
+from steelcli.data.levels import from_levels
 from steelcli.data.store.reader import Store
-from steelcli.scores.levels import from_levels
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -116,7 +116,9 @@ def test_our_own_maps_are_judged_as_another_model(walked_dir: Path, tmp_path: Pa
     }
     assert "optimal" not in twin
     assert "Other models" not in steelcli(walked_dir, "report").stdout
-    assert "twin" in steelcli(work_dir, "report").stdout
+    shown = steelcli(work_dir, "report").stdout
+    assert "twin" in shown
+    assert shown.endswith("With curves: reports/report.html\n")
     assert "Other models" in (work_dir / "reports" / "report.html").read_text(encoding="utf-8")
     assert_one_sentence(
         steelcli(
@@ -163,6 +165,12 @@ def test_wrong_usage_is_exit_code_two(tmp_path: Path) -> None:
         done = steelcli(tmp_path, "evaluate", *arguments)
         assert done.returncode == 2
         assert "--name" in done.stderr
+
+
+def test_an_empty_name_is_refused(tmp_path: Path) -> None:
+    write_params(tmp_path, SMALL)
+    arguments = ("evaluate", "--predictions", "a", "--name", "")
+    assert_one_sentence(steelcli(tmp_path, *arguments), "--name")
 
 
 def test_synthesize_writes_a_project_once(tmp_path: Path) -> None:

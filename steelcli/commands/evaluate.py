@@ -24,7 +24,6 @@ from steelcli.model.trained_model import load_trained
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.reporting.overlays import draw_overlays
 from steelcli.scores.columns import FROC_COLUMNS, IMAGE_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
-from steelcli.scores.levels import from_levels
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
@@ -64,7 +63,7 @@ def evaluate(
             for position, levels in trained.iter_levels("test", params.batch_size):
                 image = store.records[position].image
                 save_levels(partial_dir / PurePosixPath(image).with_suffix(".png"), levels)
-                yield image, from_levels(levels), store.class_masks(position)
+                yield Scored(image, levels, store.class_masks(position))
 
         thresholds = (threshold, FIXED_THRESHOLD)
         new_scorer = partial(

@@ -1,5 +1,4 @@
-"""Judge another model by its predictions: the second door into the evaluator that scores our own
-model."""
+"""Judge another model by its predictions, with the same scorer as our own."""
 
 from __future__ import annotations
 
@@ -16,9 +15,8 @@ from steelcli.common.paths import METRICS_DIR, STORE_DIR
 from steelcli.common.progress import say, track
 from steelcli.data.predictions.match import Predictions, match_predictions, open_predictions
 from steelcli.data.predictions.source import Kind
-from steelcli.data.store.reader import Store
+from steelcli.data.store.reader import Store, open_store
 from steelcli.data.types import Split
-from steelcli.model.trained_model import open_store
 from steelcli.params.data import DataParams
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.params.threshold import ThresholdParams
@@ -62,23 +60,17 @@ def evaluate_foreign(
     val = _open(store, "val", val_path, data) if val_path else None
     kind, threshold = _choose_kind(test, val, path), None
     if val and kind == "probs":
-        learned, _ = learn_threshold(
-            learning.objective, store.class_titles, _iter_images(store, "val", val, kind)
-        )
+        images = _iter_images(store, "val", val, kind)
+        learned, _ = learn_threshold(learning.objective, store.class_titles, images)
         threshold = learned["threshold"]
         say(f"threshold {threshold:g}, learned on the {len(val.name_of)} predictions of {val_path}")
     elif kind == "masks":
-        say(
-            "the predictions are masks: there is no threshold to learn, they are scored as they are"
-        )
+        say("the predictions are masks: no threshold to learn, they are scored as they are")
     else:
-        say(
-            "no learned threshold without --val-predictions: the predictions are scored at 0.5 alone"
-        )
+        say("no learned threshold without --val-predictions: scored at 0.5 alone")
     thresholds = (FIXED_THRESHOLD,) if threshold is None else (threshold, FIXED_THRESHOLD)
-    new_scorer = partial(
-        SplitScorer, store.class_titles, thresholds, params.min_overlap, params.min_area_px
-    )
+    titles = store.class_titles
+    new_scorer = partial(SplitScorer, titles, thresholds, params.min_overlap, params.min_area_px)
     scorer = score_images(new_scorer, _iter_images(store, "test", test, kind))
     metrics = summarise(scorer, threshold) | {"data_fingerprint": fingerprint([store.fingerprint])}
     rows = scorer.image_rows(FIXED_THRESHOLD if threshold is None else threshold)
@@ -93,9 +85,8 @@ def _check_name(name: str) -> None:
         remedy = "use letters, digits, dots, hyphens and underscores, a letter or digit first"
         raise ParamsError(f"{name!r} cannot be a file name", "--name", remedy)
     if name.casefold() in OWN_NAMES:
-        raise ParamsError(
-            f"metrics/{name}.json belongs to a stage", "--name", "choose another name"
-        )
+        what = f"metrics/{name}.json belongs to a stage"
+        raise ParamsError(what, "--name", "choose another name")
 
 
 def _open(store: Store, split: Split, path: Path, data: DataParams) -> Predictions:
@@ -103,9 +94,8 @@ def _open(store: Store, split: Split, path: Path, data: DataParams) -> Predictio
     images = [store.records[position].image for position in store.positions(split)]
     predictions = match_predictions(open_predictions(path, data), images, split, path)
     if predictions.outside:
-        say(
-            f"{predictions.outside} predictions in {path} are of no image of the {split} split and were left out"
-        )
+        left_out = f"{predictions.outside} predictions in {path}"
+        say(f"{left_out} are of no image of the {split} split and were left out")
     return predictions
 
 
@@ -121,16 +111,23 @@ def _choose_kind(test: Predictions, val: Predictions | None, path: Path) -> Kind
 def _iter_images(
     store: Store, split: Split, predictions: Predictions, kind: Kind
 ) -> Iterator[Scored]:
-    """Yield what the scorer counts, one prediction in memory at a time; say how many were
-    resized."""
+    """Yield the images to score, one prediction in memory at a time.
+
+    Say at the end how many predictions were stretched, and how many floats were rounded.
+    """
     positions = store.positions(split)
-    resized = 0
+    resized = rounded = 0
     for position in track(positions, split, len(positions)):
         record = store.records[position]
-        probs, was_resized = predictions.read(record.image, record.height, record.width, kind)
-        resized += was_resized
-        yield record.image, probs, store.class_masks(position)
+        found = predictions.read(record.image, record.height, record.width, kind)
+        resized += found.resized
+        rounded += found.rounded
+        masks = store.class_masks(position)
+        yield Scored(record.image, found.levels, masks, found.rounded)
+    total = f"of {len(positions)} {split} predictions were"
     if resized:
+        say(f"{resized} {total} stretched to the size of their image")
+    if rounded:
         say(
-            f"{resized} of {len(positions)} {split} predictions were stretched to the size of their image"
+            f"{rounded} {total} rounded to 16-bit levels; auprc_low and auprc_high bound the effect"
         )

@@ -1,5 +1,4 @@
-"""Stage ``tune-threshold``: learn the probability threshold on the validation split, and nothing
-else."""
+"""Stage ``tune-threshold``: learn the probability threshold on the validation split."""
 
 from __future__ import annotations
 
@@ -11,10 +10,8 @@ from steelcli.common.paths import MODELS_DIR, STORE_DIR, THRESHOLD_CURVE_PATH, T
 from steelcli.model.trained_model import load_trained
 from steelcli.params.threshold import ThresholdParams
 from steelcli.scores.columns import CURVE_COLUMNS
-from steelcli.scores.levels import from_levels
+from steelcli.scores.parallel import Scored
 from steelcli.scores.threshold import learn_threshold
-
-BATCH_SIZE = 8  # images per forward pass; the result does not depend on it beyond rounding
 
 
 def tune_threshold(
@@ -32,8 +29,8 @@ def tune_threshold(
     trained = load_trained(models_dir, store_dir)
     store = trained.store
     images = (
-        (store.records[position].image, from_levels(levels), store.class_masks(position))
-        for position, levels in trained.iter_levels("val", BATCH_SIZE)
+        Scored(store.records[position].image, levels, store.class_masks(position))
+        for position, levels in trained.iter_levels("val", params.batch_size)
     )
     metrics, curve = learn_threshold(params.objective, store.class_titles, images)
     metrics["run_fingerprint"] = trained.fingerprint

@@ -13,7 +13,7 @@ STORE_DIR = Path("data/prepared")
 MODELS_DIR = Path("models")
 METRICS_DIR = Path("metrics")
 PREDICTIONS_DIR = Path("predictions/test")
-REPORTS_DIR = Path("reports")
+REPORT_PATH = Path("reports/report.html")
 TRACKERS_DIR = Path("trackers")
 
 # in METRICS_DIR
@@ -37,8 +37,6 @@ ARGS_NAME = "args.json"
 """In `MODELS_DIR`: the parameters and facts of the run."""
 STATES_NAME = ".steelcli/train"
 """Beside `MODELS_DIR`: the states of interrupted trainings, ignored by git and no output of DVC."""
-REPORT_NAME = "report.html"
-"""In `REPORTS_DIR`."""
 
 MAKE_STORE = "run `dvc repro prepare` or `steelcli prepare`"
 MAKE_MODEL = "run `dvc repro train` or `steelcli train`"

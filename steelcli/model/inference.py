@@ -1,5 +1,4 @@
-"""From the store through the network to probability maps at native size, in the 16-bit levels they
-are saved in."""
+"""From the store through the network to probability maps at native size, in 16-bit levels."""
 
 from __future__ import annotations
 
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from steelcli.common.errors import RunError
+from steelcli.data.levels import to_levels
 from steelcli.data.store import letterbox
 from steelcli.data.store.reader import Store
 from steelcli.data.types import channels_first
 from steelcli.model.device import autocast
 from steelcli.model.network import to_probs
-from steelcli.scores.levels import to_levels
 
 
 @contextmanager
@@ -31,7 +30,8 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
-@torch.inference_mode()  # at each step alone: a block around a `yield` would switch the gradients off for the caller
+# A `with` block around the yield would leave the gradients off in the caller.
+@torch.inference_mode()
 def iter_logits(
     model: nn.Module,
     store: Store,
@@ -40,21 +40,18 @@ def iter_logits(
     device: torch.device,
     precision: str,
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """Yield the store positions of each batch and its logits, float32 [N, 1, H, W] on the
-    device."""
+    """Yield each batch's store positions and its logits, float32 [N, 1, H, W] on the device."""
     for start in range(0, len(positions), batch_size):
         members = list(positions[start : start + batch_size])
-        images = torch.from_numpy(
-            np.stack([channels_first(store.images[position]) for position in members])
-        )
+        arrays = [channels_first(store.images[position]) for position in members]
+        images = torch.from_numpy(np.stack(arrays))
         with autocast(precision, device):
             logits = model(images.to(device))
         yield members, logits.float()
 
 
 def native_levels(logits: torch.Tensor, box: letterbox.Letterbox) -> NDArray[np.uint16]:
-    """Turn one image's logits [1, H, W] into its probability map at native size, in 16-bit levels
-    [height, width].
+    """Turn one image's logits [1, H, W] into its map of levels at native size [height, width].
 
     Scores are taken from these levels, so that a saved map scores exactly as it did when it was
     made.
@@ -63,11 +60,8 @@ def native_levels(logits: torch.Tensor, box: letterbox.Letterbox) -> NDArray[np.
         RunError: logits that are not finite; rounded to levels they would pass for "no defect".
     """
     if not bool(torch.isfinite(logits).all()):
-        raise RunError(
-            "the network's output is not finite",
-            "logits",
-            "train again with a lower train.lr or in fp32",
-        )
+        remedy = "train again with a lower train.lr or in fp32"
+        raise RunError("the network's output is not finite", "logits", remedy)
     probs = to_probs(logits)[0].cpu().numpy()
     return to_levels(letterbox.restore(probs, box))
 
@@ -80,8 +74,7 @@ def iter_levels(
     device: torch.device,
     precision: str,
 ) -> Iterator[tuple[int, NDArray[np.uint16]]]:
-    """Yield (store position, probability map in levels [height, width]) for each image, in the
-    order given."""
+    """Yield each image's store position and map of levels [height, width], in the order given."""
     with eval_mode(model):
         for members, logits in iter_logits(model, store, positions, batch_size, device, precision):
             for position, image_logits in zip(members, logits, strict=True):

@@ -1,5 +1,4 @@
-"""How fast the model is, measured on test images: warm, batch of one, device synchronised,
-medians."""
+"""How fast the model is: medians over test images, batch 1, warm, device synchronised."""
 
 from __future__ import annotations
 
@@ -15,9 +14,9 @@ from steelcli.model.device import autocast
 from steelcli.model.inference import eval_mode, native_levels
 from steelcli.model.trained_model import Trained
 from steelcli.scores.counts import apply_threshold
-from steelcli.scores.levels import from_levels
 
 WARM_UP = 3
+"""Runs before the clock starts."""
 
 
 def measure_speed(trained: Trained, threshold: float, images: int) -> dict[str, float]:
@@ -30,20 +29,17 @@ def measure_speed(trained: Trained, threshold: float, images: int) -> dict[str, 
     """
     positions = trained.store.positions("test")[:images]
     with eval_mode(trained.model), torch.inference_mode():
-        times = [
-            _clock(trained, threshold, position)
-            for position in [positions[0]] * WARM_UP + [*positions]
-        ]
-    parts, wholes = zip(*times[WARM_UP:], strict=True)
+        for _ in range(WARM_UP):
+            _clock(trained, threshold, positions[0])
+        times = [_clock(trained, threshold, position) for position in positions]
     return {
-        "ms_per_image": statistics.median(parts),
-        "ms_per_image_end_to_end": statistics.median(wholes),
+        "ms_per_image": statistics.median(forward for forward, _ in times),
+        "ms_per_image_end_to_end": statistics.median(whole for _, whole in times),
     }
 
 
 def _clock(trained: Trained, threshold: float, position: int) -> tuple[float, float]:
-    """Return the milliseconds of the forward pass, and of the whole way from the file's bytes to
-    the mask."""
+    """Return the milliseconds of the forward pass, and of the way from the file to the mask."""
     store, device = trained.store, trained.device
     raw, box = store.original(position), store.letterbox(position)
     started = _now(device)
@@ -53,12 +49,12 @@ def _clock(trained: Trained, threshold: float, position: int) -> tuple[float, fl
     with autocast(trained.precision, device):
         logits = trained.model(batch)
     forwarded = _now(device)
-    apply_threshold(from_levels(native_levels(logits[0], box)), threshold)
+    apply_threshold(native_levels(logits[0], box), threshold)
     return 1000 * (forwarded - ready), 1000 * (_now(device) - started)
 
 
 def _now(device: torch.device) -> float:
-    """Return seconds, when the device has done all that it was asked for."""
+    """Wait until the device has finished, then return the time in seconds."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from steelcli.common.errors import DataError, ModelError
+from steelcli.common.errors import ModelError
 from steelcli.common.fingerprint import fingerprint
 from steelcli.common.progress import track
-from steelcli.data.store.reader import Store
+from steelcli.data.store.reader import Store, open_store
 from steelcli.data.types import Split
 from steelcli.model.checkpoint import Checkpoint, find_best, load_checkpoint, restore_model
 from steelcli.model.device import inference_precision, pick_device
@@ -54,23 +54,6 @@ class Trained:
             self.model, self.store, positions, batch_size, self.device, self.precision
         )
         return track(levels, split, len(positions))
-
-
-def open_store(store_dir: Path) -> Store:
-    """Open the prepared store for scoring.
-
-    Raises:
-        DataError: see `Store`, or a picture that stands in two splits: its scores would be learned
-            by heart.
-    """
-    store = Store(store_dir)
-    first: dict[str, int] = {}
-    for position, record in enumerate(store.records):
-        other = store.records[first.setdefault(record.content, position)]
-        if other.split != record.split:
-            what = f"{record.image} of the {record.split} split is the same picture as {other.image} of {other.split}"
-            raise DataError(what, store_dir, "run `dvc repro prepare`")
-    return store
 
 
 def load_trained(models_dir: Path, store_dir: Path) -> Trained:

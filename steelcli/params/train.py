@@ -69,6 +69,8 @@ class TrainParams(Section):
     """Epochs between checkpoints kept for good; 0 keeps none."""
     workers: Annotated[int, Field(ge=0, le=64)]
     """Processes that load images; 0: the training process does. Results do not depend on it."""
+    min_overlap: Annotated[Float, Field(gt=0, le=1)]
+    """Share of a component's pixels that makes it found, or true, in the csv of the epochs."""
     trackers: tuple[Tracker, ...]
     """Experiment trackers that receive every epoch beside the csv."""
     augment: AugmentParams

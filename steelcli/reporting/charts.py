@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -19,8 +20,7 @@ INK = "#000009"
 COLORS = {f"#00000{number}": f"var(--line-{number})" for number in range(1, 5)} | {
     INK: "currentColor"
 }
-"""Placeholders that matplotlib draws with, and the page's colours, light or dark, that take their
-place."""
+"""What matplotlib draws with, and the page's colour, light or dark, that replaces it."""
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
@@ -41,19 +41,21 @@ STYLE: dict[Any, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
-FEW = 30
-"""Up to this many points each is marked: a curve of one point would not show."""
+MAX_MARKED = 30
+"""Up to this many points, each is marked: a curve of one point would not show."""
 
 
 class Line(NamedTuple):
-    """One curve; NaN leaves a gap. ``color`` is 1 to 4, ``look`` matplotlib's line style, or a
-    marker for points."""
+    """One curve; NaN leaves a gap.
+
+    ``color`` is 1 to 4, ``style`` matplotlib's line style, or a marker for single points.
+    """
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
     color: int
-    look: str = "-"
+    style: str = "-"
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,25 @@ class Chart:
     steps: bool = False
 
 
-def draw(chart: Chart) -> Markup:
+@contextmanager
+def fixed_style(salt: str, style: Mapping[Any, Any]) -> Iterator[None]:
+    """Draw with matplotlib's defaults and ``style``, not the user's matplotlibrc.
+
+    The ids in an SVG follow from ``salt``, so that the same drawing gives the same bytes.
+    """
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({**style, "svg.hashsalt": salt})
+        yield
+
+
+def draw_chart(chart: Chart) -> Markup:
     """Return the chart as an ``svg`` element, the same bytes for the same numbers.
 
     It takes its colours from the page's ``--line-1`` to ``--line-4`` and the text's colour.
     """
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # not the user's matplotlibrc
-        matplotlib.rcParams.update(STYLE | {"svg.hashsalt": chart.title})
+    svg = io.StringIO()
+    with fixed_style(chart.title, STYLE):
         figure = Figure(figsize=(5.2, 3.6), layout="constrained")
         axes = figure.subplots()
         for line in chart.lines:
@@ -99,29 +112,28 @@ def draw(chart: Chart) -> Markup:
         _scale(axes, chart)
         axes.set_xlabel(chart.x_label)
         axes.set_ylabel(chart.y_label)
-        handles, labels = axes.get_legend_handles_labels()
+        handles, _ = axes.get_legend_handles_labels()
         if handles:
-            figure.legend(handles, labels, loc="outside lower center", ncols=2)
+            figure.legend(loc="outside lower center", ncols=2)
         else:
             axes.text(0.5, 0.5, "no value", transform=axes.transAxes, ha="center")
-        svg = io.StringIO()
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
+        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(svg, format="svg", transparent=True, metadata=no_metadata)
     return Markup(_adopt(svg.getvalue(), f"{chart.title}: {chart.y_label} by {chart.x_label}"))
 
 
 def _plot(axes: Axes, line: Line, steps: bool) -> None:
-    if not any(math.isfinite(x) and math.isfinite(y) for x, y in zip(line.x, line.y, strict=True)):
+    """Draw one line, or nothing where it has no finite point."""
+    finite = [math.isfinite(x) and math.isfinite(y) for x, y in zip(line.x, line.y, strict=True)]
+    if not any(finite):
         return
-    color = f"#00000{line.color}"
-    if line.look in {"o", "s"}:
-        axes.plot(line.x, line.y, line.look, color=color, markersize=7, label=line.label, zorder=3)
-        return
-    marker = "o" if len(line.x) <= FEW else ""
-    drawstyle = "steps-pre" if steps else "default"
-    axes.plot(
-        line.x, line.y, line.look, color=color, marker=marker, drawstyle=drawstyle, label=line.label
-    )
+    look: dict[str, Any] = {"color": f"#00000{line.color}", "label": line.label}
+    if line.style in {"o", "s"}:
+        look |= {"markersize": 7, "zorder": 3}
+    else:
+        look["marker"] = "o" if len(line.x) <= MAX_MARKED else ""
+        look["drawstyle"] = "steps-pre" if steps else "default"
+    axes.plot(line.x, line.y, line.style, **look)
 
 
 def _scale(axes: Axes, chart: Chart) -> None:
@@ -135,16 +147,17 @@ def _scale(axes: Axes, chart: Chart) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     else:
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_locator(
-            FixedLocator(sorted({x for line in chart.lines for x in line.x if x > 0}))
-        )
+        ticks = {x for line in chart.lines for x in line.x if x > 0}
+        axes.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def _adopt(svg: str, description: str) -> str:
-    """Fit matplotlib's document into a page: no prolog, namespaces, size, style sheet or repeated
-    ids; its colours."""
+    """Fit matplotlib's SVG file into a page, in the colours of the page.
+
+    Its prolog, namespaces, size, style sheet, fonts and the ids of its groups go.
+    """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", r"<svg \1>", svg, count=1)
     svg = re.sub(r"<style.*?</style>", "", svg, count=1, flags=re.DOTALL)

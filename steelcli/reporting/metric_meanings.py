@@ -31,7 +31,10 @@ TEST_MEANINGS = {
     "auprc": "average precision over all pixels",
     "brier": "mean squared difference of probability and truth over all pixels; 0 is perfect",
     "ece": "mean distance of probability and share of defect pixels, 15 equal bins; 0 is perfect",
-    "recall_at_1_fp": "highest share of defects found with at most 1 false component per image, at whatever threshold",
+    "recall_at_1_fp": (
+        "highest share of defects found with at most 1 false component per image, "
+        "at whatever threshold"
+    ),
     "iou_prob_50": "mean IoU over images with a defect at probability 0.50",
     "iou_prob_75": "the same at probability 0.75",
     "iou_prob_90": "the same at probability 0.90",

@@ -1,15 +1,10 @@
-"""The metrics of each stage as tables."""
+"""Tables of the json files that each stage writes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.text import Text
 
 from steelcli.reporting.metric_meanings import (
     DATA_MEANINGS,
@@ -19,15 +14,17 @@ from steelcli.reporting.metric_meanings import (
     TEST_MEANINGS,
     TRAINING_MEANINGS,
 )
-from steelcli.reporting.table import ABSENT, DECIMALS, MEANING, Table, format_number, show_tables
+from steelcli.reporting.table import (
+    ABSENT,
+    DECIMALS,
+    MEANING,
+    Table,
+    format_number,
+    format_numbers,
+)
 
-
-@dataclass(frozen=True)
-class Report:
-    """The tables of a whole run and the page that shows them with the curves."""
-
-    tables: tuple[Table, ...]
-    path: Path
+SHOWN_ELSEWHERE = {*SPEED_MEANINGS, "auprc_low", "auprc_high", "data_fingerprint"}
+"""Keys that the table of the whole test split leaves out."""
 
 
 def pick_group(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -37,206 +34,176 @@ def pick_group(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def build_settings(title: str, settings: Mapping[str, str], names: Iterable[str]) -> Table:
-    """List the named settings; all are text under dotted names."""
-    return Table(
-        title, ("setting", "value"), tuple((name, settings.get(name) or ABSENT) for name in names)
-    )
+    """List the named settings, a dash where one is absent or empty."""
+    rows = tuple((name, settings.get(name) or ABSENT) for name in names)
+    return Table(title, ("setting", "value"), rows)
 
 
 def build_data(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> list[Table]:
-    """Return the counts of images and pixels in ``metrics/data.json``, per split and for the raw
-    data."""
+    """Return ``metrics/data.json``: a table of the splits and one of the raw data."""
     splits = {name: group for name, group in metrics.items() if isinstance(group, Mapping)}
-    keys = list(dict.fromkeys(key for group in splits.values() for key in group))
+    raw = {name: value for name, value in metrics.items() if name not in splits}
+    keys = dict.fromkeys(key for group in splits.values() for key in group)
     rows = []
     for key in keys:
-        kind, _, title = key.partition("_class.")
-        label = {"images": f"images with {title}", "pixel_share": f"pixels of {title}, %"}.get(
-            kind, key
-        )
+        label, factor = _name_data_key(key)
         values = [group.get(key) for group in splits.values()]
-        if kind == "pixel_share":
-            values = [None if value is None else 100.0 * value for value in values]
-        rows.append(
-            (
-                label if title else key.replace("_", " "),
-                *(format_number(value, decimals) for value in values),
-            )
-        )
-    raw = {name: value for name, value in metrics.items() if name not in splits}
+        if factor != 1:
+            values = [None if value is None else factor * value for value in values]
+        rows.append((label, *format_numbers(values, decimals)))
     return [
         Table("Images and pixels by split", ("", *splits), tuple(rows)),
-        Table("Raw data", ("metric", "value", MEANING), _explained(raw, DATA_MEANINGS, decimals)),
+        _build_explained("Raw data", raw, DATA_MEANINGS, decimals),
     ]
+
+
+def _name_data_key(key: str) -> tuple[str, float]:
+    """Return what a key of ``data.json`` is called in the table, and the factor to its unit."""
+    kind, _, title = key.partition("_class.")
+    if title and kind == "images":
+        return f"images with {title}", 1
+    if title and kind == "pixel_share":
+        return f"pixels of {title}, %", 100.0
+    return key.replace("_", " "), 1
 
 
 def build_training(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Table:
     """Return ``metrics/train.json``."""
-    return Table(
-        "Result of training",
-        ("metric", "value", MEANING),
-        _explained(metrics, TRAINING_MEANINGS, decimals),
-    )
+    return _build_explained("Result of training", metrics, TRAINING_MEANINGS, decimals)
 
 
 def build_threshold(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Table:
     """Return ``metrics/threshold.json``: the best threshold and score of every objective."""
-    objectives = [
-        *OBJECTIVE_MEANINGS,
-        *(key.removesuffix("_threshold") for key in metrics if key.endswith("_threshold")),
-    ]
+    suffix = "_threshold"
+    written = [key.removesuffix(suffix) for key in metrics if key.endswith(suffix)]
     rows = []
-    for name in dict.fromkeys(objectives):
-        values = (metrics.get(f"{name}_threshold"), metrics.get(f"{name}_score"))
-        rows.append(
-            (
-                name,
-                *(format_number(value, decimals) for value in values),
-                OBJECTIVE_MEANINGS.get(name, ""),
-            )
-        )
+    for name in dict.fromkeys([*OBJECTIVE_MEANINGS, *written]):
+        values = [metrics.get(f"{name}_threshold"), metrics.get(f"{name}_score")]
+        meaning = OBJECTIVE_MEANINGS.get(name, "")
+        rows.append((name, *format_numbers(values, decimals), meaning))
     threshold = format_number(metrics.get("threshold"), decimals)
     title = f"Threshold {threshold}, learned on the validation split"
     return Table(title, ("objective", "threshold", "score", MEANING), tuple(rows))
 
 
-def build_test(
-    metrics: Mapping[str, Any], decimals: int = DECIMALS, class_titles: Sequence[str] | None = None
+def build_test(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> list[Table]:
+    """Return every table of ``metrics/test.json``."""
+    return [*build_scores(metrics, decimals), build_speed(metrics, decimals)]
+
+
+def build_scores(
+    metrics: Mapping[str, Any], decimals: int = DECIMALS, class_titles: Sequence[str] = ()
 ) -> list[Table]:
-    """Return ``metrics/test.json`` as five tables: both thresholds, ungrouped numbers, by class, by
-    size, speed.
+    """Return the tables of ``metrics/test.json`` or ``metrics/NAME.json`` without the speed.
+
+    Where no threshold was learned, what needs one is left out.
 
     Args:
         metrics: the content of the file.
         decimals: digits after the point.
-        class_titles: the classes to list, those without a pixel in the split too; None lists those
-            that have a recall.
+        class_titles: classes to list even where the split has no pixel of them.
     """
-    fixed, optimal = pick_group(metrics, "fixed"), pick_group(metrics, "optimal")
-    threshold = format_number(metrics.get("threshold"), decimals)
-    keys = dict.fromkeys([*GROUP_MEANINGS, *fixed, *optimal])
-    pairs = tuple(
-        (
-            key,
-            format_number(fixed.get(key), decimals),
-            format_number(optimal.get(key), decimals),
-            GROUP_MEANINGS.get(key, ""),
-        )
-        for key in keys
-    )
-    whole = {
-        key: value
-        for key, value in metrics.items()
-        if not isinstance(value, Mapping)
-        and key not in {*SPEED_MEANINGS, "auprc_low", "auprc_high"}
-    }
+    tables = [build_groups(metrics, decimals), build_whole(metrics, decimals)]
+    if "optimal" in metrics:
+        tables.append(build_by_class(metrics, decimals, class_titles))
+        tables.append(build_by_size(metrics, decimals))
+    return tables
+
+
+def build_groups(metrics: Mapping[str, Any], decimals: int) -> Table:
+    """Return the metrics at threshold 0.5 and, where there is one, at the learned threshold."""
+    columns, title = ["0.5"], "Test split at threshold 0.5"
+    groups = [pick_group(metrics, "fixed")]
+    if "optimal" in metrics:
+        threshold = format_number(metrics.get("threshold"), decimals)
+        columns.append(threshold)
+        title += f" and at the learned {threshold}"
+        groups.append(pick_group(metrics, "optimal"))
+    keys = dict.fromkeys(GROUP_MEANINGS)
+    for group in groups:
+        keys |= dict.fromkeys(group)
+    rows = []
+    for key in keys:
+        numbers = format_numbers((group.get(key) for group in groups), decimals)
+        rows.append((key, *numbers, GROUP_MEANINGS.get(key, "")))
+    return Table(title, ("metric", *columns, MEANING), tuple(rows))
+
+
+def build_whole(metrics: Mapping[str, Any], decimals: int) -> Table:
+    """Return the metrics that belong to no group."""
     meanings = TEST_MEANINGS | {"auprc": TEST_MEANINGS["auprc"] + _bracket(metrics, decimals)}
-    speed = {key: metrics.get(key) for key in SPEED_MEANINGS}
-    return [
-        Table(
-            f"Test split at threshold 0.5 and at the learned {threshold}",
-            ("metric", "0.5", threshold, MEANING),
-            pairs,
-        ),
-        Table(
-            "Test split as a whole",
-            ("metric", "value", MEANING),
-            _explained(whole, meanings, decimals),
-        ),
-        _build_by_class(metrics, decimals, class_titles or ()),
-        _build_by_size(metrics, decimals),
-        Table(
-            "Speed, one image at a time",
-            ("metric", "value", MEANING),
-            _explained(speed, SPEED_MEANINGS, decimals),
-            "Medians over test images, warm, on the device that evaluated.",
-        ),
-    ]
+    if "optimal" not in metrics:
+        del meanings["threshold"]
+    values = {}
+    for key, value in metrics.items():
+        if not isinstance(value, Mapping) and key not in SHOWN_ELSEWHERE:
+            values[key] = value
+    return _build_explained("Test split as a whole", values, meanings, decimals)
 
 
-def _build_by_class(
-    metrics: Mapping[str, Any], decimals: int, class_titles: Sequence[str]
+def build_by_class(
+    metrics: Mapping[str, Any], decimals: int, class_titles: Sequence[str] = ()
 ) -> Table:
+    """Return the recall of each class at the learned threshold."""
     pixels, found = pick_group(metrics, "recall_class"), pick_group(metrics, "found_class")
-    rows = [
-        (title, *(format_number(group.get(title), decimals) for group in (pixels, found)))
-        for title in dict.fromkeys([*class_titles, *pixels, *found])
-    ]
+    rows = []
+    for title in dict.fromkeys([*class_titles, *pixels, *found]):
+        rows.append((title, *format_numbers((pixels.get(title), found.get(title)), decimals)))
     threshold = format_number(metrics.get("threshold"), decimals)
     note = "Share of the class's pixels that are predicted, and of its defects that are found."
-    return Table(
-        f"Recall by class at {threshold}", ("class", "pixels", "defects"), tuple(rows), note
-    )
+    columns = ("class", "pixels", "defects")
+    return Table(f"Recall by class at {threshold}", columns, tuple(rows), note)
 
 
-def _build_by_size(metrics: Mapping[str, Any], decimals: int) -> Table:
+def build_by_size(metrics: Mapping[str, Any], decimals: int) -> Table:
     """Return the recall of small, medium and large defects, each with its bounds in pixels."""
     pixels, found = pick_group(metrics, "recall_size"), pick_group(metrics, "found_size")
     bounds = pick_group(metrics, "size_bounds_px")
-    small, medium = (
-        format_number(bounds.get(name), decimals) for name in ("small_max", "medium_max")
-    )
-    labels = {
-        "small": f"small, up to {small}",
-        "medium": f"medium, up to {medium}",
-        "large": f"large, over {medium}",
-    }
-    rows = [
-        (label, *(format_number(group.get(size), decimals) for group in (pixels, found)))
-        for size, label in labels.items()
-    ]
+    rows = []
+    if bounds:
+        small = format_number(bounds.get("small_max"), decimals)
+        medium = format_number(bounds.get("medium_max"), decimals)
+        labels = {
+            "small": f"small, up to {small}",
+            "medium": f"medium, up to {medium}",
+            "large": f"large, over {medium}",
+        }
+        for size, label in labels.items():
+            rows.append((label, *format_numbers((pixels.get(size), found.get(size)), decimals)))
     threshold = format_number(metrics.get("threshold"), decimals)
     note = "Thirds of the split's defects by their area in pixels; no class is told apart."
-    return Table(
-        f"Recall by size at {threshold}",
-        ("area", "pixels", "defects"),
-        tuple(rows) if bounds else (),
-        note,
-    )
+    columns = ("area", "pixels", "defects")
+    return Table(f"Recall by size at {threshold}", columns, tuple(rows), note)
 
 
-def show_data(metrics: Mapping[str, Any]) -> None:
-    """Print ``metrics/data.json``."""
-    show_tables(build_data(metrics))
+def build_speed(metrics: Mapping[str, Any], decimals: int) -> Table:
+    """Return the milliseconds per image."""
+    speed = {key: metrics.get(key) for key in SPEED_MEANINGS}
+    note = "Medians over test images, warm, on the device that evaluated."
+    return _build_explained("Speed, one image at a time", speed, SPEED_MEANINGS, decimals, note)
 
 
-def show_training(metrics: Mapping[str, Any]) -> None:
-    """Print ``metrics/train.json``."""
-    show_tables([build_training(metrics)])
-
-
-def show_threshold(metrics: Mapping[str, Any]) -> None:
-    """Print ``metrics/threshold.json``."""
-    show_tables([build_threshold(metrics)])
-
-
-def show_test(metrics: Mapping[str, Any]) -> None:
-    """Print ``metrics/test.json``."""
-    show_tables(build_test(metrics))
-
-
-def show_report(report: Report) -> None:
-    """Print every table and where the page lies."""
-    show_tables(report.tables)
-    Console().print(Text(f"With curves: {report.path}"), soft_wrap=True)
-
-
-def _explained(
-    values: Mapping[str, Any], meanings: Mapping[str, str], decimals: int
-) -> tuple[tuple[str, ...], ...]:
-    """Return rows name, value, meaning: the known metrics in the order of their meanings, then the
-    unknown ones."""
-    names = dict.fromkeys([*meanings, *values])
-    return tuple(
-        (name, format_number(values.get(name), decimals), meanings.get(name, "")) for name in names
-    )
+def _build_explained(
+    title: str,
+    values: Mapping[str, Any],
+    meanings: Mapping[str, str],
+    decimals: int,
+    note: str = "",
+) -> Table:
+    """List name, value and meaning: the known metrics in the order of ``meanings``, then others."""
+    rows = []
+    for name in dict.fromkeys([*meanings, *values]):
+        number = format_number(values.get(name), decimals)
+        rows.append((name, number, meanings.get(name, "")))
+    return Table(title, ("metric", "value", MEANING), tuple(rows), note)
 
 
 def _bracket(metrics: Mapping[str, Any], decimals: int) -> str:
-    """Put the certified bounds of AUPRC in words, rounded outwards so that they stay bounds."""
+    """Say the certified bounds of AUPRC, rounded outwards so that they stay bounds."""
     low, high = metrics.get("auprc_low"), metrics.get("auprc_high")
     if low is None or high is None:
         return ""
     digits = decimals + 2
-    low, high = math.floor(low * 10**digits) / 10**digits, math.ceil(high * 10**digits) / 10**digits
+    unit = 10**digits
+    low, high = math.floor(low * unit) / unit, math.ceil(high * unit) / unit
     return f"; certified within {low:.{digits}f} and {high:.{digits}f}"

@@ -1,5 +1,4 @@
-"""Pictures of prediction and truth for a person to judge: the worst, the median and the best of the
-defect images."""
+"""Pictures of prediction and truth: the worst, the median and the best of the defect images."""
 
 from __future__ import annotations
 
@@ -15,7 +14,6 @@ from steelcli.data.images.decode import read_image_bytes
 from steelcli.data.images.level_png import load_levels
 from steelcli.data.store.reader import Store
 from steelcli.scores.counts import apply_threshold
-from steelcli.scores.levels import from_levels
 
 TRUTH_BGR, PREDICTED_BGR = (80, 220, 60), (60, 80, 255)
 
@@ -27,15 +25,17 @@ def draw_overlays(
     threshold: float,
     count: int,
 ) -> list[Path]:
-    """Write ``overlays/{worst,median,best}_<rank>_<image>.png`` under the saved predictions; return
-    their paths.
+    """Write ``overlays/{worst,median,best}_<rank>_<image>.png`` and return the paths.
 
-    Ranked by the Dice of ``rows`` (as `SplitScorer.image_rows` gives them), images without a defect
-    left out.
+    Args:
+        predictions_dir: where the saved maps lie; the overlays go below it.
+        store: the images and their truth.
+        rows: as `SplitScorer.image_rows` gives them. Images with a defect are ranked by Dice.
+        threshold: where the maps are cut.
+        count: pictures of each kind.
     """
-    ranked = sorted(
-        (row for row in rows if row["defect_pixels"]), key=lambda row: (row["dice"], row["image"])
-    )
+    defects = [row for row in rows if row["defect_pixels"]]
+    ranked = sorted(defects, key=lambda row: (row["dice"], row["image"]))
     middle = max(0, (len(ranked) - count) // 2)
     chosen = {
         "worst": ranked[:count],
@@ -43,23 +43,20 @@ def draw_overlays(
         "best": ranked[::-1][:count],
     }
     position_of = {record.image: position for position, record in enumerate(store.records)}
+    out_dir = predictions_dir / "overlays"
     paths = []
     for kind, members in chosen.items():
         for rank, row in enumerate(members, start=1):
             name = PurePosixPath(row["image"])
             position = position_of[row["image"]]
             image = read_image_bytes(store.original(position), store.color, name)
-            probs = from_levels(load_levels(predictions_dir / name.with_suffix(".png")))
+            levels = load_levels(predictions_dir / name.with_suffix(".png"))
             truth: NDArray[np.bool_] = np.logical_or.reduce(store.class_masks(position), axis=0)
-            picture = draw_overlay(
-                image, truth, apply_threshold(probs, threshold), f"dice {row['dice']:.3f}"
-            )
-            path = (
-                predictions_dir
-                / "overlays"
-                / f"{kind}_{rank}_{str(name.with_suffix('')).replace('/', '_')}.png"
-            )
-            path.parent.mkdir(exist_ok=True)
+            caption = f"dice {row['dice']:.3f}"
+            picture = draw_overlay(image, truth, apply_threshold(levels, threshold), caption)
+            stem = str(name.with_suffix("")).replace("/", "_")
+            path = out_dir / f"{kind}_{rank}_{stem}.png"
+            out_dir.mkdir(exist_ok=True)
             path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
             paths.append(path)
     return paths
@@ -85,14 +82,7 @@ def draw_overlay(
         outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(picture, outlines, -1, colour, thickness)
     size = max(0.4, image.shape[0] / 400)
-    for colour, weight in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(
-            picture,
-            caption,
-            (6, int(22 * size) + 4),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            size,
-            colour,
-            weight,
-        )
+    place = (6, int(22 * size) + 4)
+    for colour, weight in (((0, 0, 0), 3), ((255, 255, 255), 1)):  # white with a black rim
+        cv2.putText(picture, caption, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, weight)
     return np.asarray(picture, np.uint8)

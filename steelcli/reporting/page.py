@@ -1,30 +1,33 @@
-"""Stage ``report``: the other stages' files → tables and ``reports/report.html``, one page with
-curves."""
+"""The report as a web page: what its chapters hold, and the template that shows them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import jinja2
 
-from steelcli.reporting.charts import Chart, Line, draw
+from steelcli.reporting.charts import Chart, draw_chart
+from steelcli.reporting.csv_tables import build_froc, build_lowest, build_reliability
 from steelcli.reporting.metric_tables import (
     build_data,
+    build_scores,
     build_settings,
-    build_test,
+    build_speed,
     build_threshold,
     build_training,
     pick_group,
 )
 from steelcli.reporting.other_models import build_others
-from steelcli.reporting.stage_files import (
-    IMAGE_COLUMNS,
-    RELIABILITY_COLUMNS,
-    Columns,
-    Results,
+from steelcli.reporting.stage_charts import (
+    build_froc_chart,
+    build_precision_chart,
+    build_reliability_chart,
+    build_threshold_chart,
+    build_training_charts,
 )
+from steelcli.reporting.stage_files import Results
 from steelcli.reporting.table import Table, format_number
 
 RUN_SETTINGS = (
@@ -44,219 +47,98 @@ RUN_SETTINGS = (
     "run.code",
     "run.started",
 )
-WORST_IMAGES = 8
+"""The settings shown first; the page has all of them folded away."""
 
 
-class Section(NamedTuple):
-    """A part of the page."""
+@dataclass(frozen=True)
+class Chapter:
+    """A titled part of the page; ``folded`` is a table that opens on a click."""
 
     title: str
     tables: list[Table]
-    charts: list[Chart]
+    charts: tuple[Chart, ...] = ()
     folded: Table | None = None
 
 
-def _arrange(results: Results, decimals: int) -> list[Section]:
+@dataclass(frozen=True)
+class Page:
+    """What the page shows; ``headline`` holds label and value of the numbers to read first."""
+
+    title: str
+    headline: list[tuple[str, str]]
+    chapters: list[Chapter]
+
+    @property
+    def tables(self) -> list[Table]:
+        """All tables in order, without the folded ones."""
+        return [table for chapter in self.chapters for table in chapter.tables]
+
+
+def build_page(results: Results, title: str, decimals: int) -> Page:
     """Put tables and charts in the order of the stages."""
-    split, prefix = pick_group(results.data, "test"), "images_class."
-    classes = [key.removeprefix(prefix) for key in split if key.startswith(prefix)]
-    pairs, whole, by_class, by_size, speed = build_test(results.test, decimals, classes)
-    everything = build_settings(
-        "Settings and versions of the training", results.settings, results.settings
-    )
-    run = build_settings("The run", results.settings, RUN_SETTINGS)
-    others = build_others(results.test, results.others, results.settings.get("run.store"), decimals)
-    comparison = [Section("Comparison", [others], [])] if results.others else []
-    return [
-        Section("Settings", [run], [], folded=everything),
-        Section("Data", build_data(results.data, decimals), []),
-        Section(
-            "Training", [build_training(results.training, decimals)], _training_charts(results)
+    chapters = [
+        _build_settings_chapter(results.settings),
+        Chapter("Data", build_data(results.data, decimals)),
+        Chapter(
+            "Training",
+            [build_training(results.training, decimals)],
+            tuple(build_training_charts(results)),
         ),
-        Section(
-            "Threshold", [build_threshold(results.threshold, decimals)], [_threshold_chart(results)]
+        Chapter(
+            "Threshold",
+            [build_threshold(results.threshold, decimals)],
+            (build_threshold_chart(results),),
         ),
-        Section(
-            "Test",
-            [pairs, whole, by_class, by_size, _build_froc(results.froc, decimals)],
-            _test_charts(results),
-        ),
-        *comparison,
-        Section(
+        _build_test_chapter(results, decimals),
+    ]
+    if results.others:
+        store = results.settings.get("run.store")
+        others = build_others(results.test, results.others, store, decimals)
+        chapters.append(Chapter("Comparison", [others]))
+    chapters += [
+        Chapter(
             "Calibration",
-            [_build_reliability(results.reliability, decimals)],
-            [_reliability_chart(results)],
+            [build_reliability(results.reliability, decimals)],
+            (build_reliability_chart(results.reliability),),
         ),
-        Section("Images", [_build_worst(results, decimals)], []),
-        Section("Speed", [speed], []),
+        Chapter("Images", [build_lowest(results.image_names, results.images, decimals)]),
+        Chapter("Speed", [build_speed(results.test, decimals)]),
     ]
+    return Page(title, _build_headline(results.test, decimals), chapters)
 
 
-def _build_froc(froc: Columns, decimals: int) -> Table:
-    names = ("max_fp_per_image", "recall", "fp_per_image", "threshold")
-    rows = [
-        (f"{limit:g}", *(format_number(_known(value), decimals) for value in values))
-        for limit, *values in zip(*(froc[name] for name in names), strict=True)
+def _build_settings_chapter(settings: Mapping[str, str]) -> Chapter:
+    run = build_settings("The run", settings, RUN_SETTINGS)
+    everything = build_settings("Settings and versions of the training", settings, settings)
+    return Chapter("Settings", [run], folded=everything)
+
+
+def _build_test_chapter(results: Results, decimals: int) -> Chapter:
+    prefix = "images_class."
+    keys = pick_group(results.data, "test")
+    classes = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
+    tables = [
+        *build_scores(results.test, decimals, classes),
+        build_froc(results.froc, decimals),
     ]
-    return Table(
-        "Share of defects found by false components allowed",
-        ("allowed per image", "recall", "false per image", "threshold"),
-        tuple(rows),
-        "The highest recall over thresholds 0.01 to 0.99; components are 8-connected, clean images count too.",
-    )
+    charts = (build_precision_chart(results), build_froc_chart(results.froc))
+    return Chapter("Test", tables, charts)
 
 
-def _build_reliability(curve: Columns, decimals: int) -> Table:
-    rows = [
-        (
-            f"{low:.3f} to {high:.3f}",
-            *(format_number(_known(value), decimals) for value in values),
-            f"{pixels:,.0f}",
-        )
-        for low, high, *values, pixels in zip(
-            *(curve[name] for name in RELIABILITY_COLUMNS), strict=True
-        )
-    ]
-    return Table(
-        "Probability and truth",
-        ("probability", "mean", "share of defect", "pixels"),
-        tuple(rows),
-        "Where the network means what it says, both columns agree; `ece` is their mean distance over all pixels.",
-    )
-
-
-def _build_worst(results: Results, decimals: int) -> Table:
-    """List the images with the lowest Dice, those with the most wrong pixels first where it is
-    equal."""
-    columns = results.images
-    order = sorted(
-        range(len(results.image_names)),
-        key=lambda index: (columns["dice"][index], -columns["fp"][index] - columns["fn"][index]),
-    )
-    rows = [
-        (
-            results.image_names[index],
-            *(f"{results.images[name][index]:,.0f}" for name in IMAGE_COLUMNS[:4]),
-            *(format_number(results.images[name][index], decimals) for name in IMAGE_COLUMNS[4:]),
-        )
-        for index in order[:WORST_IMAGES]
-    ]
-    note = "Pixels: true defect, rightly predicted (tp), wrongly predicted (fp), missed (fn); at the learned threshold."
-    return Table(
-        "Test images with the lowest Dice",
-        ("image", "defect pixels", *IMAGE_COLUMNS[1:]),
-        tuple(rows),
-        note,
-    )
-
-
-def _training_charts(results: Results) -> list[Chart]:
-    epochs = results.epochs
-    mark = ("best epoch", float(results.training.get("best_epoch", math.nan)))
-
-    def lines(*columns: tuple[str, str, int, str]) -> tuple[Line, ...]:
-        return tuple(
-            Line(label, epochs["epoch"], epochs[name], color, look)
-            for name, label, color, look in columns
-        )
-
-    losses = lines(("train_loss", "training", 1, "-"), ("val_loss", "validation", 2, "-"))
-    scores = lines(
-        ("val_dice_opt", "Dice, best threshold", 1, "-"),
-        ("val_iou_opt", "IoU, best threshold", 2, "-"),
-        ("val_dice_fixed", "Dice at 0.5", 1, "--"),
-        ("val_iou_fixed", "IoU at 0.5", 2, "--"),
-    )
-    return [
-        Chart(
-            "Loss", "Mean over the epoch.", "epoch", "loss", losses, mark, "whole", y_is_share=False
-        ),
-        Chart(
-            "Validation scores",
-            "Means over validation images.",
-            "epoch",
-            "score",
-            scores,
-            mark,
-            "whole",
-        ),
-    ]
-
-
-def _threshold_chart(results: Results) -> Chart:
-    names = {
-        "dice": "Dice",
-        "dice_defect": "Dice of defect images",
-        "f1": "F1 of all pixels",
-        "iou": "IoU",
-    }
-    x = results.thresholds["threshold"]
-    lines = [
-        Line(label, x, results.thresholds[name], color)
-        for color, (name, label) in enumerate(names.items(), 1)
-    ]
-    mark = ("learned threshold", float(results.threshold.get("threshold", math.nan)))
-    note = "Scores of the validation split at every threshold."
-    return Chart(
-        "Scores by threshold", note, "threshold (probability)", "score", tuple(lines), mark
-    )
-
-
-def _test_charts(results: Results) -> list[Chart]:
-    curve, froc = results.pr_curve, results.froc
-    lines = [Line("all thresholds", curve["recall"], curve["precision"], 1)]
-    for group, label, color, look in (
-        ("optimal", "learned threshold", 2, "o"),
-        ("fixed", "threshold 0.5", 3, "s"),
-    ):
-        values = pick_group(results.test, group)
-        if "precision" in values and "recall" in values:
-            lines.append(Line(label, [values["recall"]], [values["precision"]], color, look))
-    found = Line("defects found", froc["max_fp_per_image"], froc["recall"], 1)
-    return [
-        Chart(
-            "Precision and recall",
-            "All pixels of the test split.",
-            "recall",
-            "precision",
-            tuple(lines),
-            steps=True,
-        ),
-        Chart(
-            "FROC",
-            "Share of the test split's defects found by the false components allowed.",
-            "false components per image, at most",
-            "recall",
-            (found,),
-            x_scale="doubling",
-        ),
-    ]
-
-
-def _reliability_chart(results: Results) -> Chart:
-    curve = results.reliability
-    lines = (
-        Line("test pixels", curve["mean_probability"], curve["defect_share"], 1),
-        Line("perfect", [0.0, 1.0], [0.0, 1.0], 2, "--"),
-    )
-    note = "Share of defect pixels by the probability given to them, in 15 equal bins."
-    return Chart("Reliability", note, "mean probability", "share of defect pixels", lines)
-
-
-def _headline(test: Mapping[str, Any], decimals: int) -> Iterable[tuple[str, str]]:
-    """Yield label and value of the few numbers to read first."""
+def _build_headline(test: Mapping[str, Any], decimals: int) -> list[tuple[str, str]]:
     optimal = pick_group(test, "optimal")
-    yield "Dice", format_number(optimal.get("dice"), decimals)
-    yield "Dice of defect images", format_number(optimal.get("dice_defect"), decimals)
-    yield "average precision", format_number(test.get("auprc"), decimals)
-    yield "defect pixels found", format_number(optimal.get("recall"), decimals)
-    yield (
-        "clean images with a false alarm",
-        format_number(optimal.get("clean_false_alarm"), decimals),
-    )
+    values = {
+        "Dice": optimal.get("dice"),
+        "Dice of defect images": optimal.get("dice_defect"),
+        "average precision": test.get("auprc"),
+        "defect pixels found": optimal.get("recall"),
+        "clean images with a false alarm": optimal.get("clean_false_alarm"),
+    }
+    return [(label, format_number(value, decimals)) for label, value in values.items()]
 
 
-def _page(title: str, sections: Sequence[Section], headline: Iterable[tuple[str, str]]) -> str:
+def render_page(page: Page) -> str:
+    """Return the page as HTML that needs no other file."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("steelcli.reporting"),
         autoescape=True,
@@ -265,10 +147,5 @@ def _page(title: str, sections: Sequence[Section], headline: Iterable[tuple[str,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("report.html").render(
-        title=title, sections=sections, headline=headline, draw=draw
-    )
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    template = environment.get_template("report.html")
+    return template.render(page=page, draw_chart=draw_chart)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -17,49 +16,51 @@ from steelcli.data.raw.suspicions import Finding, count_classes, count_sizes, li
 from steelcli.params.data import DataParams
 from steelcli.reporting.table import DECIMALS, Table, format_number, show_tables
 
-SHOWN = 20
-"""Rows printed; the csv has them all."""
+MAX_SHOWN = 20
+"""Problems printed; the csv has them all."""
+MAX_SIZES = 10
+"""Sizes of images printed."""
 
 
 def show_check(found: Survey[Finding], params: DataParams) -> None:
-    """Print what was found."""
-    sizes = count_sizes(found)
-    rest: list[tuple[Any, ...]] = (
-        [("others", "", sum(count for *_, count in sizes[10:]))] if sizes[10:] else []
-    )
-    rows = [(kind, size, format_number(count, 0)) for kind, size, count in [*sizes[:10], *rest]]
-    classes = [
-        (title, format_number(images, 0), format_number(100 * share, DECIMALS))
-        for title, images, share in count_classes(found)
-    ]
-    count = len(found.problems)
-    note = f"{found.found} images found, {len(found.samples)} read, {count} problem{'s' * (count != 1)}."
-    show_tables(
-        [
-            Table(
-                f"Images in {Path(params.root)} ({found.source.format})",
-                ("format", "size", "images"),
-                tuple(rows),
-                note,
-            ),
-            Table("Classes", ("class", "images", "pixels, %"), tuple(classes)),
-        ]
-    )
-    odd = [
-        (what, format_number(len(names), 0), _shorten(names))
-        for what, names in list_suspicions(found, params).items()
-    ]
-    if odd:
-        show_rows(("suspicious", "images", "the first of them"), odd)
+    """Print what `steelcli check` found."""
+    show_tables([_build_images(found, params), _build_classes(found)])
+    suspicions = list_suspicions(found, params)
+    if suspicions:
+        rows = []
+        for what, names in suspicions.items():
+            rows.append((what, format_number(len(names), 0), _shorten(names)))
+        show_rows(("suspicious", "images", "the first of them"), rows)
     if found.problems:
         show_problems(found.problems)
 
 
+def _build_images(found: Survey[Finding], params: DataParams) -> Table:
+    sizes = count_sizes(found)
+    shown = sizes[:MAX_SIZES]
+    rows = [(kind, size, format_number(count, 0)) for kind, size, count in shown]
+    if len(sizes) > MAX_SIZES:
+        others = sum(count for _, _, count in sizes[MAX_SIZES:])
+        rows.append(("others", "", format_number(others, 0)))
+    count = len(found.problems)
+    problems = f"{count} problem" if count == 1 else f"{count} problems"
+    note = f"{found.found} images found, {len(found.samples)} read, {problems}."
+    title = f"Images in {Path(params.root)} ({found.source.format})"
+    return Table(title, ("format", "size", "images"), tuple(rows), note)
+
+
+def _build_classes(found: Survey[Finding]) -> Table:
+    rows = []
+    for title, images, share in count_classes(found):
+        rows.append((title, format_number(images, 0), format_number(100 * share, DECIMALS)))
+    return Table("Classes", ("class", "images", "pixels, %"), tuple(rows))
+
+
 def show_problems(problems: Sequence[Problem]) -> None:
     """Print the first faults."""
-    show_rows(COLUMNS, [(row.file, row.what, row.remedy) for row in problems[:SHOWN]])
-    if len(problems) > SHOWN:
-        Console().print(Text(f"and {len(problems) - SHOWN} more", style="dim"))
+    show_rows(COLUMNS, [(row.file, row.what, row.remedy) for row in problems[:MAX_SHOWN]])
+    if len(problems) > MAX_SHOWN:
+        Console().print(Text(f"and {len(problems) - MAX_SHOWN} more", style="dim"))
 
 
 def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -71,4 +72,5 @@ def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _shorten(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    text = ", ".join(names[:3])
+    return f"{text}, …" if len(names) > 3 else text

@@ -1,46 +1,48 @@
-"""What the other stages wrote, read for the report; every refusal names the file and the command
-that makes it."""
+"""Read what the other stages wrote, for the report.
+
+Every error names the file and the command that makes it.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steelcli.common import paths
 from steelcli.common.errors import RunError, quote
-from steelcli.common.inputs import flatten, read_bytes, read_columns, read_json, read_metrics
-from steelcli.common.paths import MAKE_MODEL, MAKE_STORE, MAKE_TEST, MAKE_THRESHOLD
+from steelcli.common.inputs import read_bytes, read_columns, read_json, read_metrics
+from steelcli.common.settings import flatten
 from steelcli.reporting.other_models import read_others
+from steelcli.scores.columns import FROC_COLUMNS, NUMBER_COLUMNS, RELIABILITY_COLUMNS
 
 REMEDIES = {
-    "data": MAKE_STORE,
-    "train": MAKE_MODEL,
-    "threshold": MAKE_THRESHOLD,
-    "test": MAKE_TEST,
+    "data": paths.MAKE_STORE,
+    "train": paths.MAKE_MODEL,
+    "threshold": paths.MAKE_THRESHOLD,
+    "test": paths.MAKE_TEST,
 }
 """The command that makes each input."""
 MAX_CSV_BYTES = 2**28
-IMAGE_COLUMNS = ("defect_pixels", "tp", "fp", "fn", "iou", "dice")
-RELIABILITY_COLUMNS = (
-    "probability_low",
-    "probability_high",
-    "mean_probability",
-    "defect_share",
-    "pixels",
-)
 Columns = dict[str, list[float]]
 """A csv file by column; an empty cell is NaN."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """All that the other stages wrote: json files as they are, csv files by column, settings under
-    dotted names."""
+    """All that the other stages wrote.
+
+    Attributes:
+        data, training, threshold, test: json files as they are.
+        settings: of the training, as text under dotted names.
+        image_names, images: the test images and their numbers.
+        epochs, thresholds, pr_curve, froc, reliability: csv files.
+        others: the json file of each other model, by its name.
+    """
 
     data: dict[str, Any]
     training: dict[str, Any]
@@ -63,14 +65,10 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     Raises:
         RunError: a file is missing, cannot be read, or lacks a column.
     """
-    args_path = models_dir / paths.ARGS_NAME
-    settings = _show_settings(read_json(args_path, REMEDIES["train"]))
-    seed = settings.get("train.seed", "")
-    if not re.fullmatch("[0-9]{1,10}", seed):
-        raise RunError("the file holds no train.seed", args_path, REMEDIES["train"])
-    images_path = metrics_dir / paths.TEST_IMAGES_NAME
-    curve_names = ("threshold", "dice", "dice_defect", "f1", "iou")
+    settings = _read_settings(models_dir / paths.ARGS_NAME)
+    epochs_path = models_dir / paths.epochs_name(settings["train.seed"])
     epoch_names = (
+        "epoch",
         "train_loss",
         "val_loss",
         "val_dice_opt",
@@ -78,29 +76,26 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         "val_dice_fixed",
         "val_iou_fixed",
     )
-    froc_names = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
+    curve_names = ("threshold", "dice", "dice_defect", "f1", "iou")
+    images_path = metrics_dir / paths.TEST_IMAGES_NAME
+
+    def read(name: str, numbers: Sequence[str] = ()) -> dict[str, Any]:
+        return read_metrics(metrics_dir / f"{name}.json", REMEDIES[name], numbers)
+
     return Results(
-        data=read_metrics(metrics_dir / paths.DATA_NAME, REMEDIES["data"]),
-        training=read_metrics(metrics_dir / paths.TRAIN_NAME, REMEDIES["train"], ("best_epoch",)),
-        threshold=read_metrics(
-            metrics_dir / paths.THRESHOLD_NAME, REMEDIES["threshold"], ("threshold",)
-        ),
-        test=read_metrics(
-            metrics_dir / paths.TEST_NAME,
-            REMEDIES["test"],
-            ("threshold", "auprc_low", "auprc_high"),
-        ),
+        data=read("data"),
+        training=read("train", ("best_epoch",)),
+        threshold=read("threshold", ("threshold",)),
+        test=read("test", ("threshold", "auprc_low", "auprc_high")),
         settings=settings,
         image_names=_read_texts(images_path, ("image",), "test")["image"],
-        images=_read_columns(images_path, IMAGE_COLUMNS, "test"),
-        epochs=_read_columns(
-            models_dir / paths.epochs_name(seed), ("epoch", *epoch_names), "train"
-        ),
+        images=_read_columns(images_path, NUMBER_COLUMNS, "test"),
+        epochs=_read_columns(epochs_path, epoch_names, "train"),
         thresholds=_read_columns(
             metrics_dir / paths.THRESHOLD_CURVE_NAME, curve_names, "threshold"
         ),
         pr_curve=_read_columns(metrics_dir / paths.PR_CURVE_NAME, ("precision", "recall"), "test"),
-        froc=_read_columns(metrics_dir / paths.FROC_NAME, froc_names, "test"),
+        froc=_read_columns(metrics_dir / paths.FROC_NAME, FROC_COLUMNS, "test"),
         others=read_others(metrics_dir),
         reliability=_read_columns(
             metrics_dir / paths.RELIABILITY_NAME, RELIABILITY_COLUMNS, "test"
@@ -108,12 +103,20 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     )
 
 
-def _show_settings(settings: dict[str, Any]) -> dict[str, str]:
-    """Return settings as text under dotted names; lists, null and booleans as they are in YAML."""
-    shown = {}
-    for key, value in flatten(settings).items():
-        shown[key] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return shown
+def _read_settings(path: Path) -> dict[str, str]:
+    settings = format_settings(read_json(path, REMEDIES["train"]))
+    if not re.fullmatch("[0-9]{1,10}", settings.get("train.seed", "")):
+        raise RunError("the file holds no train.seed", path, REMEDIES["train"])
+    return settings
+
+
+def format_settings(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return settings as text under dotted names; lists, null and booleans as YAML has them."""
+    texts = {}
+    for name, value in flatten(settings).items():
+        is_text = isinstance(value, str)
+        texts[name] = value if is_text else json.dumps(value, ensure_ascii=False)
+    return texts
 
 
 def _read_texts(path: Path, names: Sequence[str], maker: str) -> dict[str, list[str]]:

@@ -1,28 +1,27 @@
-"""Metrics as tables of formatted text, and those tables in the terminal."""
+"""Tables of formatted text, and how the terminal shows them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
 DECIMALS = 4
-"""Digits after the point where no parameter says otherwise: in the terminal, after a single
-stage."""
+"""Digits after the point in what a single stage prints; the report has a parameter for it."""
 ABSENT = "–"
-"""What stands for a metric that has no value."""
+"""Shown for a metric without a value."""
 MEANING = "meaning"
-"""The heading of a column of prose; such columns and each table's first are flush left, the others
-flush right."""
+"""Heading of a column of prose."""
 PROSE_WIDTH = 20
-"""Characters that a column of prose keeps in a narrow terminal."""
+"""Least width of a column of prose, in characters."""
 
 
 @dataclass(frozen=True)
@@ -42,43 +41,63 @@ class Table:
 
     @property
     def is_left(self) -> tuple[bool, ...]:
-        """For each column, whether it is flush left."""
+        """For each column, whether it is flush left: the first one and prose are."""
         return tuple(index == 0 or column == MEANING for index, column in enumerate(self.columns))
 
 
 def format_number(value: Any, decimals: int) -> str:
-    """Format a metric: counts with separators, fractions with ``decimals`` digits (from 10 on, two
-    at most)."""
+    """Format one value of a metric.
+
+    A count gets separators, a fraction ``decimals`` digits and from 10 on at most two; None and NaN
+    become a dash.
+    """
     if value is None:
         return ABSENT
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, int):
         return f"{value:,}"
-    if value and abs(value) < 0.5 * 10**-decimals:
+    if math.isnan(value):
+        return ABSENT
+    size = abs(value)
+    if value and size < 0.5 * 10**-decimals:
         return f"{value:.1e}"
-    return f"{value:,.{decimals if abs(value) < 10 else min(decimals, 2)}f}"
+    digits = decimals if size < 10 else min(decimals, 2)
+    return f"{value:,.{digits}f}"
+
+
+def format_numbers(values: Iterable[Any], decimals: int) -> tuple[str, ...]:
+    """Format each value as `format_number` does."""
+    return tuple(format_number(value, decimals) for value in values)
 
 
 def show_tables(tables: Iterable[Table]) -> None:
-    """Print tables; prose wraps at the width of the terminal, numbers and names never break, if
-    need be beyond it."""
+    """Print tables.
+
+    Prose wraps at the width of the terminal; numbers and names never break, the table becomes wider
+    than the terminal instead.
+    """
     console = Console()
     for table in tables:
-        view = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for index, (column, is_left) in enumerate(zip(table.columns, table.is_left, strict=True)):
-            width = max(cell_len(cell) for cell in (column, *(row[index] for row in table.rows)))
-            view.add_column(
-                Text(column),
-                justify="left" if is_left else "right",
-                min_width=min(width, PROSE_WIDTH) if column == MEANING else width,
-                overflow="fold",
-            )
-        for row in table.rows:
-            view.add_row(*map(Text, row))
-        needed = Measurement.get(console, console.options.update(width=10_000), view).minimum
+        view = _lay_out(table)
+        no_limit = console.options.update(width=10_000)
+        needed = Measurement.get(console, no_limit, view).minimum
         console.print(Text(table.title, style="bold"), soft_wrap=True)
         console.print(view, width=max(console.width, needed), crop=False)
         if table.note:
             console.print(Text(table.note, style="dim"), soft_wrap=True)
         console.print()
+
+
+def _lay_out(table: Table) -> RichTable:
+    view = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index, (column, is_left) in enumerate(zip(table.columns, table.is_left, strict=True)):
+        cells = [column, *(row[index] for row in table.rows)]
+        width = max(cell_len(cell) for cell in cells)
+        if column == MEANING:
+            width = min(width, PROSE_WIDTH)
+        justify: JustifyMethod = "left" if is_left else "right"
+        view.add_column(Text(column), justify=justify, min_width=width, overflow="fold")
+    for row in table.rows:
+        view.add_row(*map(Text, row))
+    return view

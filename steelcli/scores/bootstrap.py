@@ -1,5 +1,4 @@
-"""Two models on the same images: the difference of every number, its bootstrap interval and
-p-value.
+"""Two models on the same images: each number's difference, bootstrap interval and p-value.
 
 Efron and Tibshirani 1993, chapters 13 and 16: images are drawn with replacement, the same ones for
 both models (paired), and every number is computed anew from what was drawn. Every number is a
@@ -49,10 +48,13 @@ class ImageCounts(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One number of two models; None where it has nothing to divide by, or too few images to be
-    drawn from.
+    """One number of two models.
 
-    ``low`` and ``high`` bound ``difference``, which is b - a; ``p_value`` is two-sided.
+    Attributes:
+        a, b: its values; None where it has nothing to divide by.
+        difference: b - a.
+        low, high: bounds of the difference; None where too few images can be drawn from.
+        p_value: two-sided.
     """
 
     metric: str
@@ -79,9 +81,8 @@ def compare_counts(a: ImageCounts, b: ImageCounts, resamples: int, seed: int) ->
     columns = np.concatenate([top_a, bottom_a, top_b, bottom_b], axis=1)  # [N, 4 * metrics]
     sums = draw_sums(columns, resamples, seed).reshape(resamples, 4, len(METRICS))
     with np.errstate(invalid="ignore"):
-        drawn = (
-            sums[:, 2] / sums[:, 3] - sums[:, 0] / sums[:, 1]
-        )  # [resamples, metrics], NaN for 0 / 0
+        # [resamples, metrics], NaN for 0 / 0
+        drawn = sums[:, 2] / sums[:, 3] - sums[:, 0] / sums[:, 1]
     rows = []
     for index, metric in enumerate(METRICS):
         one, other = values[0].get(metric), values[1].get(metric)
@@ -95,8 +96,10 @@ def compare_counts(a: ImageCounts, b: ImageCounts, resamples: int, seed: int) ->
 
 
 def quotients(counts: ImageCounts) -> tuple[Floats, Floats]:
-    """Return what each image adds above and below the line of each of METRICS, whole numbers as
-    float64 [N, 11]."""
+    """Return what each image adds above and below the line of each of METRICS.
+
+    Both are whole numbers as float64 [N, 11].
+    """
     tp, fp, fn = counts
     every = np.full(tp.size, _ONE, np.int64)
     defect = (tp + fn > 0).astype(np.int64)
@@ -113,10 +116,9 @@ def quotients(counts: ImageCounts) -> tuple[Floats, Floats]:
         (2 * tp, 2 * tp + fp + fn),
         *(((iou >= hit) * defect, defect) for hit in formulas.HITS),
     ]
-    above, below = (
-        np.stack(part, axis=1).astype(np.float64) for part in zip(*columns, strict=True)
-    )
-    return above, below
+    above = np.stack([top for top, _ in columns], axis=1)
+    below = np.stack([bottom for _, bottom in columns], axis=1)
+    return above.astype(np.float64), below.astype(np.float64)
 
 
 def draw_sums(columns: Floats, resamples: int, seed: int, cells: int = CELLS) -> Floats:

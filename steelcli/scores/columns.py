@@ -1,25 +1,34 @@
-"""The columns of every csv, once."""
+"""The columns of every csv of numbers, once."""
 
 from __future__ import annotations
 
-IMAGE_COLUMNS = ("image", "defect_pixels", "tp", "fp", "fn", "iou", "dice")
-
-
-PR_COLUMNS = ("threshold", "precision", "recall")
-
-
-RELIABILITY_COLUMNS = (
-    "probability_low",
-    "probability_high",
-    "mean_probability",
-    "defect_share",
-    "pixels",
+EPOCH_COLUMNS = (
+    "epoch",
+    "train_loss",
+    "val_loss",
+    "val_iou_fixed",
+    "val_dice_fixed",
+    "val_iou_opt",
+    "val_dice_opt",
+    "opt_threshold_f1",
+    "opt_threshold_dice",
+    "iou_50",
+    "iou_75",
+    "iou_90",
+    "auprc",
+    "recall_fp_image",
+    "learning_rate",
+    "epoch_time",
+    "val_dice_defect_opt",
+    "val_f1_opt",
+    "grad_norm",
+    "train_images_per_second",
 )
-
-
-FROC_COLUMNS = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
-
-
+"""``metrics_seed<seed>.csv``."""
+COUNT_COLUMNS = ("defect_pixels", "tp", "fp", "fn")
+NUMBER_COLUMNS = (*COUNT_COLUMNS, "iou", "dice")
+IMAGE_COLUMNS = ("image", *NUMBER_COLUMNS)
+"""``*_images.csv``; its counts and its numbers above."""
 CURVE_COLUMNS = (
     "threshold",
     "dice",
@@ -29,4 +38,14 @@ CURVE_COLUMNS = (
     "iou_defect",
     "precision",
     "recall",
+)
+"""``threshold_curve.csv``."""
+PR_COLUMNS = ("threshold", "precision", "recall")
+FROC_COLUMNS = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
+RELIABILITY_COLUMNS = (
+    "probability_low",
+    "probability_high",
+    "mean_probability",
+    "defect_share",
+    "pixels",
 )

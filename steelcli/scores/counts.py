@@ -1,5 +1,4 @@
-"""Where probabilities become predictions and predictions become tp, fp and fn; every number starts
-here."""
+"""Where levels become predictions, and predictions become tp, fp and fn."""
 
 from __future__ import annotations
 
@@ -8,6 +7,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from steelcli.data.levels import TOP_LEVEL, from_levels
+
+PROBS = from_levels(np.arange(TOP_LEVEL + 1, dtype=np.uint16))
+"""The probability of every level: float32 [65536], rising from 0 to 1."""
 
 
 class Counts(NamedTuple):
@@ -18,15 +22,21 @@ class Counts(NamedTuple):
     fn: int
 
 
-def apply_threshold(probs: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
-    """Return the predicted mask, bool, of the shape of ``probs``: the one place where a threshold
-    is applied.
+def lowest_level(threshold: float) -> int:
+    """Return the lowest level that is predicted: its probability reaches the threshold.
 
     Args:
-        probs: float32, any shape, in [0, 1].
-        threshold: probability; it is rounded to float32 first, as the probabilities are.
+        threshold: probability in [0, 1]; it is rounded to float32, as the probabilities are.
     """
-    return probs >= np.float32(threshold)
+    return int(np.searchsorted(PROBS, np.float32(threshold)))
+
+
+def apply_threshold(levels: NDArray[np.uint16], threshold: float) -> NDArray[np.bool_]:
+    """Return which pixels are predicted, bool, in the shape of ``levels``.
+
+    Every mask in the program is cut here.
+    """
+    return levels >= lowest_level(threshold)
 
 
 def count(preds: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Counts:
@@ -36,8 +46,7 @@ def count(preds: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Counts:
 
 
 def has_component(preds: NDArray[np.bool_], min_area_px: int) -> bool:
-    """Tell whether the bool mask [H, W] has an 8-connected component of at least ``min_area_px``
-    pixels (0 as 1)."""
+    """Tell whether the bool mask [H, W] has an 8-connected component of ``min_area_px`` pixels."""
     pixels = int(np.count_nonzero(preds))
     if min_area_px <= 1 or pixels < min_area_px:
         return pixels >= max(min_area_px, 1)

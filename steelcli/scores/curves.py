@@ -1,29 +1,33 @@
-"""From the pixel histogram of a split to average precision, the precision-recall curve and the
-threshold curve."""
+"""From the pixel histogram of a split to average precision and the curves."""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.data.levels import TOP_LEVEL
 from steelcli.scores import formulas
-from steelcli.scores.histogram import GRID, MIXED, PixelHistogram, lower_edges
+from steelcli.scores.counts import PROBS
+from steelcli.scores.histogram import GRID, PixelHistogram
 
 Row = dict[str, float]
 """One row of a csv by column; a value that would be 0 / 0 is left out."""
 
 PR_POINTS = 500
-"""Most rows of the precision-recall curve."""
+"""The precision-recall curve has at most so many rows."""
 _ONE = 2**42
 """A score of 1 in the integer sums of `GridScores`: two million images fit, the error is under
 2e-13."""
 
 
 class AveragePrecision(NamedTuple):
-    """The streaming estimate and the certified bracket ``low <= exact <= high`` (up to rounding of
-    float64)."""
+    """The value over the levels, and bounds of the value over the probabilities before rounding.
+
+    ``low <= exact <= high``, up to rounding of float64; all three are equal without rounding.
+    """
 
     value: float
     low: float
@@ -31,64 +35,77 @@ class AveragePrecision(NamedTuple):
 
 
 def average_precision(histogram: PixelHistogram) -> AveragePrecision | None:
-    """Return the step-wise average precision over all pixels, sum of (R_n - R_n-1) P_n, or None
-    without defect pixels.
+    """Return the step-wise average precision over all pixels, or None without defect pixels.
 
-    A bin with P defect and N clean pixels lies below TP and FP pixels of higher bins. Whatever the
-    order and the ties inside, the i-th defect pixel from its top meets a precision of at least (TP
-    + i) / (TP + FP + N + i), all clean pixels of the bin before it, and at most (TP + P) / (TP + FP
-    + P), all defect pixels of the bin tied above the clean ones. A bin of one single probability is
-    one step, exact: its precision is (TP + P) / (TP + P + FP + N). That is also the estimate for
-    the others, since it lies between the bounds.
+    It is the sum of (R_n - R_n-1) P_n over the levels from the highest down. A level with P defect
+    and N clean pixels is one step of precision TP / (TP + FP), its own pixels included in TP and
+    FP.
 
-    The lower bounds add up to P - (FP + N) * sum 1 / (T + i), T = TP + FP + N; by convexity
-    sum 1 / (T + i) <= log((T + P + 1/2) / (T + 1/2)), the midpoint rule.
+    If levels were rounded, the pixels of a level may come in any order and with any ties. The i-th
+    defect pixel then has at least the precision (TP - P + i) / (TP - P + FP + i), with all clean
+    pixels of the level before it, and at most TP / (TP + FP - N), with all defect pixels tied above
+    the clean ones. With T = TP - P + FP the lower bounds add up to P - FP * sum 1 / (T + i), and by
+    convexity sum 1 / (T + i) <= log((T + P + 1/2) / (T + 1/2)), the midpoint rule.
     """
-    counted = histogram.bins()
-    bins = np.flatnonzero(counted.pos + counted.neg)[::-1]
-    pos, neg = counted.pos[bins], counted.neg[bins]
-    tp, fp = np.cumsum(pos), np.cumsum(neg)  # including the bin itself
-    if not pos.any():
+    pos, neg = histogram.defect[::-1], histogram.clean[::-1]  # the highest level first
+    tp, fp = np.cumsum(pos), np.cumsum(neg)
+    steps = np.flatnonzero(pos)
+    if not steps.size:
         return None
-    with_pos = np.flatnonzero(pos)
-    bins, pos, neg, tp, fp = (values[with_pos] for values in (bins, pos, neg, tp, fp))
-    tie = pos * (tp / (tp + fp))
-    low, high = tie.copy(), tie.copy()
-    mixed = np.flatnonzero(counted.level[bins] == MIXED)
-    pos, neg, tp, fp = (values[mixed] for values in (pos, neg, tp, fp))
-    low[mixed] = np.minimum(pos - fp * np.log1p(pos / (tp - pos + fp + 0.5)), tie[mixed])
-    high[mixed] = pos * (tp / (tp + fp - neg))
-    total = int(counted.pos.sum())
-    return AveragePrecision(*(min(float(part.sum()) / total, 1.0) for part in (tie, low, high)))
+    pos, neg, tp, fp = pos[steps], neg[steps], tp[steps], fp[steps]
+    value = pos * (tp / (tp + fp))
+    low = high = value
+    if histogram.rounded:
+        low = np.minimum(pos - fp * np.log1p(pos / (tp - pos + fp + 0.5)), value)
+        high = pos * (tp / (tp + fp - neg))
+    total = int(tp[-1])
+    return AveragePrecision(*(min(float(part.sum()) / total, 1.0) for part in (value, low, high)))
 
 
 def pr_curve(histogram: PixelHistogram) -> list[Row]:
-    """Return rows ``threshold, precision, recall``, the threshold falling; none without defect
-    pixels.
+    """Return rows ``threshold, precision, recall``, the threshold falling.
 
-    Each row is exact for ``probability >= threshold``. At most PR_POINTS rows, about even in
-    recall, from the highest bin to the lowest.
+    Each row is exact for ``probability >= threshold``. There are at most PR_POINTS rows, about even
+    in recall, from the highest level to the lowest, and none without defect pixels.
     """
-    counted = histogram.bins()
-    bins = np.flatnonzero(counted.pos + counted.neg)[::-1]
-    tp, fp = np.cumsum(counted.pos[bins]), np.cumsum(counted.neg[bins])
+    levels = np.flatnonzero(histogram.defect + histogram.clean)[::-1]
+    tp, fp = np.cumsum(histogram.defect[levels]), np.cumsum(histogram.clean[levels])
     if not tp.size or not tp[-1]:
         return []
-    steps = np.linspace(0, tp[-1], PR_POINTS - 1)
-    chosen = np.unique(np.append(np.searchsorted(tp, steps), len(tp) - 1))
-    columns = lower_edges(bins[chosen]), tp[chosen] / (tp[chosen] + fp[chosen]), tp[chosen] / tp[-1]
-    return [
-        {"threshold": float(threshold), "precision": float(precision), "recall": float(recall)}
-        for threshold, precision, recall in zip(*columns, strict=True)
-    ]
+    recalled = np.linspace(0, tp[-1], PR_POINTS - 1)
+    rows = []
+    for index in np.unique(np.append(np.searchsorted(tp, recalled), len(tp) - 1)):
+        threshold = _threshold_of(int(levels[index]))
+        precision, recall = tp[index] / (tp[index] + fp[index]), tp[index] / tp[-1]
+        rows.append(
+            {"threshold": threshold, "precision": float(precision), "recall": float(recall)}
+        )
+    return rows
+
+
+def _threshold_of(level: int) -> float:
+    """Return a threshold that this level reaches and the next lower one does not.
+
+    It is the level's probability rounded down to 16 binary places; close to 0 or 1 the distance to
+    that end is kept to 11 significant binary digits, where this is nearer.
+    """
+    prob = float(PROBS[level])
+    if prob < 0.5:
+        mantissa, exponent = math.frexp(prob)
+        near = math.ldexp(math.floor(mantissa * 2048), exponent - 11)
+    else:
+        mantissa, exponent = math.frexp(1 - prob)
+        near = 1 - math.ldexp(math.ceil(mantissa * 2048), exponent - 11)
+    return float(np.float32(max(level / (TOP_LEVEL + 1), near)))
 
 
 class GridScores:
-    """Sums over images of Dice and IoU at every threshold of GRID, as integers, so that merging is
-    exact.
+    """Sums over images of Dice and IoU at every threshold of GRID, mergeable.
+
+    The sums are integers, so that the order of merging leaves no trace.
 
     Attributes:
-        sums: int64 [4, 1023], the rows being dice, iou, and both over the defect images alone.
+        sums: int64 [4, 1023]; the rows are dice, iou, and both over the defect images alone.
         images, defect_images: images counted.
     """
 
@@ -100,10 +117,8 @@ class GridScores:
     def add(self, tp: NDArray[np.int64], fp: NDArray[np.int64], defect_pixels: int) -> None:
         """Add one image: ``tp`` and ``fp`` int64 [1023] at the thresholds of GRID."""
         fn = defect_pixels - tp
-        scores = np.stack(
-            [formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)]
-        )  # [2, 1023]
-        units = np.rint(scores * _ONE).astype(np.int64)
+        dice, iou = formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)
+        units = np.rint(np.stack([dice, iou]) * _ONE).astype(np.int64)  # [2, 1023]
         self.sums[:2] += units
         self.images += 1
         if defect_pixels:
@@ -117,12 +132,18 @@ class GridScores:
         self.defect_images += other.defect_images
 
     def means(self) -> dict[str, NDArray[np.float64]]:
-        """Return ``dice, iou, dice_defect, iou_defect``, float64 [1023] each, without those that no
-        image has."""
-        names = ("dice", "iou", "dice_defect", "iou_defect")
-        images = (self.images, self.images, self.defect_images, self.defect_images)
-        columns = zip(names, self.sums, images, strict=True)
-        return {name: sums / _ONE / number for name, sums, number in columns if number}
+        """Return ``dice, iou, dice_defect, iou_defect``, float64 [1023] each, by name.
+
+        Those over no image are left out.
+        """
+        dice, iou, dice_defect, iou_defect = self.sums / _ONE
+        means: dict[str, NDArray[np.float64]] = {}
+        if self.images:
+            means |= {"dice": dice / self.images, "iou": iou / self.images}
+        if self.defect_images:
+            means["dice_defect"] = dice_defect / self.defect_images
+            means["iou_defect"] = iou_defect / self.defect_images
+        return means
 
 
 def threshold_curve(histogram: PixelHistogram, scores: GridScores) -> list[Row]:
@@ -130,13 +151,16 @@ def threshold_curve(histogram: PixelHistogram, scores: GridScores) -> list[Row]:
 
     The columns are ``threshold, dice, dice_defect, f1, iou, iou_defect, precision, recall``.
     """
-    defect_pixels = int(histogram.bins().pos.sum())
+    defect_pixels = int(histogram.defect.sum())
     means = scores.means()
+    tps, fps = histogram.grid_counts()
     rows = []
-    for index, (tp, fp) in enumerate(zip(*histogram.grid_counts(), strict=True)):
-        row = {"threshold": float(GRID[index])}
-        row.update({name: float(values[index]) for name, values in means.items()})
-        row.update(formulas.pooled(int(tp), int(fp), defect_pixels - int(tp)))
+    for index, threshold in enumerate(GRID.tolist()):
+        row = {"threshold": threshold}
+        for name, values in means.items():
+            row[name] = float(values[index])
+        tp, fp = int(tps[index]), int(fps[index])
+        row |= formulas.pooled(tp, fp, defect_pixels - tp)
         row.pop("iou_pooled", None)
         rows.append(row)
     return rows

@@ -1,5 +1,4 @@
-"""Pure formulas over tp, fp and fn; the caller states what an empty image scores, and 0 / 0 is left
-out, never NaN."""
+"""Pure formulas over tp, fp and fn. What would be 0 / 0 is left out, never NaN."""
 
 from __future__ import annotations
 
@@ -17,20 +16,17 @@ HITS = (0.5, 0.75, 0.9)
 
 
 def dice(tp: Ints, fp: Ints, fn: Ints, *, empty: float) -> Floats:
-    """Return 2 tp / (2 tp + fp + fn), float64, for count arrays that broadcast; ``empty`` where all
-    three are 0."""
+    """Return 2 tp / (2 tp + fp + fn), float64, and ``empty`` where all three are 0."""
     return _divide(2 * tp, 2 * tp + fp + fn, empty)
 
 
 def iou(tp: Ints, fp: Ints, fn: Ints, *, empty: float) -> Floats:
-    """Return tp / (tp + fp + fn), float64, for count arrays that broadcast; ``empty`` where all
-    three are 0."""
+    """Return tp / (tp + fp + fn), float64, and ``empty`` where all three are 0."""
     return _divide(tp, tp + fp + fn, empty)
 
 
 def pooled(tp: int, fp: int, fn: int) -> dict[str, float]:
-    """Return ``iou_pooled, precision, recall, f1`` of counts summed over a split, without those
-    that are 0 / 0."""
+    """Return ``iou_pooled, precision, recall, f1`` of counts summed over a split."""
     return {
         **share("iou_pooled", tp, tp + fp + fn),
         **share("precision", tp, tp + fp),
@@ -40,8 +36,7 @@ def pooled(tp: int, fp: int, fn: int) -> dict[str, float]:
 
 
 def overlap(tp: Ints, fp: Ints, fn: Ints) -> dict[str, float]:
-    """Return all numbers of the images' counts, int64 [N] each, without those that have nothing to
-    divide by.
+    """Return all numbers of the images' counts, int64 [N] each.
 
     ``iou, dice, iou_defect, dice_defect, iou_pooled, precision, recall, f1, iou_50, iou_75`` and
     ``iou_90``.
@@ -66,8 +61,7 @@ def share(key: str, part: int, whole: int) -> dict[str, float]:
 
 
 def mean(key: str, values: Iterable[float]) -> dict[str, float]:
-    """Return ``{key: mean}``, exactly rounded and so the same in any order, or nothing for no
-    values."""
+    """Return ``{key: mean}``, the same in any order of the values, or nothing for no values."""
     kept = list(values)
     return {key: math.fsum(kept) / len(kept)} if kept else {}
 

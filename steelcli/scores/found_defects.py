@@ -1,5 +1,4 @@
-"""Which true defects are found at an exact threshold, by class and by size; the rule is that of
-`froc`."""
+"""Which true defects are found at an exact threshold, by class and by size."""
 
 from __future__ import annotations
 
@@ -24,8 +23,8 @@ class Found:
 
     Attributes:
         classes: int64 [C], found components of each class's own mask.
-        components, pixels: found components and predicted pixels of the union's components, by area
-            in pixels.
+        components, pixels: of the union's components, by area in pixels: how many are found, and
+            how many of their pixels are predicted.
     """
 
     def __init__(self, classes: int) -> None:
@@ -36,6 +35,8 @@ class Found:
 
 class ComponentScores:
     """Counts of true components over a split, all integers, mergeable.
+
+    The rule for "found" is that of `froc`.
 
     Args:
         class_titles: titles of the C classes.
@@ -52,17 +53,22 @@ class ComponentScores:
         self._found = {threshold: Found(len(self.class_titles)) for threshold in thresholds}
 
     def add(
-        self, probs: NDArray[np.float32], truth: NDArray[np.bool_], class_masks: NDArray[np.bool_]
+        self, levels: NDArray[np.uint16], truth: NDArray[np.bool_], class_masks: NDArray[np.bool_]
     ) -> None:
-        """Count one image: ``probs`` float32 [H, W], ``truth`` bool [H, W], ``class_masks`` bool
-        [C, H, W]."""
+        """Count one image.
+
+        Args:
+            levels: uint16 [H, W].
+            truth: bool [H, W].
+            class_masks: bool [C, H, W].
+        """
         box = bounding_box(truth)
         if box is None:
             return
-        probs = probs[box]
+        levels = levels[box]
         owner, areas = _label(truth[box])
         self.areas.update(areas.tolist())
-        inside = probs[truth[box]]
+        inside = levels[truth[box]]
         for threshold, found in self._found.items():
             hits = _hits(owner, areas, inside, threshold)
             is_found = hits >= overlap_pixels(areas, self.min_overlap)
@@ -70,22 +76,18 @@ class ComponentScores:
             for area, pixels in zip(areas.tolist(), hits.tolist(), strict=True):
                 found.pixels[area] += pixels
         for channel, mask in enumerate(class_masks[:, box[0], box[1]]):
-            self._add_class(channel, probs[mask], mask)
+            self._add_class(channel, levels[mask], mask)
 
-    def _add_class(
-        self, channel: int, inside: NDArray[np.float32], mask: NDArray[np.bool_]
-    ) -> None:
-        """Count the components of one class: ``inside`` float32 [P], the probabilities of its
-        mask's pixels."""
+    def _add_class(self, channel: int, inside: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
+        """Count the components of one class; ``inside`` uint16 [P] are its pixels' levels."""
         if not inside.size:
             return
         owner, areas = _label(mask)
         self.classes[channel] += areas.size
         for threshold, found in self._found.items():
             hits = _hits(owner, areas, inside, threshold)
-            found.classes[channel] += np.count_nonzero(
-                hits >= overlap_pixels(areas, self.min_overlap)
-            )
+            is_found = hits >= overlap_pixels(areas, self.min_overlap)
+            found.classes[channel] += np.count_nonzero(is_found)
 
     def merge(self, other: ComponentScores) -> None:
         """Add the images of ``other``, which must be set up alike."""
@@ -98,56 +100,52 @@ class ComponentScores:
             found.pixels.update(theirs.pixels)
 
     def groups(self, threshold: np.float32) -> dict[str, dict[str, float]]:
-        """Return ``found_class``, ``found_size``, ``recall_size`` and ``size_bounds_px`` at one of
-        the thresholds.
+        """Return the numbers by group at one of the thresholds.
 
-        What has nothing to divide by is left out, and so is a group of which nothing is left.
+        The groups are ``found_class``, ``found_size``, ``recall_size`` and ``size_bounds_px``. What
+        has nothing to divide by is left out, and without any component all groups are.
         """
-        found = self._found[threshold]
+        if not self.areas:
+            return {}
+        found, bounds = self._found[threshold], self._bounds()
         by_class: dict[str, float] = {}
-        for title, part, whole in zip(
-            self.class_titles, found.classes.tolist(), self.classes.tolist(), strict=True
-        ):
-            by_class |= formulas.share(title, part, whole)
-        groups = {
+        for channel, title in enumerate(self.class_titles):
+            parts, whole = int(found.classes[channel]), int(self.classes[channel])
+            by_class |= formulas.share(title, parts, whole)
+        found_size: dict[str, float] = {}
+        recall_size: dict[str, float] = {}
+        for size in SIZES:
+            areas = [area for area in self.areas if _size(area, bounds) == size]
+            components = sum(self.areas[area] for area in areas)
+            pixels = sum(area * self.areas[area] for area in areas)
+            found_components = sum(found.components[area] for area in areas)
+            predicted_pixels = sum(found.pixels[area] for area in areas)
+            found_size |= formulas.share(size, found_components, components)
+            recall_size |= formulas.share(size, predicted_pixels, pixels)
+        return {
             "found_class": by_class,
-            "found_size": {},
-            "recall_size": {},
-            "size_bounds_px": self._bounds(),
+            "found_size": found_size,
+            "recall_size": recall_size,
+            "size_bounds_px": bounds,
         }
-        if self.areas:
-            small, medium = groups["size_bounds_px"].values()
-            for size in SIZES:
-                areas = [area for area in self.areas if _size(area, small, medium) == size]
-                components, pixels = (
-                    sum(self.areas[a] for a in areas),
-                    sum(a * self.areas[a] for a in areas),
-                )
-                groups["found_size"] |= formulas.share(
-                    size, sum(found.components[a] for a in areas), components
-                )
-                groups["recall_size"] |= formulas.share(
-                    size, sum(found.pixels[a] for a in areas), pixels
-                )
-        return {name: group for name, group in groups.items() if group}
 
     def _bounds(self) -> dict[str, float]:
         """Return the areas up to which at least a third and two thirds of all components reach."""
-        if not self.areas:
-            return {}
         areas = np.array(sorted(self.areas), np.int64)
         reached = 3 * np.cumsum([self.areas[area] for area in areas.tolist()])
         ranks = np.searchsorted(reached, [reached[-1] // 3, 2 * reached[-1] // 3])
-        return dict(zip(("small_max", "medium_max"), areas[ranks].tolist(), strict=True))
+        small_max, medium_max = areas[ranks].tolist()
+        return {"small_max": small_max, "medium_max": medium_max}
 
 
-def _size(area: int, small_max: float, medium_max: float) -> str:
-    return SIZES[(area > small_max) + (area > medium_max)]
+def _size(area: int, bounds: dict[str, float]) -> str:
+    if area <= bounds["small_max"]:
+        return "small"
+    return "medium" if area <= bounds["medium_max"] else "large"
 
 
 def _label(mask: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Return the component of each pixel of the mask, int64 [P], and the pixels of each component,
-    int64 [N]."""
+    """Return the component of each of a mask's pixels, int64 [P], and their areas, int64 [N]."""
     number, labels = cv2.connectedComponents(
         np.ascontiguousarray(mask).view(np.uint8), connectivity=8
     )
@@ -155,7 +153,7 @@ def _label(mask: NDArray[np.bool_]) -> tuple[Ints, Ints]:
     return owner, np.bincount(owner, minlength=number - 1)
 
 
-def _hits(owner: Ints, areas: Ints, inside: NDArray[np.float32], threshold: np.float32) -> Ints:
+def _hits(owner: Ints, areas: Ints, inside: NDArray[np.uint16], threshold: np.float32) -> Ints:
     """Return the predicted pixels of each component, int64 [N]."""
     hits: Ints = np.bincount(owner[apply_threshold(inside, float(threshold))], minlength=areas.size)
     return hits

@@ -1,5 +1,4 @@
-"""Free-response ROC: defects found against false alarms per image, over components instead of
-pixels.
+"""Free-response ROC: defects found against false alarms per image, over components.
 
 After Bunch et al. 1978 (free-response ROC); the overlap rule and the thresholds are those of
 docs/metrics.md.
@@ -13,10 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.scores.forest import iter_components
+from steelcli.scores.counts import PROBS
 
 FROC_THRESHOLDS: NDArray[np.float32] = (np.arange(1, 100) / 100).astype(np.float32)
 """0.01, 0.02 ... 0.99 as float32 [99]."""
+_REACHED = np.searchsorted(FROC_THRESHOLDS, PROBS, side="right").astype(np.uint8)
+"""How many of the thresholds each level reaches: uint8 [65536], 0 ... 99."""
 FP_LIMITS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False components per image at which ``froc.csv`` states the recall."""
 
@@ -24,8 +25,12 @@ Ints = NDArray[np.int64]
 
 
 class ImageFroc(NamedTuple):
-    """Components of one image: ``found`` and ``false`` int64 [99] by threshold, and the true
-    components."""
+    """Components of one image.
+
+    Attributes:
+        found, false: int64 [99], by threshold.
+        true_components: number of defects.
+    """
 
     found: Ints
     false: Ints
@@ -33,80 +38,71 @@ class ImageFroc(NamedTuple):
 
 
 def overlap_pixels(areas: NDArray[np.integer], min_overlap: float) -> Ints:
-    """Return how many pixels of each component make up ``min_overlap`` of its area, int64, at least
-    1.
+    """Return how many pixels of each component make up ``min_overlap`` of its area, at least 1.
 
-    The factor takes back the rounding of products such as 0.07 * 100, which would ask for one pixel
-    more.
+    The factor undoes the rounding of products such as 0.07 * 100, which would ask for 8 pixels.
     """
     pixels: Ints = np.ceil(areas * (min_overlap * (1 - 1e-12))).astype(np.int64)
     return pixels.clip(min=1)
 
 
 def image_froc(
-    probs: NDArray[np.float32], truth: NDArray[np.bool_], min_overlap: float, min_area_px: int
+    levels: NDArray[np.uint16], truth: NDArray[np.bool_], min_overlap: float, min_area_px: int
 ) -> ImageFroc:
     """Count components of one image at the 99 thresholds.
 
     Args:
-        probs: float32 [H, W] in [0, 1].
+        levels: uint16 [H, W].
         truth: bool [H, W].
         min_overlap: share of a component's pixels, in (0, 1].
         min_area_px: predicted components of fewer pixels are ignored.
     """
-    levels = threshold_levels(probs)
-    found, true_components = _count_found(levels, truth, min_overlap)
-    return ImageFroc(found, _count_false(levels, truth, min_overlap, min_area_px), true_components)
-
-
-def threshold_levels(probs: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return how many of the 99 thresholds each probability reaches, uint8 [H, W] in 0 ... 99,
-    exact in float32."""
-    levels = np.zeros(probs.shape, np.uint8)
-    active = probs >= FROC_THRESHOLDS[0]
-    levels[active] = np.searchsorted(FROC_THRESHOLDS, probs[active], side="right")
-    return levels
+    reached = _REACHED[levels]  # uint8 [H, W]
+    found, true_components = _count_found(reached, truth, min_overlap)
+    false = _count_false(reached, truth, min_overlap, min_area_px)
+    return ImageFroc(found, false, true_components)
 
 
 def _count_found(
-    levels: NDArray[np.uint8], truth: NDArray[np.bool_], min_overlap: float
+    reached: NDArray[np.uint8], truth: NDArray[np.bool_], min_overlap: float
 ) -> tuple[Ints, int]:
-    """Return the true components found at each threshold, int64 [99], and the number of true
-    components.
+    """Return the true components found at each threshold, int64 [99], and their total number.
 
-    A component that needs n pixels is found up to the n-th highest level among its pixels.
+    A component that needs n pixels is found up to the n-th highest threshold its pixels reach.
     """
     box = bounding_box(truth)
     if box is None:
         return np.zeros(99, np.int64), 0
-    number, labels = cv2.connectedComponents(_mask(truth[box]), connectivity=8)
-    inside = truth[box]
-    ranked = np.sort(
-        labels[inside] * np.int32(128) + (np.int32(99) - levels[box][inside])
-    )  # by component, highest first
+    truth, reached = truth[box], reached[box]
+    number, labels = cv2.connectedComponents(_mask(truth), connectivity=8)
+    # sorted by component, then by threshold, the highest first
+    ranked = np.sort(labels[truth] * np.int32(128) + (np.int32(99) - reached[truth]))
     areas = np.bincount(ranked >> 7, minlength=number)[1:]
     starts = np.cumsum(areas) - areas
-    reached = 99 - (ranked[starts + overlap_pixels(areas, min_overlap) - 1] & 127)
-    return _at_least(np.bincount(reached, minlength=100)), number - 1
-
-
-def _at_least(by_level: Ints) -> Ints:
-    """Turn counts by level [100] into counts of level >= 1 ... 99: int64 [99]."""
-    sums: Ints = np.cumsum(by_level[::-1])[::-1][1:]
-    return sums
+    last = 99 - (ranked[starts + overlap_pixels(areas, min_overlap) - 1] & 127)
+    by_threshold = np.bincount(last, minlength=100)
+    found: Ints = np.cumsum(by_threshold[::-1])[::-1][1:]
+    return found, number - 1
 
 
 def _count_false(
-    levels: NDArray[np.uint8], truth: NDArray[np.bool_], min_overlap: float, min_area_px: int
+    reached: NDArray[np.uint8], truth: NDArray[np.bool_], min_overlap: float, min_area_px: int
 ) -> Ints:
     """Return the false predicted components at each threshold, int64 [99]."""
     false = np.zeros(99, np.int64)
-    box = bounding_box(levels)
-    if box is None:
-        return false
-    for level, areas, hits in iter_components(levels[box], truth[box]):
+    steps = np.flatnonzero(np.bincount(reached.reshape(-1)))
+    previous = 0
+    for step in steps[steps > 0].tolist():  # no pixel lies between two of these masks
+        box = bounding_box(reached >= step)  # higher masks lie within this one
+        if box is None:
+            break
+        reached, truth = reached[box], truth[box]
+        number, labels = cv2.connectedComponents(_mask(reached >= step), connectivity=8)
+        areas = np.bincount(labels.reshape(-1), minlength=number)[1:]
+        hits = np.bincount(labels[truth], minlength=number)[1:]
         is_false = (hits < overlap_pixels(areas, min_overlap)) & (areas >= min_area_px)
-        false[:level] = np.count_nonzero(is_false)  # down to the next level that some pixel has
+        false[previous:step] = np.count_nonzero(is_false)
+        previous = step
     return false
 
 

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,21 @@ from steelcli.scores.scorer import SplitScorer
 IN_FLIGHT = 8
 """Images held in memory at once."""
 
-Scored = tuple[str, NDArray[np.float32], NDArray[np.bool_]]
-"""Name, probs and class masks of one image, as `SplitScorer.update` takes them."""
+
+class Scored(NamedTuple):
+    """One image to score, as `SplitScorer.update` takes it.
+
+    Attributes:
+        image: its name.
+        levels: uint16 [H, W].
+        class_masks: bool [C, H, W].
+        rounded: whether the levels were rounded from other probabilities.
+    """
+
+    image: str
+    levels: NDArray[np.uint16]
+    class_masks: NDArray[np.bool_]
+    rounded: bool = False
 
 
 def score_images(new_scorer: Callable[[], SplitScorer], images: Iterable[Scored]) -> SplitScorer:
@@ -39,5 +53,5 @@ def score_images(new_scorer: Callable[[], SplitScorer], images: Iterable[Scored]
 
 
 def _score(scorer: SplitScorer, image: Scored) -> SplitScorer:
-    scorer.update(*image)
+    scorer.update(image.image, image.levels, image.class_masks, image.rounded)
     return scorer

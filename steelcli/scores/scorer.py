@@ -1,5 +1,4 @@
-"""Score a split image by image, at native resolution, in bounded memory; the one door from
-probabilities to numbers."""
+"""Score a split image by image, at native resolution, in bounded memory."""
 
 from __future__ import annotations
 
@@ -77,57 +76,57 @@ class SplitScorer:
         self._class_pixels = np.zeros(len(self.class_titles), np.int64)
 
     def update(
-        self, image: str, probs: NDArray[np.float32], class_masks: NDArray[np.bool_]
+        self,
+        image: str,
+        levels: NDArray[np.uint16],
+        class_masks: NDArray[np.bool_],
+        rounded: bool = False,
     ) -> None:
         """Count one image.
 
         Args:
             image: its name, unique in the split.
-            probs: float32 [H, W], finite, in [0, 1].
+            levels: uint16 [H, W], the probability map; see `data.levels`.
             class_masks: bool [C, H, W]; truth is their union.
+            rounded: whether the levels were rounded from other probabilities, which the bounds of
+                the average precision then allow for.
 
         Raises:
             ValueError: the arrays are not that, or the image was counted before.
         """
-        self._check(image, probs, class_masks)
+        self._check(image, levels, class_masks)
         truth: NDArray[np.bool_] = np.logical_or.reduce(class_masks, axis=0)
         defect_pixels = int(np.count_nonzero(truth))
         class_pixels = [int(np.count_nonzero(mask)) for mask in class_masks]
         self._defect_pixels[image] = defect_pixels
         self._class_pixels += np.array(class_pixels, np.int64)
         for threshold, counts in self._exact.items():
-            preds = apply_threshold(probs, float(threshold))
+            preds = apply_threshold(levels, float(threshold))
             counts.images.append(count(preds, truth))
             counts.false_alarms += not defect_pixels and has_component(preds, self.min_area_px)
             for channel, pixels in enumerate(class_pixels):
                 if pixels:
                     counts.class_hits[channel] += np.count_nonzero(preds & class_masks[channel])
-        histogram = PixelHistogram.of_image(probs, truth)
-        self._grid.add(*histogram.grid_counts(), defect_pixels)
+        histogram = PixelHistogram.of_image(levels, truth, rounded)
+        tp, fp = histogram.grid_counts()
+        self._grid.add(tp, fp, defect_pixels)
         self._histogram.merge(histogram)
         if self._froc and self._components:
-            self._froc.add(image_froc(probs, truth, self.min_overlap, self.min_area_px))
-            self._components.add(probs, truth, class_masks)
+            self._froc.add(image_froc(levels, truth, self.min_overlap, self.min_area_px))
+            self._components.add(levels, truth, class_masks)
 
     def _check(
-        self, image: str, probs: NDArray[np.float32], class_masks: NDArray[np.bool_]
+        self, image: str, levels: NDArray[np.uint16], class_masks: NDArray[np.bool_]
     ) -> None:
         if image in self._defect_pixels:
             raise ValueError(f"{image} was counted before")
-        if probs.dtype != np.float32 or probs.ndim != 2 or not probs.size:
-            raise ValueError(
-                f"{image}: probs must be float32 [H, W], not {probs.dtype} {probs.shape}"
-            )
-        if class_masks.dtype != np.bool_ or class_masks.shape != (
-            len(self.class_titles),
-            *probs.shape,
-        ):
+        if levels.dtype != np.uint16 or levels.ndim != 2 or not levels.size:
+            found = f"{levels.dtype} {levels.shape}"
+            raise ValueError(f"{image}: levels must be uint16 [H, W], not {found}")
+        shape = (len(self.class_titles), *levels.shape)
+        if class_masks.dtype != np.bool_ or class_masks.shape != shape:
             found = f"{class_masks.dtype} {class_masks.shape}"
-            raise ValueError(
-                f"{image}: class_masks must be bool [C, H, W] beside probs {probs.shape}, not {found}"
-            )
-        if not (probs.min() >= 0 and probs.max() <= 1):  # false for NaN as well
-            raise ValueError(f"{image}: probs must be finite and in [0, 1]")
+            raise ValueError(f"{image}: class_masks must be bool {shape}, not {found}")
 
     def merge(self, other: SplitScorer) -> None:
         """Append the images of ``other``, which must be set up alike.
@@ -160,9 +159,9 @@ class SplitScorer:
         )
 
     def group(self, threshold: float) -> dict[str, float]:
-        """Return the numbers at one of the exact thresholds, without those that have nothing to
-        divide by.
+        """Return the numbers at one of the exact thresholds.
 
+        What has nothing to divide by is left out.
         ``iou, dice, iou_defect, dice_defect, iou_pooled, precision, recall, f1, iou_50, iou_75,
         iou_90`` and ``clean_false_alarm``.
         """
@@ -199,42 +198,35 @@ class SplitScorer:
         return summary
 
     def recall_class(self, threshold: float) -> dict[str, float]:
-        """Return the pixel recall by class title at an exact threshold, without the classes that
-        have no pixel."""
+        """Return the pixel recall by class title at an exact threshold.
+
+        Classes without a pixel are left out.
+        """
         recalls: dict[str, float] = {}
-        hits = self._at(threshold).class_hits.tolist()
-        for title, part, whole in zip(
-            self.class_titles, hits, self._class_pixels.tolist(), strict=True
-        ):
-            recalls |= formulas.share(title, part, whole)
+        hits = self._at(threshold).class_hits
+        for channel, title in enumerate(self.class_titles):
+            pixels = int(self._class_pixels[channel])
+            recalls |= formulas.share(title, int(hits[channel]), pixels)
         return recalls
 
     def by_component(self, threshold: float) -> dict[str, dict[str, float]]:
-        """Return the groups of `ComponentScores.groups` at an exact threshold, none where
-        components were not counted.
+        """Return `ComponentScores.groups` at an exact threshold.
 
-        ``found_class``, ``found_size``, ``recall_size`` and ``size_bounds_px``.
+        There are none where components were not counted.
         """
         return self._components.groups(np.float32(threshold)) if self._components else {}
 
     def image_rows(self, threshold: float) -> list[ImageRow]:
-        """Return ``image, defect_pixels, tp, fp, fn, iou, dice`` by image at an exact threshold, in
-        update order."""
+        """Return a row of IMAGE_COLUMNS for each image at an exact threshold, in update order."""
         tp, fp, fn = self._counts(threshold)
         dice, iou = formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)
-        columns = zip(self._defect_pixels.items(), tp, fp, fn, iou, dice, strict=True)
-        return [
-            {
-                "image": image,
-                "defect_pixels": pixels,
-                "tp": int(image_tp),
-                "fp": int(image_fp),
-                "fn": int(image_fn),
-                "iou": float(image_iou),
-                "dice": float(image_dice),
-            }
-            for (image, pixels), image_tp, image_fp, image_fn, image_iou, image_dice in columns
-        ]
+        rows: list[ImageRow] = []
+        for index, (image, pixels) in enumerate(self._defect_pixels.items()):
+            row: ImageRow = {"image": image, "defect_pixels": pixels}
+            row |= {"tp": int(tp[index]), "fp": int(fp[index]), "fn": int(fn[index])}
+            row |= {"iou": float(iou[index]), "dice": float(dice[index])}
+            rows.append(row)
+        return rows
 
     def threshold_curve(self) -> list[curves.Row]:
         """Return the rows of `curves.threshold_curve`."""

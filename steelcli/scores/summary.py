@@ -9,11 +9,11 @@ from steelcli.scores.threshold import FIXED_THRESHOLD
 
 
 def summarise(scorer: SplitScorer, threshold: float | None) -> dict[str, Any]:
-    """Return every number of a scored split: ungrouped ones, ``optimal`` (the frozen threshold) and
-    ``fixed`` (0.5).
+    """Return every number of a scored split.
 
-    By class and by size at the frozen threshold. Without a learned threshold everything that
-    belongs to it is left out.
+    Those of no threshold, the groups ``optimal`` (the learned threshold) and ``fixed`` (0.5), and
+    those by class and by size at the learned threshold. Without a learned threshold everything
+    that belongs to it is left out.
     """
     fixed = {"fixed": scorer.group(FIXED_THRESHOLD)}
     if threshold is None:

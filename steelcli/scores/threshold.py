@@ -14,13 +14,12 @@ from steelcli.scores.curves import Row
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 
+FIXED_THRESHOLD = 0.5
+"""The threshold that nobody learned: of the group ``fixed`` and of the epochs' csv."""
 Objective = Literal["dice", "dice_defect", "f1"]
-
-
+OBJECTIVES: tuple[Objective, ...] = ("dice", "dice_defect", "f1")
 TIE = 1e-12
 """Scores this near to the best are as good."""
-
-
 FLAT = 1e-3
 """A curve is flat when scores this near to the best fill half of the grid around it."""
 
@@ -28,8 +27,10 @@ FLAT = 1e-3
 class Choice(NamedTuple):
     """The best threshold of a curve and whether to distrust it.
 
-    ``is_flat``: half of the grid scores about as well. ``at_edge``: the best thresholds reach an
-        end of the grid.
+    Attributes:
+        threshold, score: the best.
+        is_flat: half of the grid scores about as well.
+        at_edge: the best thresholds reach an end of the grid.
     """
 
     threshold: float
@@ -39,8 +40,7 @@ class Choice(NamedTuple):
 
 
 def choose_threshold(curve: list[Row], objective: Objective) -> Choice:
-    """Return the middle of the plateau of best thresholds, the first one where several plateaus are
-    as high.
+    """Return the middle of the first plateau of best thresholds.
 
     Args:
         curve: rows of `threshold_curve`.
@@ -51,12 +51,9 @@ def choose_threshold(curve: list[Row], objective: Objective) -> Choice:
     """
     known = [row for row in curve if objective in row]
     if not known:
+        what = "no image of the split gives the objective a value"
         remedy = "choose another objective or a validation split with defects"
-        raise RunError(
-            "no image of the split gives the objective a value",
-            f"threshold.objective {objective}",
-            remedy,
-        )
+        raise RunError(what, f"threshold.objective {objective}", remedy)
     scores = np.array([row[objective] for row in known])
     best = float(scores.max())
     first, last = _plateau(scores, best - TIE)
@@ -71,17 +68,13 @@ def choose_threshold(curve: list[Row], objective: Objective) -> Choice:
 
 
 def _plateau(scores: NDArray[np.float64], floor: float) -> tuple[int, int]:
-    """Return the first and last index of the run of scores >= ``floor`` that contains the first
-    maximum."""
+    """Return the first and last index of the scores >= ``floor`` around the first maximum."""
     peak = int(np.argmax(scores))
     below = np.flatnonzero(scores < floor)
     after = int(np.searchsorted(below, peak))
     first = int(below[after - 1]) + 1 if after else 0
     last = int(below[after]) - 1 if after < below.size else len(scores) - 1
     return first, last
-
-
-OBJECTIVES: tuple[Objective, ...] = ("dice", "dice_defect", "f1")
 
 
 def learn_threshold(
@@ -97,19 +90,14 @@ def learn_threshold(
     curve = scorer.threshold_curve()
     chosen = choose_threshold(curve, objective)
     if chosen.is_flat:
-        say(
-            f"warning: {objective} hardly depends on the threshold; {chosen.threshold:g} is one of many"
-        )
+        flat = f"{objective} hardly depends on the threshold"
+        say(f"warning: {flat}; {chosen.threshold:g} is one of many")
     if chosen.at_edge:
         say(f"warning: the best {objective} lies at the edge of the grid, at {chosen.threshold:g}")
     metrics: dict[str, Any] = {"threshold": chosen.threshold}
     for name in OBJECTIVES:
-        if any(
-            name in row for row in curve
-        ):  # dice_defect has no value where no image has a defect
+        # dice_defect has no value where no image has a defect
+        if any(name in row for row in curve):
             best = choose_threshold(curve, name)
             metrics |= {f"{name}_threshold": best.threshold, f"{name}_score": best.score}
     return metrics, curve
-
-
-FIXED_THRESHOLD = 0.5

@@ -25,9 +25,9 @@ from steelcli.model.inference import eval_mode, iter_logits, native_levels
 from steelcli.model.network import SegmentationModel
 from steelcli.model.seeds import random_state, restore_random_state
 from steelcli.params.train import TrainParams
-from steelcli.scores.levels import from_levels
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
+from steelcli.scores.threshold import FIXED_THRESHOLD
 from steelcli.training.distributed import (
     broadcast_buffers,
     sum_over_processes,
@@ -38,10 +38,6 @@ from steelcli.training.loader import Batch, TrainLoader
 from steelcli.training.losses import loss_of_sums, pixel_sums
 from steelcli.training.optimizer import build_average, build_optimizer
 from steelcli.training.schedule import learning_rate
-
-FIXED_THRESHOLD = 0.5
-# of the epoch's FROC column; a parameter of `evaluate` may not make training stale
-MIN_OVERLAP = 0.1
 
 
 @dataclass(frozen=True)
@@ -271,9 +267,8 @@ class Trainer:
         mine: list[int] = []
         for start in np.array_split(starts, accelerator.num_processes)[accelerator.process_index]:
             mine += positions[start : start + size]
-        new_scorer = partial(
-            SplitScorer, self.store.class_titles, (FIXED_THRESHOLD,), MIN_OVERLAP, 0
-        )
+        titles, min_overlap = self.store.class_titles, self.params.min_overlap
+        new_scorer = partial(SplitScorer, titles, (FIXED_THRESHOLD,), min_overlap, 0)
         losses: list[float] = []
         with eval_mode(self.eval_model):
             scorer = score_images(new_scorer, self._iter_scored(mine, losses))
@@ -283,8 +278,7 @@ class Trainer:
         return sum(gather_object(losses)) / len(positions), total
 
     def _iter_scored(self, positions: list[int], losses: list[float]) -> Iterator[Scored]:
-        """Yield what a scorer takes of each image; append the loss of each batch, times its images,
-        to ``losses``."""
+        """Yield each image to score; append each batch's loss, times its images, to losses."""
         store, device = self.store, self.accelerator.device
         batches = iter_logits(
             self.eval_model, store, positions, self.params.batch_size, device, self.precision
@@ -295,8 +289,9 @@ class Trainer:
             masks = torch.from_numpy(store.masks[members])[:, None]  # [N, 1, H, W]
             losses.append(self._loss(pixel_sums(logits, masks)).item() * len(members))
             for position, image_logits in zip(members, logits, strict=True):
-                probs = from_levels(native_levels(image_logits, store.letterbox(position)))
-                yield store.records[position].image, probs, store.class_masks(position)
+                levels = native_levels(image_logits, store.letterbox(position))
+                image = store.records[position].image
+                yield Scored(image, levels, store.class_masks(position))
 
 
 def _not_finite(loss: float, where: str) -> RunError:

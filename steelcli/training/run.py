@@ -38,6 +38,7 @@ from steelcli.training.trackers import Trackers, check_trackers, name_run
 CODE = (
     "steelcli/commands/train.py",
     "steelcli/common",
+    "steelcli/data/levels.py",
     "steelcli/data/store",
     "steelcli/data/types.py",
     "steelcli/model",

@@ -15,31 +15,10 @@ from steelcli.common.progress import say
 from steelcli.model.checkpoint import Checkpoint, save_checkpoint
 from steelcli.model.network import SegmentationModel
 from steelcli.params.train import TrainParams
-from steelcli.scores.threshold import choose_threshold
-from steelcli.training.loop import FIXED_THRESHOLD, EpochResult
+from steelcli.scores.columns import EPOCH_COLUMNS
+from steelcli.scores.threshold import FIXED_THRESHOLD, choose_threshold
+from steelcli.training.loop import EpochResult
 
-COLUMNS = (
-    "epoch",
-    "train_loss",
-    "val_loss",
-    "val_iou_fixed",
-    "val_dice_fixed",
-    "val_iou_opt",
-    "val_dice_opt",
-    "opt_threshold_f1",
-    "opt_threshold_dice",
-    "iou_50",
-    "iou_75",
-    "iou_90",
-    "auprc",
-    "recall_fp_image",
-    "learning_rate",
-    "epoch_time",
-    "val_dice_defect_opt",
-    "val_f1_opt",
-    "grad_norm",
-    "train_images_per_second",
-)
 KINDS = {"dice": "val_dice_opt", "iou": "val_iou_opt"}
 """What the best is kept of, and its column."""
 
@@ -104,7 +83,7 @@ class RunFolder:
         if every and result.epoch % every == 0:
             name = f"checkpoint_epoch_{result.epoch}_seed{self.params.seed}.pth"
             self._save(name, "periodic", None, result.epoch, model)
-        write_csv(self.models_dir / epochs_name(self.params.seed), self.rows, COLUMNS)
+        write_csv(self.models_dir / epochs_name(self.params.seed), self.rows, EPOCH_COLUMNS)
         say(" · ".join([_line(row, self.params.epochs), *(f"best {kind}" for kind in better)]))
         return row
 

@@ -21,9 +21,9 @@ from accelerate.tracking import (
 )
 
 from steelcli.common.errors import ParamsError, RunError
-from steelcli.common.inputs import flatten
 from steelcli.common.paths import TRACKERS_DIR
 from steelcli.common.progress import say
+from steelcli.common.settings import flatten
 
 PROJECT = "steelcli"
 

@@ -21,8 +21,8 @@ from steelcli.common.errors import RunError
 from steelcli.common.outputs import write_csv
 from steelcli.reporting.comparison import build_comparison
 from steelcli.scores.bootstrap import METRICS
+from steelcli.scores.columns import IMAGE_COLUMNS
 
-COLUMNS = ("image", "defect_pixels", "tp", "fp", "fn", "iou", "dice")
 PARAMS = report_params()
 
 
@@ -46,7 +46,7 @@ OTHER = rows((70, 10, 30), (35, 0, 5), (0, 0, 0), (0, 0, 0), (85, 5, 15))
 
 
 def write(work_dir: Path, name: str, table: list[dict[str, Any]]) -> None:
-    write_csv(work_dir / "metrics" / f"{name}_images.csv", table, COLUMNS)
+    write_csv(work_dir / "metrics" / f"{name}_images.csv", table, IMAGE_COLUMNS)
 
 
 @pytest.fixture

@@ -12,17 +12,15 @@ from typing import Any
 
 import pytest
 import torch
-from make_params import evaluate_params
+from make_params import evaluate_params, threshold_params
 
 from steelcli.commands.evaluate import evaluate
 from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import DataError, ModelError, RunError
 from steelcli.common.fingerprint import fingerprint
-from steelcli.data.store.reader import Store
+from steelcli.data.store.reader import Store, open_store
 from steelcli.model.checkpoint import find_best, load_checkpoint, save_checkpoint
-from steelcli.model.trained_model import load_trained, open_store
-from steelcli.params.section import parse_section
-from steelcli.params.threshold import ThresholdParams
+from steelcli.model.trained_model import load_trained
 
 
 class Run:
@@ -38,7 +36,7 @@ class Run:
         shutil.copytree(run_dir / "models", self.models_dir)
 
     def tune(self) -> dict[str, Any]:
-        params = parse_section({"objective": "f1"}, "threshold", ThresholdParams)
+        params = threshold_params(objective="f1")
         paths = (self.metrics_dir / "threshold.json", self.metrics_dir / "threshold_curve.csv")
         return tune_threshold(params, self.store_dir, self.models_dir, *paths)
 

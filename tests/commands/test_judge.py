@@ -13,7 +13,7 @@ import cv2
 import make_predictions as make
 import numpy as np
 import pytest
-from make_params import data_params, evaluate_params
+from make_params import data_params, evaluate_params, threshold_params
 
 from steelcli.commands.evaluate import evaluate
 from steelcli.commands.judge import evaluate_foreign
@@ -21,16 +21,15 @@ from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import DataError, ParamsError
 from steelcli.common.outputs import write_json
 from steelcli.data.images.level_png import save_levels
+from steelcli.data.levels import from_levels, mask_to_levels, to_levels
 from steelcli.data.store.reader import Store
 from steelcli.model.trained_model import load_trained
-from steelcli.params.section import parse_section
-from steelcli.params.threshold import ThresholdParams
-from steelcli.reporting.other_models import build_foreign, build_others, read_others
-from steelcli.scores.levels import from_levels
+from steelcli.reporting.metric_tables import build_scores
+from steelcli.reporting.other_models import build_others, read_others
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
 
-LEARNING = parse_section({"objective": "dice"}, "threshold", ThresholdParams)
+LEARNING = threshold_params()
 PARAMS = evaluate_params(overlays=1, timing_images=1)
 
 
@@ -63,8 +62,13 @@ class Judge:
         for position in self.store.positions("test"):
             image = self.store.records[position].image
             values = maps[image]
-            probs = from_levels(values) if values.dtype == np.uint16 else values.astype(np.float32)
-            scorer.update(image, probs, self.store.class_masks(position))
+            levels, rounded = values, False
+            if values.dtype == np.bool_:
+                levels = mask_to_levels(values)
+            elif values.dtype == np.float32:
+                levels = to_levels(values)
+                rounded = not np.array_equal(from_levels(levels), values)
+            scorer.update(image, levels, self.store.class_masks(position), rounded)
         return summarise(scorer, None)
 
 
@@ -192,7 +196,7 @@ def test_masks_score_the_same_from_every_format(
     expected = judge.expected(masks)
     assert 0.2 < expected["fixed"]["f1"] < 0.95
     assert judge(write(tmp_path, masks)) == expected
-    assert "there is no threshold to learn" in capsys.readouterr().out
+    assert "no threshold to learn" in capsys.readouterr().out
     with (judge.metrics_dir / "other_images.csv").open(newline="", encoding="utf-8") as file:
         rows = {row["image"]: row for row in csv.DictReader(file)}
     assert list(rows) == [
@@ -222,7 +226,7 @@ def test_a_threshold_is_learned_as_for_our_model(judge: Judge, tmp_path: Path) -
         scorer = SplitScorer(judge.store.class_titles, (threshold,), 0.1, 0, froc=False)
         for position in judge.store.positions("val"):
             image = judge.store.records[position].image
-            scorer.update(image, from_levels(maps[image]), judge.store.class_masks(position))
+            scorer.update(image, maps[image], judge.store.class_masks(position))
         scores[threshold] = scorer.group(threshold)["dice"]
     assert max(scores, key=lambda threshold: scores[threshold]) == found["threshold"]
     assert found["fixed"] == judge.expected(judge.maps)["fixed"]
@@ -660,7 +664,7 @@ def test_what_is_shown_has_no_empty_columns_without_a_threshold(
     judge: Judge, tmp_path: Path
 ) -> None:
     metrics = judge(make.write_npys(tmp_path / "hard", judge.masks)) | {"data_fingerprint": 1}
-    pairs, whole = build_foreign(metrics)
+    pairs, whole = build_scores(metrics)
     assert pairs.columns == ("metric", "0.5", "meaning")
     assert all(len(row) == 3 for row in pairs.rows)
     assert {"threshold", "data_fingerprint"}.isdisjoint(row[0] for row in whole.rows)

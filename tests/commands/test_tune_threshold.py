@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from make_params import threshold_params
 
 from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import RunError
-from steelcli.params.section import parse_section
-from steelcli.params.threshold import ThresholdParams
+from steelcli.data.levels import to_levels
 from steelcli.scores.columns import CURVE_COLUMNS
-from steelcli.scores.levels import to_levels
 
 
 def tune(
@@ -33,7 +32,7 @@ def tune(
         store=store, fingerprint=7, iter_levels=lambda _split, _batch_size: enumerate(levels)
     )
     monkeypatch.setattr("steelcli.commands.tune_threshold.load_trained", lambda *_: trained)
-    params = parse_section({"objective": objective}, "threshold", ThresholdParams)
+    params = threshold_params(objective=objective)
     found = tune_threshold(
         params, metrics_path=folder / "threshold.json", curve_path=folder / "curve.csv"
     )

@@ -400,7 +400,7 @@ _METRICS: list[tuple[str, str, Spoil, str, tuple[str, ...]]] = [
         "report",
         write("metrics/froc.csv", "recall\n" + "1" * 200_000),
         "froc.csv",
-        ("cannot be read", EVALUATE),
+        ("lacks the column", EVALUATE),
     ),
     (
         "foreign columns",

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import cases_annotations
 import cases_images
@@ -25,6 +26,7 @@ from steelcli.commands.prepare import prepare
 from steelcli.common.errors import DataError
 from steelcli.data.images.decode import read_image
 from steelcli.data.raw.recognise import open_source
+from steelcli.data.raw.to_store import choose_images
 from steelcli.data.store.reader import Store
 from steelcli.data.types import SPLITS
 
@@ -180,13 +182,15 @@ def test_a_file_that_changes_during_the_run_is_named(
     write_project(tmp_path / "raw", 12)
     victim = tmp_path / "raw" / "ds" / "img" / "good_05.png"
 
-    def spoil(*_: object) -> None:
+    def choose_and_spoil(*arguments: Any) -> Any:
+        chosen = choose_images(*arguments)
         if change == "vanishes":
             victim.unlink()
         else:
             victim.write_bytes(cases_images.PNG)
+        return chosen
 
-    monkeypatch.setattr("steelcli.commands.prepare._refuse_splits_without_defect", spoil)
+    monkeypatch.setattr("steelcli.commands.prepare.choose_images", choose_and_spoil)
     with pytest.raises(DataError, match=r"good_05\.png"):
         prepare(
             data_params(root=str(tmp_path / "raw")),

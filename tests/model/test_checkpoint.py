@@ -15,6 +15,7 @@ from make_params import model_params, train_params
 
 from steelcli.common.errors import ModelError, RunError
 from steelcli.data.images.level_png import load_levels, save_levels
+from steelcli.data.levels import from_levels, to_levels
 from steelcli.data.store.reader import Store
 from steelcli.model.checkpoint import find_best, load_checkpoint, restore_model, save_checkpoint
 from steelcli.model.inference import iter_levels
@@ -22,7 +23,6 @@ from steelcli.model.network import build_frame, build_model
 from steelcli.model.torch_file import load_values, take_tensors
 from steelcli.model.trained_model import load_trained
 from steelcli.model.weights import find_misfit
-from steelcli.scores.levels import from_levels, to_levels
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from steelcli.common.outputs import write_csv, write_json
+from steelcli.data.levels import to_levels
 from steelcli.scores.columns import RELIABILITY_COLUMNS
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
@@ -38,7 +39,7 @@ def score(defects: list[int], kind: str) -> SplitScorer:
         if defect:
             masks[0, 2:5, 3 : 9 + index] = masks[0, 10:12, 4:6] = True
         level = {"soft": rng.random(SHAPE), "empty": np.zeros(SHAPE), "full": np.ones(SHAPE)}[kind]
-        scorer.update(f"{index}.png", level.astype(np.float32), masks)
+        scorer.update(f"{index}.png", to_levels(level.astype(np.float32)), masks)
     return scorer
 
 

@@ -31,7 +31,9 @@ SURPLUS: dict[str, set[str]] = {
     "prepare": {
         "common.fingerprint",
         "common.git",
+        "common.settings",
         "data.images.level_png",
+        "data.raw.supervisely_export",
         "data.raw.suspicions",
         "data.store.reader",
     },
@@ -43,13 +45,13 @@ SURPLUS: dict[str, set[str]] = {
         "model.speed",
         "model.trained_model",
         "scores.bootstrap",
-        "scores.columns",
         "scores.summary",
     },
     "tune-threshold": {
         "common.cores",
         "common.git",
         "common.problems",
+        "common.settings",
         "data.store.writer",
         "model.speed",
         "scores.bootstrap",
@@ -69,10 +71,11 @@ SURPLUS: dict[str, set[str]] = {
         "common.problems",
         "common.progress",
         "reporting.comparison",
+        "reporting.dice_plot",
         "reporting.overlays",
         "reporting.problem_table",
     },
-    "synthesize": {"data.images.level_png"},
+    "synthesize": {"data.images.find", "data.images.level_png"},
 }
 """Modules that a stage does not import though the folder they lie in is among its deps: a change in
 them makes it stale for nothing. Widen it only knowingly."""
@@ -136,11 +139,16 @@ def test_the_report_never_makes_training_stale() -> None:
 
 
 def test_plots_name_columns_that_exist() -> None:
-    from steelcli.scores.columns import CURVE_COLUMNS, FROC_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
-    from steelcli.training.run_folder import COLUMNS
+    from steelcli.scores.columns import (
+        CURVE_COLUMNS,
+        EPOCH_COLUMNS,
+        FROC_COLUMNS,
+        PR_COLUMNS,
+        RELIABILITY_COLUMNS,
+    )
 
     columns = {
-        "models/metrics_seed${train.seed}.csv": COLUMNS,
+        "models/metrics_seed${train.seed}.csv": EPOCH_COLUMNS,
         "metrics/pr_curve.csv": PR_COLUMNS,
         "metrics/threshold_curve.csv": CURVE_COLUMNS,
         "metrics/froc.csv": FROC_COLUMNS,

@@ -6,26 +6,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make_maps import LEVELS, maps
+from make_maps import level_maps
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
+from steelcli.data.levels import from_levels, to_levels
 from steelcli.scores import formulas
-from steelcli.scores.counts import Counts, apply_threshold, count, has_component
-from steelcli.scores.histogram import (
-    BINS,
-    EMPTY,
-    GRID,
-    MIXED,
-    PixelHistogram,
-    lower_edges,
-    pixel_keys,
+from steelcli.scores.counts import (
+    PROBS,
+    Counts,
+    apply_threshold,
+    count,
+    has_component,
+    lowest_level,
 )
+from steelcli.scores.histogram import GRID, PixelHistogram
 
 LEFT = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
 MIDDLE = np.array([[0, 1, 1, 0], [0, 1, 1, 0]], bool)
 NONE, ALL = np.zeros((2, 4), bool), np.ones((2, 4), bool)
-
-ONE = np.float32(1)
 
 
 @pytest.mark.parametrize(
@@ -70,11 +68,11 @@ def test_pooled_leaves_out_what_has_nothing_to_divide_by():
     assert formulas.mean("dice", []) == {}
 
 
-@given(maps(), st.floats(0, 1))
+@given(level_maps(), st.floats(0, 1))
 @settings(deadline=None, max_examples=60)
 def test_pooled_scores_are_those_of_scikit_learn(drawn, threshold):
-    probs, truth = drawn
-    preds = apply_threshold(probs, threshold)
+    levels, truth = drawn
+    preds = apply_threshold(levels, threshold)
     found = formulas.pooled(*count(preds, truth))
     oracles = {
         "precision": precision_score,
@@ -89,10 +87,18 @@ def test_pooled_scores_are_those_of_scikit_learn(drawn, threshold):
 
 
 def test_a_probability_at_the_threshold_is_predicted():
-    probs = np.array([[0.3, 0.1, 0.7]], np.float32)
-    assert apply_threshold(probs, 0.3).tolist() == [[True, False, True]]
-    assert apply_threshold(probs, 0.7).tolist() == [[False, False, True]]
-    assert apply_threshold(probs, 0.0).all()
+    levels = to_levels(np.array([[0.2, 0.1, 0.6]], np.float32))  # 1 / 5 and 3 / 5 are levels
+    assert apply_threshold(levels, 0.2).tolist() == [[True, False, True]]
+    assert apply_threshold(levels, 0.6).tolist() == [[False, False, True]]
+    assert apply_threshold(levels, 0.0).all()
+    assert apply_threshold(np.full((1, 2), 65535, np.uint16), 1.0).all()
+
+
+@given(st.one_of(st.floats(0, 1), st.integers(0, 65535).map(lambda level: level / 65535)))
+def test_levels_are_cut_as_their_probabilities_are(threshold):
+    np.testing.assert_array_equal(
+        np.arange(65536) >= lowest_level(threshold), np.float32(threshold) <= PROBS
+    )
 
 
 def test_components_are_8_connected_and_small_ones_ignored():
@@ -101,58 +107,23 @@ def test_components_are_8_connected_and_small_ones_ignored():
     assert not has_component(NONE, 0)
 
 
-def test_every_16_bit_and_half_precision_level_has_its_own_bin():
-    bits16 = np.arange(65536).astype(np.float32) / np.float32(65535)
-    half = np.arange(0x3C01, dtype=np.uint16).view(np.float16).astype(np.float32)
-    for levels in (bits16, half):
-        keys = pixel_keys(levels)
-        assert (np.diff(keys) > 0).all()
-        assert keys[0] == 0
-        assert keys[-1] == BINS - 1
-
-
-def test_bins_separate_saturated_probabilities():
-    probs = np.array([0, 1e-11, 1e-9, 1e-7, 1 - 1e-6, 1 - 2**-23, 1 - 2**-24, 1], np.float32)
-    assert (np.diff(pixel_keys(probs)) > 0).all()
-
-
-@given(st.lists(LEVELS, min_size=2, max_size=40))
-@settings(deadline=None, max_examples=100)
-def test_bins_rise_with_the_probability_and_start_at_their_edge(drawn):
-    probs = np.sort(np.array(drawn, np.float32))
-    keys = pixel_keys(probs)
-    assert (np.diff(keys) >= 0).all()
-    edges = lower_edges(keys)
-    assert (edges <= probs).all()
-    assert (pixel_keys(edges) == keys).all()
-    inner = edges[edges > 0]
-    assert (pixel_keys(np.nextafter(inner, np.float32(0))) < pixel_keys(inner)).all()
-
-
-@given(maps())
+@given(level_maps())
 @settings(deadline=None, max_examples=60)
 def test_grid_counts_equal_direct_counting_at_every_threshold(drawn):
-    probs, truth = drawn
-    tp, fp = PixelHistogram.of_image(probs, truth).grid_counts()
-    preds = probs >= GRID[:, None]  # [1023, N]
+    levels, truth = drawn
+    tp, fp = PixelHistogram.of_image(levels, truth).grid_counts()
+    preds = from_levels(levels) >= GRID[:, None]  # [1023, N]
     np.testing.assert_array_equal(tp, (preds & truth).sum(axis=1))
     np.testing.assert_array_equal(fp, (preds & ~truth).sum(axis=1))
 
 
-def test_grid_counts_are_exact_around_every_edge():
-    probs = np.concatenate([GRID, np.nextafter(GRID, np.float32(0)), np.nextafter(GRID, ONE)])[None]
-    truth = np.ones_like(probs, bool)
-    tp, _ = PixelHistogram.of_image(probs, truth).grid_counts()
-    np.testing.assert_array_equal(tp, (probs >= GRID[:, None]).sum(axis=1))
-
-
-@given(maps(), maps(), maps())
+@given(level_maps(), level_maps(), level_maps())
 @settings(deadline=None, max_examples=30)
 def test_merging_histograms_leaves_no_trace_of_the_order(first, second, third):
     def merged(*parts):
         whole = PixelHistogram()
-        for probs, truth in parts:
-            whole.merge(PixelHistogram.of_image(probs, truth))
+        for levels, truth in parts:
+            whole.merge(PixelHistogram.of_image(levels, truth))
         return whole
 
     joined = (
@@ -168,14 +139,14 @@ def test_merging_histograms_leaves_no_trace_of_the_order(first, second, third):
     head = merged(first)
     head.merge(tail)
     for other in (forward, backward, head):
-        for name in ("pos", "neg", "level"):
-            np.testing.assert_array_equal(getattr(once.bins(), name), getattr(other.bins(), name))
+        np.testing.assert_array_equal(once.defect, other.defect)
+        np.testing.assert_array_equal(once.clean, other.clean)
 
 
-def test_a_bin_knows_whether_it_holds_one_probability():
-    near = np.nextafter(np.float32(0.3), ONE)
-    histogram = PixelHistogram.of_image(
-        np.array([[0.3, 0.3, 0.7, 0.3, near]], np.float32), np.zeros((1, 5), bool)
-    )
-    keys = pixel_keys(np.array([0.3, 0.7, 0.9], np.float32))
-    assert histogram.bins().level[keys].tolist() == [MIXED, np.float32(0.7), EMPTY]
+def test_an_image_larger_than_a_chunk_is_counted_whole():
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 65536, (600, 1000)).astype(np.uint16)
+    truth = rng.random(levels.shape) < 0.3
+    histogram = PixelHistogram.of_image(levels, truth)
+    np.testing.assert_array_equal(histogram.defect, np.bincount(levels[truth], minlength=65536))
+    np.testing.assert_array_equal(histogram.clean, np.bincount(levels[~truth], minlength=65536))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import label
 
+from steelcli.data.levels import to_levels
 from steelcli.scores.found_defects import ComponentScores
 from steelcli.scores.froc import FROC_THRESHOLDS, Froc, image_froc
 from steelcli.scores.scorer import SplitScorer
@@ -19,7 +20,7 @@ EIGHT = np.ones((3, 3))
 def groups(probs, masks, min_overlap=0.1):
     scores = ComponentScores([f"class{index}" for index in range(len(masks))], [HALF], min_overlap)
     masks = np.array(masks, bool)
-    scores.add(np.array(probs, np.float32), masks.any(axis=0), masks)
+    scores.add(to_levels(np.array(probs, np.float32)), masks.any(axis=0), masks)
     return scores.groups(HALF)
 
 
@@ -27,7 +28,7 @@ def test_by_hand():
     """Areas 1, 2 and 4; of the four pixels one is predicted, of the two one, the single one not."""
     mask = [[1, 0, 1, 1, 0, 1], [0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 1]]
     probs = np.zeros((4, 6))
-    probs[0, 2] = probs[3, 5] = 0.5
+    probs[0, 2] = probs[3, 5] = 0.6
     assert groups(probs, [mask]) == {
         "found_class": {"class0": 2 / 3},
         "found_size": {"small": 0, "medium": 1, "large": 1},
@@ -84,21 +85,21 @@ def test_groups_equal_a_slow_oracle_and_merge(seed, images, min_overlap):
     union, by_class = [], {"a": [], "b": []}
     for _ in range(images):
         shape = tuple(rng.integers(1, 15, 2))
-        masks, probs = (
+        masks, levels = (
             rng.random((2, *shape)) < rng.choice([0, 0.1, 0.3]),
-            rng.random(shape).astype(np.float32),
+            rng.integers(0, 65536, shape).astype(np.uint16),
         )
         truth = masks.any(axis=0)
-        whole.add(probs, truth, masks)
+        whole.add(levels, truth, masks)
         part = ComponentScores(["a", "b"], [HALF], min_overlap)
-        part.add(probs, truth, masks)
+        part.add(levels, truth, masks)
         parts.merge(part)
-        froc.add(image_froc(probs, truth, min_overlap, 0))
+        froc.add(image_froc(levels, truth, min_overlap, 0))
         for mask, found in ((truth, union), (masks[0], by_class["a"]), (masks[1], by_class["b"])):
             labels, number = label(mask, structure=EIGHT)
             for component in range(1, number + 1):
                 inside = labels == component
-                found.append((inside.sum(), (probs[inside] >= 0.5).sum()))
+                found.append((inside.sum(), (levels[inside] >= 32768).sum()))
     groups = whole.groups(HALF)
     assert groups == parts.groups(HALF)
     for title, found in by_class.items():
@@ -128,11 +129,11 @@ def test_groups_equal_a_slow_oracle_and_merge(seed, images, min_overlap):
 
 
 def test_the_scorer_counts_components_only_where_asked():
-    masks, probs = np.ones((1, 2, 3), bool), np.ones((2, 3), np.float32)
+    masks, levels = np.ones((1, 2, 3), bool), np.full((2, 3), 65535, np.uint16)
     for froc, expected in (
         (True, {"found_class", "found_size", "recall_size", "size_bounds_px"}),
         (False, set()),
     ):
         scorer = SplitScorer(["a"], [0.5], 0.1, 0, froc=froc)
-        scorer.update("one", probs, masks)
+        scorer.update("one", levels, masks)
         assert scorer.by_component(0.5).keys() == expected

@@ -10,24 +10,23 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, label
 from scipy.special import expit
 
-from steelcli.scores.forest import iter_components
+from steelcli.data.levels import from_levels, to_levels
 from steelcli.scores.froc import (
     FP_LIMITS,
     FROC_THRESHOLDS,
     Froc,
     image_froc,
     overlap_pixels,
-    threshold_levels,
 )
 
 LEFT = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
 EIGHT = np.ones((3, 3))
 
 
-def slow_froc(probs, truth, min_overlap, min_area_px):
+def slow_froc(levels, truth, min_overlap, min_area_px):
     """Count as the definition reads: 99 masks, each labelled anew. Products such as 0.07 * 100 are
     taken as exact."""
-    found, false = np.zeros(99, int), np.zeros(99, int)
+    found, false, probs = np.zeros(99, int), np.zeros(99, int), from_levels(levels)
     true_labels, true_number = label(truth, structure=EIGHT)
     for index in range(99):
         preds = probs >= np.float32((index + 1) / 100)
@@ -54,14 +53,12 @@ def draw_map(seed, height, width, blur, kind):
     elif kind == "hard":
         probs = (probs > 0.6).astype(np.float32)
     elif kind == "edges":
-        probs = rng.choice(
-            np.concatenate([FROC_THRESHOLDS, np.nextafter(FROC_THRESHOLDS, np.float32(0))]),
-            probs.shape,
-        )
+        around = to_levels(FROC_THRESHOLDS)[:, None] + np.array([-1, 0, 1])
+        probs = from_levels(rng.choice(around.reshape(-1), probs.shape).astype(np.uint16))
     truth = gaussian_filter(rng.normal(size=(height, width)), blur / 2) + 0.3 * field > rng.choice(
         [-9, 0.2, 0.6, 9]
     )
-    return probs, truth
+    return to_levels(probs), truth
 
 
 @given(
@@ -75,50 +72,22 @@ def draw_map(seed, height, width, blur, kind):
 )
 @settings(deadline=None, max_examples=80)
 def test_froc_equals_the_slow_oracle(*, seed, height, width, blur, kind, min_overlap, min_area_px):
-    probs, truth = draw_map(seed, height, width, blur, kind)
-    found, false, number = slow_froc(probs, truth, min_overlap, min_area_px)
-    counted = image_froc(probs, truth, min_overlap, min_area_px)
+    levels, truth = draw_map(seed, height, width, blur, kind)
+    found, false, number = slow_froc(levels, truth, min_overlap, min_area_px)
+    counted = image_froc(levels, truth, min_overlap, min_area_px)
     np.testing.assert_array_equal(counted.found, found)
     np.testing.assert_array_equal(counted.false, false)
     assert counted.true_components == number
 
 
 def test_froc_equals_the_slow_oracle_on_a_larger_map():
-    probs, truth = draw_map(5, 60, 90, 1.5, "soft")
-    found, false, number = slow_froc(probs, truth, 0.1, 3)
-    counted = image_froc(probs, truth, 0.1, 3)
+    levels, truth = draw_map(5, 60, 90, 1.5, "soft")
+    found, false, number = slow_froc(levels, truth, 0.1, 3)
+    counted = image_froc(levels, truth, 0.1, 3)
     assert number > 5
     assert false.max() > 5
     np.testing.assert_array_equal(counted.found, found)
     np.testing.assert_array_equal(counted.false, false)
-
-
-@given(st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=40)
-def test_components_of_every_level_are_those_of_scipy(seed):
-    rng = np.random.default_rng(seed)
-    levels = rng.integers(0, rng.choice([2, 4, 256]), (7, 11)).astype(np.uint8)
-    truth = rng.random(levels.shape) < 0.4
-    seen = set()
-    for level, areas, hits in iter_components(levels, truth):
-        seen.add(level)
-        labels, number = label(levels >= level, structure=EIGHT)
-        expected = [
-            ((labels == one).sum(), (truth & (labels == one)).sum()) for one in range(1, number + 1)
-        ]
-        assert sorted(zip(areas, hits, strict=True)) == sorted(expected)
-    assert seen == set(np.unique(levels).tolist()) - {0}
-
-
-def test_levels_are_exact_at_and_next_to_every_threshold():
-    below, above = (
-        np.nextafter(FROC_THRESHOLDS, np.float32(0)),
-        np.nextafter(FROC_THRESHOLDS, np.float32(1)),
-    )
-    probs = np.stack([below, FROC_THRESHOLDS, above])
-    expected = (probs[..., None] >= FROC_THRESHOLDS).sum(axis=-1)
-    np.testing.assert_array_equal(threshold_levels(probs), expected)
-    assert threshold_levels(np.array([[0, 1]], np.float32)).tolist() == [[0, 99]]
 
 
 def test_overlap_asks_for_no_pixel_more_than_the_share():
@@ -133,11 +102,12 @@ def test_overlap_asks_for_no_pixel_more_than_the_share():
 def test_by_hand():
     """The defect of 4 pixels needs 2 of them: up to 0.6. The right blob stands alone from 0.06 on,
     up to 0.3."""
-    probs = np.array([[0.9, 0.6, 0.05, 0.3], [0.2, 0.1, 0.05, 0.3]], np.float32)
-    counted = image_froc(probs, LEFT, 0.5, 0)
+    probs = np.array([[0.9, 0.6, 0.055, 0.305], [0.2, 0.1, 0.055, 0.305]], np.float32)
+    levels = to_levels(probs)
+    counted = image_froc(levels, LEFT, 0.5, 0)
     assert counted.found.tolist() == [1] * 60 + [0] * 39
     assert counted.false.tolist() == [0] * 5 + [1] * 25 + [0] * 69
-    assert image_froc(probs, LEFT, 0.5, 3).false.sum() == 0
+    assert image_froc(levels, LEFT, 0.5, 3).false.sum() == 0
     froc = Froc()
     froc.add(counted)
     assert froc.recall_at(1.0) == 1
@@ -147,8 +117,10 @@ def test_by_hand():
 
 def test_clean_images_count_for_the_false_alarms_per_image():
     froc = Froc()
-    froc.add(image_froc(np.full((2, 4), 0.5, np.float32), LEFT, 0.1, 0))
-    froc.add(image_froc(np.full((2, 4), 0.995, np.float32), np.zeros((2, 4), bool), 0.1, 0))
+    froc.add(image_froc(to_levels(np.full((2, 4), 0.505, np.float32)), LEFT, 0.1, 0))
+    froc.add(
+        image_froc(to_levels(np.full((2, 4), 0.995, np.float32)), np.zeros((2, 4), bool), 0.1, 0)
+    )
     rows = {row["max_fp_per_image"]: row for row in froc.rows()}
     assert rows[0.25] == {
         "max_fp_per_image": 0.25,
@@ -167,12 +139,14 @@ def test_clean_images_count_for_the_false_alarms_per_image():
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_without_a_true_component_there_is_no_recall(level):
     froc = Froc()
-    froc.add(image_froc(np.full((2, 4), level, np.float32), np.zeros((2, 4), bool), 0.1, 0))
+    froc.add(
+        image_froc(to_levels(np.full((2, 4), level, np.float32)), np.zeros((2, 4), bool), 0.1, 0)
+    )
     assert froc.rows() == []
     assert froc.recall_at(1.0) is None
 
 
 def test_all_defect_found_in_one_component():
-    counted = image_froc(np.ones((2, 4), np.float32), np.ones((2, 4), bool), 1.0, 0)
+    counted = image_froc(np.full((2, 4), 65535, np.uint16), np.ones((2, 4), bool), 1.0, 0)
     assert counted.found.tolist() == [1] * 99
     assert not counted.false.any()

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steelcli.data.levels import from_levels
 from steelcli.model.smp_import import import_smp
 from steelcli.scores.scorer import SplitScorer
 
@@ -47,10 +48,11 @@ def test_pooled_numbers_equal_torchmetrics(seed, images, grid):
             truth, rng.integers(20000, 65535, truth.shape), rng.integers(1, 40000, truth.shape)
         )
         levels = levels + (levels % LEVELS_PER_BIN == 0)
-        probs = (levels / np.float32(65535)).astype(np.float32)
+        levels = levels.astype(np.uint16)
+        probs = from_levels(levels)
         # torchmetrics predicts a defect where p > threshold, we where p >= threshold
-        probs[probs == np.float32(threshold)] = np.nextafter(np.float32(threshold), np.float32(1))
-        scorer.update(str(index), probs, truth[None])
+        assert (probs != np.float32(threshold)).all()
+        scorer.update(str(index), levels, truth[None])
         for oracle in oracles.values():
             oracle.update(torch.from_numpy(probs).ravel(), torch.from_numpy(truth).ravel().int())
     ours = scorer.summary() | scorer.group(threshold)

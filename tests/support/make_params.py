@@ -9,6 +9,7 @@ from steelcli.params.evaluate import EvaluateParams
 from steelcli.params.model import ModelParams
 from steelcli.params.report import ReportParams
 from steelcli.params.section import parse_section
+from steelcli.params.threshold import ThresholdParams
 from steelcli.params.train import TrainParams
 
 
@@ -79,6 +80,7 @@ def train_params(augment: dict[str, Any] | None = None, **changes: Any) -> Train
         "save_every_minutes": 10,
         "checkpoint_every_epochs": 2,
         "workers": 0,
+        "min_overlap": 0.1,
         "trackers": [],
         "augment": {
             "enabled": True,
@@ -98,6 +100,12 @@ def train_params(augment: dict[str, Any] | None = None, **changes: Any) -> Train
         | (augment or {}),
     }
     return parse_section(raw | changes, "train", TrainParams)
+
+
+def threshold_params(**changes: Any) -> ThresholdParams:
+    """Return parameters of the learned threshold, with changes."""
+    raw: dict[str, Any] = {"objective": "dice", "batch_size": 8}
+    return parse_section(raw | changes, "threshold", ThresholdParams)
 
 
 def evaluate_params(**changes: Any) -> EvaluateParams:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from steelcli.data.predictions.coco_rle import encode_coco, run_lengths
 from steelcli.data.raw.kaggle_rle import encode_rle
-from steelcli.data.raw.supervisely import annotation, project_meta
+from steelcli.data.raw.supervisely_export import annotation, project_meta
 from steelcli.data.store.reader import Store
 from steelcli.data.types import Split
 

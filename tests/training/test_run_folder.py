@@ -6,7 +6,7 @@ import csv
 import json
 from pathlib import Path
 
-from steelcli.training.run_folder import COLUMNS
+from steelcli.scores.columns import EPOCH_COLUMNS
 
 
 def read_rows(run_dir: Path) -> list[dict[str, str]]:
@@ -27,7 +27,7 @@ def test_a_run_leaves_what_the_contract_names(run_dir: Path) -> None:
             "metrics_seed42.csv",
         ]
     )
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == EPOCH_COLUMNS
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert all(value != "" for row in rows for value in row.values())
     metrics = json.loads((run_dir / "metrics" / "train.json").read_text(encoding="utf-8"))

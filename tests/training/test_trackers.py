@@ -16,7 +16,7 @@ from walk import SMALL, steelcli, write_params
 
 from steelcli.common.errors import ModelError, RunError
 from steelcli.model.run_settings import TrackedRun, read_settings
-from steelcli.training.run_folder import COLUMNS
+from steelcli.scores.columns import EPOCH_COLUMNS
 from steelcli.training.trackers import Trackers, name_run
 
 NAMES = ["wandb", "mlflow", "tensorboard"]
@@ -81,7 +81,7 @@ def test_mlflow_holds_every_column_the_parameters_and_the_final_scores_in_one_ru
     (experiment,) = client.search_experiments(filter_string="name = 'steelcli'")
     (run,) = client.search_runs([experiment.experiment_id])
     rows = epochs(tracked_dir)
-    for column in COLUMNS:
+    for column in EPOCH_COLUMNS:
         known = [float(row[column]) for row in rows if row[column]]
         history = client.get_metric_history(run.info.run_id, column)
         assert [point.value for point in history] == pytest.approx(known), column
@@ -118,7 +118,7 @@ def test_wandb_holds_every_column_in_its_offline_folder(tracked_dir: Path) -> No
     assert len(identifiers) == 1
     train_rows = [row for row in rows if "train_loss" in row]
     for row, expected in zip(train_rows, epochs(tracked_dir), strict=True):
-        for column in COLUMNS:
+        for column in EPOCH_COLUMNS:
             assert expected[column] == "" or row[column] == pytest.approx(
                 float(expected[column])
             ), column
@@ -134,7 +134,7 @@ def test_tensorboard_holds_every_column(tracked_dir: Path) -> None:
 
     (folder,) = (tracked_dir / "trackers" / "tensorboard").iterdir()
     events = EventAccumulator(str(folder)).Reload()
-    for column in COLUMNS:
+    for column in EPOCH_COLUMNS:
         known = [float(row[column]) for row in epochs(tracked_dir) if row[column]]
         assert [event.value for event in events.Scalars(column)] == pytest.approx(
             known, rel=1e-6

@@ -1,5 +1,4 @@
-"""Predictions in a COCO file: run lengths by image, joined to a mask, or to a probability map by
-their scores."""
+"""Predictions in a COCO file: run lengths, joined to a mask or, by their scores, to a map."""
 
 from __future__ import annotations
 
@@ -55,22 +54,19 @@ class CocoPredictions:
             self._masks[name].append(result)
             scored += _check_score(result, where)
         if 0 < scored < sum(map(len, self._masks.values())):
-            raise DataError(
-                "some masks have a score and some have none",
-                path,
-                "write a score for all or for none",
-            )
-        self.kind: Kind | None = (
-            "probs" if scored else "masks" if any(self._masks.values()) else None
-        )
+            what = "some masks have a score and some have none"
+            raise DataError(what, path, "write a score for all or for none")
+        self._scored = scored > 0
         self.names = tuple(self._masks)
 
-    def survey(self, names: Sequence[str]) -> CocoPredictions:  # noqa: ARG002  the scores of all masks decide
-        """Return the file itself."""
-        return self
+    def find_kind(self, names: Sequence[str]) -> Kind | None:  # noqa: ARG002  the file decides
+        """Return "probs" where masks have scores, "masks" where they have none."""
+        if self._scored:
+            return "probs"
+        return "masks" if any(self._masks.values()) else None
 
     def read(self, name: str, height: int, width: int) -> NDArray[np.float32]:
-        """Return one map; see `PredictionReader.read`."""
+        """Return one map; see `PredictionSource.read`. Scores are not yet rounded to levels."""
         where = f"{self.path}, image {name}"
         results = self._masks[name]
         if results:
@@ -131,6 +127,6 @@ def _size(result: dict[str, Any], where: str) -> tuple[int, int]:
     segmentation = result["segmentation"]
     size = segmentation.get("size") if isinstance(segmentation, dict) else None
     if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int for side in size):
-        remedy = "write run lengths with size and counts, such as with pycocotools.mask.encode, not polygons"
+        remedy = "write size and counts as pycocotools.mask.encode does, not polygons"
         raise DataError("a segmentation is no run lengths with a size", where, remedy)
     return size[0], size[1]

@@ -1,5 +1,4 @@
-"""COCO's run-length code, both ways: lengths of runs down the columns first, clean and defect in
-turn, clean first.
+"""COCO's run-length code: lengths of runs down the columns, clean and defect in turn.
 
 Compressed, each length, from the fourth on its difference to the one two before, is written in
 groups of five bits, lowest first, as printable ASCII from ``0`` on; the sixth bit says that more
@@ -37,14 +36,16 @@ def decode_coco(counts: Any, height: int, width: int, where: object) -> NDArray[
     """
     if height < 1 or width < 1 or height * width > MAX_PIXELS:
         raise DataError(f"a mask of {width}x{height} pixels", where, _REMEDY)
-    lengths = (
-        _decompress(counts, where) if isinstance(counts, str) else _take_lengths(counts, where)
-    )
+    if isinstance(counts, str):
+        lengths = _decompress(counts, where)
+    else:
+        lengths = _check_lengths(counts, where)
     # every length is first known to be small, so the sum cannot wrap around
     if lengths.size and (lengths.min() < 0 or lengths.max() > height * width):
         raise DataError(f"a run is {lengths[_extreme(lengths)]} pixels long", where, _REMEDY)
     if lengths.sum() != height * width:
-        what = f"the runs cover {lengths.sum()} pixels, but a mask of {width}x{height} has {height * width}"
+        mask = f"a mask of {width}x{height} has {height * width}"
+        what = f"the runs cover {lengths.sum()} pixels, but {mask}"
         raise DataError(what, where, _REMEDY)
     values = np.arange(lengths.size) % 2 == 1
     return np.ascontiguousarray(np.repeat(values, lengths).reshape(width, height).T)
@@ -79,9 +80,8 @@ def _decompress(text: str, where: object) -> NDArray[np.int64]:
     if codes.size == 0:
         return np.zeros(0, np.int64)
     if codes.min() < 0 or codes.max() >= 2 * _MORE:
-        raise DataError(
-            "the counts hold a character that COCO's code does not have", where, _REMEDY
-        )
+        what = "the counts hold a character that COCO's code does not have"
+        raise DataError(what, where, _REMEDY)
     last = (codes & _MORE) == 0
     if not last[-1]:
         raise DataError("the counts are cut off", where, _REMEDY)
@@ -93,15 +93,13 @@ def _decompress(text: str, where: object) -> NDArray[np.int64]:
     shifts = 5 * (np.arange(codes.size) - np.repeat(starts, groups))
     numbers = np.add.reduceat((codes & 31) << shifts, starts)
     numbers -= np.where(codes[ends] & _SIGN, np.int64(1) << (5 * groups), 0)
-    for first in (
-        1,
-        2,
-    ):  # undo the differences: odd runs from the second on, even ones from the third on
+    # undo the differences: odd runs from the second on, even ones from the third on
+    for first in (1, 2):
         numbers[first::2] = np.cumsum(numbers[first::2])
     return numbers
 
 
-def _take_lengths(counts: Any, where: object) -> NDArray[np.int64]:
+def _check_lengths(counts: Any, where: object) -> NDArray[np.int64]:
     """Return a list of lengths as an array, int64 [R]."""
     if not isinstance(counts, Sequence) or not all(type(length) is int for length in counts):
         raise DataError("'counts' is neither text nor a list of whole numbers", where, _REMEDY)

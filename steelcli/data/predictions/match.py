@@ -1,5 +1,4 @@
-"""Predictions of any model: find out their format, pair them with the images of a split, bring them
-to native size."""
+"""Predictions of any model: find their format, pair them with images, bring them to native size."""
 
 from __future__ import annotations
 
@@ -7,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, quote
 from steelcli.data.images.find import IMAGE_SUFFIXES
+from steelcli.data.levels import from_levels, to_levels
 from steelcli.data.predictions.coco import CocoPredictions
 from steelcli.data.predictions.map_files import MAP_SUFFIXES, MapFiles
 from steelcli.data.predictions.run_lengths import KagglePredictions
-from steelcli.data.predictions.source import Kind, PredictionReader, PredictionSource
+from steelcli.data.predictions.source import Kind, Map, PredictionSource
 from steelcli.data.predictions.supervisely import SuperviselyPredictions
 from steelcli.data.raw.supervisely import find_datasets
 from steelcli.params.data import DataParams
@@ -28,6 +29,20 @@ FORMATS = (
 _NAMED = 3  # images named in a message
 
 
+class Prediction(NamedTuple):
+    """One image's map at native size.
+
+    Attributes:
+        levels: uint16 [height, width].
+        resized: whether it was brought from another size.
+        rounded: whether rounding to levels changed a probability.
+    """
+
+    levels: NDArray[np.uint16]
+    resized: bool
+    rounded: bool
+
+
 @dataclass(frozen=True)
 class Predictions:
     """The predictions of one split.
@@ -35,21 +50,23 @@ class Predictions:
     Attributes:
         kind: what they are; None where all are 0, so that either fits.
         name_of: the prediction's own name by image.
-        outside: predictions of images that are not in the split.
+        outside: number of predictions of images that are not in the split.
     """
 
-    reader: PredictionReader
+    source: PredictionSource
     kind: Kind | None
     name_of: dict[str, str]
     outside: int
 
-    def read(
-        self, image: str, height: int, width: int, kind: Kind
-    ) -> tuple[NDArray[np.float32], bool]:
-        """Return one image's map at native size, float32 [height, width] in [0, 1], and whether it
-        was resized."""
-        values = self.reader.read(self.name_of[image], height, width)
-        return to_native(values, height, width, kind), values.shape != (height, width)
+    def read(self, image: str, height: int, width: int, kind: Kind) -> Prediction:
+        """Return one image's map at native size."""
+        own = self.source.read(self.name_of[image], height, width)
+        resized = own.shape != (height, width)
+        values = to_native(own, height, width, kind) if resized else own
+        if values.dtype == np.uint16:
+            return Prediction(values, resized, rounded=False)
+        levels = to_levels(values)
+        return Prediction(levels, resized, not np.array_equal(from_levels(levels), values))
 
 
 def open_predictions(path: Path, params: DataParams) -> PredictionSource:
@@ -67,9 +84,8 @@ def open_predictions(path: Path, params: DataParams) -> PredictionSource:
     found = _by_suffix(path)
     if len(found) > 1:
         shown = ", ".join(f"{len(files)} {suffix}" for suffix, files in sorted(found.items()))
-        raise DataError(
-            f"predictions of several formats ({shown})", path, "keep one format in the folder"
-        )
+        what = f"predictions of several formats ({shown})"
+        raise DataError(what, path, "keep one format in the folder")
     suffix, files = next(iter(found.items()), ("", []))
     if suffix in MAP_SUFFIXES:
         return MapFiles(path if path.is_dir() else path.parent, files)
@@ -77,22 +93,19 @@ def open_predictions(path: Path, params: DataParams) -> PredictionSource:
         what = f"predictions of type {suffix} are not read" if suffix else "no predictions found"
         raise DataError(what, path, f"give {FORMATS}")
     if len(files) > 1:
-        raise DataError(
-            f"{len(files)} {suffix} files, not one",
-            path,
-            "give the path of the file with the predictions",
-        )
+        what = f"{len(files)} {suffix} files, not one"
+        raise DataError(what, path, "give the path of the file with the predictions")
     return CocoPredictions(files[0]) if suffix == ".json" else KagglePredictions(files[0])
 
 
 def match_predictions(
     source: PredictionSource, images: Sequence[str], split: str, path: Path
 ) -> Predictions:
-    """Pair the images of a split with predictions, and survey these.
+    """Pair the images of a split with predictions, and find out what these are.
 
     Raises:
-        DataError: an image without a prediction or with two, or anything `PredictionSource.survey`
-            refuses.
+        DataError: an image without a prediction or with two, or anything that
+            `PredictionSource.find_kind` refuses.
     """
     known = {PurePosixPath(image).with_suffix("").as_posix(): image for image in images}
     known |= {image: image for image in images}
@@ -110,26 +123,21 @@ def match_predictions(
         shown = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
         what = f"{len(missing)} of {len(images)} {split} images have no prediction ({shown})"
         if outside:
-            what += f"; {len(outside)} predictions are named after none of them, such as {quote(outside[0])}"
+            example = quote(outside[0])
+            what += f"; {len(outside)} predictions are named after none of them, such as {example}"
         raise DataError(what, path, "add them; an image without defects needs an empty one")
-    reader = source.survey([name_of[image] for image in images])
-    return Predictions(reader, reader.kind, name_of, len(outside))
+    kind = source.find_kind([name_of[image] for image in images])
+    return Predictions(source, kind, name_of, len(outside))
 
 
-def to_native(
-    values: NDArray[np.float32], height: int, width: int, kind: Kind
-) -> NDArray[np.float32]:
-    """Bring a map float32 [h, w] to native size: nearest for masks, bilinear for probabilities."""
-    if values.shape == (height, width):
-        return values
+def to_native(values: Map, height: int, width: int, kind: Kind) -> Map:
+    """Bring a map of another size to native size: nearest for masks, bilinear for probabilities."""
     if kind == "masks":
-        mask = cv2.resize(
-            values.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT
-        )
-        return np.asarray(mask, np.float32)
-    return np.asarray(
-        cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
-    ).clip(0.0, 1.0)
+        nearest = cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        return np.asarray(nearest, values.dtype)
+    probs = from_levels(values) if values.dtype == np.uint16 else values
+    bilinear = cv2.resize(probs, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(bilinear, np.float32).clip(0.0, 1.0)
 
 
 def _find(name: str, known: dict[str, str], states_folders: bool) -> str | None:
@@ -146,8 +154,7 @@ def _find(name: str, known: dict[str, str], states_folders: bool) -> str | None:
 
 
 def _by_suffix(path: Path) -> dict[str, list[Path]]:
-    """Return the files that may be predictions by their ending in lower case; hidden ones are
-    passed over."""
+    """Return the files that may be predictions, by suffix in lower case; hidden files are not."""
     if path.is_file():
         return {path.suffix.lower(): [path]}
     if not path.is_dir():

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.data.predictions.source import check_size
+from steelcli.data.levels import mask_to_levels
+from steelcli.data.predictions.source import Kind, check_size
 from steelcli.data.raw.supervisely import open_supervisely
 from steelcli.data.raw.supervisely_objects import read_json, take
 from steelcli.params.data import DataParams
 
 
 class SuperviselyPredictions:
-    """A Supervisely project; the objects of all classes of an image are joined. Its image files are
-    not read."""
+    """A Supervisely project; the objects of all classes of an image are joined.
+
+    Its image files are not read.
+    """
 
     states_folders = True
-    kind: Literal["masks"] = "masks"
 
     def __init__(self, root: Path, params: DataParams) -> None:
         everything = {"classes": (), "datasets": (), "keep_splits": False}
@@ -30,22 +31,20 @@ class SuperviselyPredictions:
         }
         self.names = tuple(self._samples)
 
-    def survey(self, names: Sequence[str]) -> SuperviselyPredictions:  # noqa: ARG002  annotations are masks
-        """Return the project itself."""
-        return self
+    def find_kind(self, names: Sequence[str]) -> Kind:  # noqa: ARG002  always masks
+        """Return "masks"."""
+        return "masks"
 
-    def read(self, name: str, height: int, width: int) -> NDArray[np.float32]:
-        """Return one mask at the size that its annotation states; see `PredictionReader.read`."""
+    def read(self, name: str, height: int, width: int) -> NDArray[np.uint16]:
+        """Return one mask at the size that its annotation states; see `PredictionSource.read`."""
         sample = self._samples[name]
         stated = take(read_json(sample.annotation), "size", dict, sample.annotation)
-        size = (
-            take(stated, "height", int, sample.annotation),
-            take(stated, "width", int, sample.annotation),
-        )
-        check_size(size, (height, width), sample.annotation)
-        masks = self._source.read_masks(sample, *size)
+        own_height = take(stated, "height", int, sample.annotation)
+        own_width = take(stated, "width", int, sample.annotation)
+        check_size((own_height, own_width), (height, width), sample.annotation)
+        masks = self._source.read_masks(sample, own_height, own_width)
         joined: NDArray[np.bool_] = np.logical_or.reduce(masks, axis=0)
-        return joined.astype(np.float32)
+        return mask_to_levels(joined)
 
 
 def _project_name(image_path: Path, root: Path) -> str:

@@ -3,8 +3,7 @@ written the same way."""
 
 from __future__ import annotations
 
-import colorsys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +19,6 @@ from steelcli.data.raw.source import RawSample, name_samples
 from steelcli.data.raw.supervisely_objects import (
     AREA_SHAPES,
     LINE_SHAPES,
-    component_objects,
     draw_object,
     most_drawn,
     object_shape,
@@ -194,49 +192,6 @@ def find_datasets(root: Path) -> dict[str, Path]:
             "move img and ann into a data set of their own",
         )
     return found
-
-
-def project_meta(titles: Sequence[str]) -> dict[str, Any]:
-    """Return ``meta.json`` of a project whose classes are bitmaps, colours spread evenly over the
-    hues."""
-    classes = []
-    for index, title in enumerate(titles):
-        red, green, blue = (
-            round(255 * part) for part in colorsys.hsv_to_rgb(index / len(titles), 0.9, 0.55)
-        )
-        classes.append(
-            {
-                "title": title,
-                "description": "",
-                "shape": "bitmap",
-                "color": f"#{red:02X}{green:02X}{blue:02X}",
-                "geometry_config": {},
-                "hotkey": "",
-            }
-        )
-    view = {"enabled": False, "tagName": None, "tagId": None, "isSynced": False}
-    return {"classes": classes, "tags": [], "projectSettings": {"multiView": view}}
-
-
-def annotation(
-    height: int, width: int, masks: Iterable[tuple[str, NDArray[np.bool_]]]
-) -> dict[str, Any]:
-    """Return the annotation of one image: an object for each 8-connected component of each class.
-
-    Args:
-        height, width: size of the image in pixels.
-        masks: class titles with their masks, bool [H, W].
-
-    Raises:
-        ValueError: a mask of another size than the image.
-    """
-    objects: list[dict[str, Any]] = []
-    for title, mask in masks:
-        if mask.shape != (height, width):
-            raise ValueError(f"mask of {title!r} has shape {mask.shape}, not {(height, width)}")
-        objects.extend(component_objects(title, mask))
-    size = {"height": height, "width": width}
-    return {"description": "", "size": size, "tags": [], "objects": objects, "customBigData": {}}
 
 
 def _read_classes(path: Path) -> dict[str, str]:

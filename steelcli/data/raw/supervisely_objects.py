@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, quote
 from steelcli.data.images.decode import read_bytes
-from steelcli.data.raw.bitmap import decode_bitmap, encode_bitmap, paste
+from steelcli.data.raw.bitmap import decode_bitmap, paste
 
 AREA_SHAPES = ("bitmap", "polygon", "rectangle")
 """Shapes that cover pixels and are read."""
@@ -216,28 +216,3 @@ def _pair(value: Any, where: object) -> tuple[float, float]:
 def _is_number(value: Any) -> bool:
     # the comparison also keeps out NaN, which json reads, and integers too large for a float
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _FAR
-
-
-def component_objects(title: str, mask: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """Return the objects of one class mask bool [H, W]: a bitmap for each 8-connected component,
-    row by row."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        mask.astype(np.uint8), connectivity=8
-    )
-    objects = []
-    for label in range(1, count):
-        x, y, width, height = (int(number) for number in stats[label, :4])
-        box = np.asarray(labels[y : y + height, x : x + width] == label, np.bool_)
-        objects.append(
-            {
-                "classTitle": title,
-                "description": "",
-                "tags": [],
-                "bitmap": {"origin": [x, y], "data": encode_bitmap(box)},
-                "shape": "bitmap",
-                "geometryType": "bitmap",
-                "nnCreated": False,
-                "nnUpdated": False,
-            }
-        )
-    return objects

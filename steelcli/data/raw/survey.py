@@ -1,11 +1,10 @@
-"""The first look at raw data: every image and annotation is read once, and all that is wrong is
-gathered."""
+"""Read every raw image and annotation once, and gather all that is wrong."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -26,24 +25,24 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Look:
-    """One raw image, read.
+class RawImage:
+    """One raw image and its masks, decoded.
 
     Attributes:
         raw: bytes of the file.
-        image: uint8 [H, W] or [H, W, 3] in R, G, B.
+        pixels: uint8 [H, W] or [H, W, 3] in R, G, B.
         masks: bool [C, H, W], by class.
     """
 
     raw: bytes
-    image: NDArray[np.uint8]
+    pixels: NDArray[np.uint8]
     masks: NDArray[np.bool_]
 
     @property
     def content(self) -> str:
         """SHA-256 of the pixels and their shape."""
-        digest = hashlib.sha256(str(self.image.shape).encode())
-        digest.update(np.ascontiguousarray(self.image).data)
+        digest = hashlib.sha256(str(self.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(self.pixels).data)
         return digest.hexdigest()
 
     @property
@@ -54,7 +53,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Survey(Generic[R]):
-    """What the look at every image gave.
+    """What reading every image gave.
 
     Attributes:
         source: the data set.
@@ -81,12 +80,12 @@ class ProblemsError(DataError):
         self.problems = tuple(problems)
 
 
-def survey(params: DataParams, ask: Callable[[Look], R]) -> Survey[R]:
-    """Read all raw images and annotations and ask something of each.
+def survey(params: DataParams, get_result: Callable[[RawImage], R]) -> Survey[R]:
+    """Read all raw images and annotations; apply ``get_result`` to each.
 
     Args:
         params: where and how to read.
-        ask: a function at the top level of a module: it is sent to worker processes.
+        get_result: a function at the top level of a module: it is sent to worker processes.
 
     Raises:
         DataError: the data set as a whole cannot be read.
@@ -95,21 +94,19 @@ def survey(params: DataParams, ask: Callable[[Look], R]) -> Survey[R]:
     source = open_source(params, problems)
     unlisted = len(problems.images)
     samples, results = [], []
-    answers = over_cores(
-        partial(_try, source, params, ask), source.samples, "reading", use_one_thread
-    )
-    for sample, answer in zip(source.samples, answers, strict=True):
-        if isinstance(answer, _Faults):
-            problems.rows += answer.problems
-        else:
+    work = partial(_read_one, source, params, get_result)
+    answers = over_cores(work, source.samples, "reading", use_one_thread)
+    for sample, (result, faults) in zip(source.samples, answers, strict=True):
+        problems.rows += faults
+        if result is not None:
             samples.append(sample)
-            results.append(answer)
+            results.append(result)
     left_out = len(source.samples) - len(samples) + unlisted
     found = len(source.samples) + unlisted
     return Survey(source, tuple(samples), tuple(results), tuple(problems.rows), left_out, found)
 
 
-def read_sample(source: RawSource, params: DataParams, sample: RawSample) -> Look:
+def read_sample(source: RawSource, params: DataParams, sample: RawSample) -> RawImage:
     """Read one image and its masks.
 
     Raises:
@@ -118,19 +115,18 @@ def read_sample(source: RawSource, params: DataParams, sample: RawSample) -> Loo
     """
     limit = params.max_image_pixels
     raw = read_bytes(sample.image_path, file_limit(limit))
-    image = read_image_bytes(raw, params.color, sample.image_path, limit)
-    height, width = image.shape[:2]
+    pixels = read_image_bytes(raw, params.color, sample.image_path, limit)
+    height, width = pixels.shape[:2]
     scale = min(params.image_size[0] / width, params.image_size[1] / height)
     if min(height, width) * scale < 0.5:
-        what = f"an image of {width}x{height} pixels would be less than a pixel thin at data.image_size"
-        raise DataError(
-            what, sample.image_path, "crop it into pieces or remove it together with its annotation"
-        )
-    return Look(raw, image, source.read_masks(sample, height, width))
+        thin = "would be less than a pixel thin at data.image_size"
+        remedy = "crop it into pieces or remove it together with its annotation"
+        raise DataError(f"an image of {width}x{height} pixels {thin}", sample.image_path, remedy)
+    return RawImage(raw, pixels, source.read_masks(sample, height, width))
 
 
-def settle(survey: Survey[Any], params: DataParams, problems_path: Path) -> None:
-    """Decide by ``data.on_error`` whether the data set is good enough.
+def refuse_problems(survey: Survey[Any], params: DataParams, problems_path: Path) -> None:
+    """Stop where ``data.on_error`` does not allow the problems found.
 
     Raises:
         ProblemsError: any fault under ``fail``; under ``skip`` one that leaving images out cannot
@@ -141,12 +137,14 @@ def settle(survey: Survey[Any], params: DataParams, problems_path: Path) -> None
     share = survey.left_out / max(1, survey.found)
     if rows and (params.on_error == "fail" or incurable):
         first = (incurable if params.on_error == "skip" else rows)[0]
-        what = f"{len(rows)} problem{'s' * (len(rows) > 1)} in the data, the first in {first.file} ({first.what})"
+        plural = "s" * (len(rows) > 1)
+        what = f"{len(rows)} problem{plural} in the data, the first in {first.file} ({first.what})"
         remedy = first.remedy if len(rows) == 1 else "mend the files listed"
         way_out = "" if incurable else ", or leave the images out with data.on_error=skip"
     elif share > params.max_skipped_fraction:
         limit = f"data.max_skipped_fraction ({params.max_skipped_fraction:g})"
-        what = f"{len(rows)} problems leave out {survey.left_out} of {survey.found} images, more than {limit}"
+        lost = f"{survey.left_out} of {survey.found} images"
+        what = f"{len(rows)} problems leave out {lost}, more than {limit}"
         remedy, way_out = "mend the files listed", ", or raise data.max_skipped_fraction"
     else:
         return
@@ -155,21 +153,15 @@ def settle(survey: Survey[Any], params: DataParams, problems_path: Path) -> None
 
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:
     """Write ``data_problems.csv``, a header alone where there are none."""
-    write_csv(
-        path, [{column: getattr(row, column) for column in COLUMNS} for row in problems], COLUMNS
-    )
+    write_csv(path, [asdict(row) for row in problems], COLUMNS)
 
 
-@dataclass(frozen=True)
-class _Faults:
-    problems: list[Problem]
-
-
-def _try(
-    source: RawSource, params: DataParams, ask: Callable[[Look], R], sample: RawSample
-) -> R | _Faults:
+def _read_one(
+    source: RawSource, params: DataParams, get_result: Callable[[RawImage], R], sample: RawSample
+) -> tuple[R | None, list[Problem]]:
+    """Return the result of one image, or what is wrong with it."""
     try:
-        return ask(read_sample(source, params, sample))
+        return get_result(read_sample(source, params, sample)), []
     except DataError as error:
         files = [getattr(source, "csv_path", None), sample.annotation, sample.image_path]
-        return _Faults(list_problems(error, files, sample.image))
+        return None, list_problems(error, files, sample.image)

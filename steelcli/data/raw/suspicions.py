@@ -1,5 +1,4 @@
-"""``steelcli check``: read a data set as `prepare` does, write nothing, say what is there and what
-looks odd."""
+"""What raw data holds, and what looks odd in it though it can be read."""
 
 from __future__ import annotations
 
@@ -13,18 +12,18 @@ from numpy.typing import NDArray
 
 from steelcli.data.images.header import read_image_header
 from steelcli.data.raw.kaggle import KaggleSource
-from steelcli.data.raw.survey import Look, Survey
+from steelcli.data.raw.survey import RawImage, Survey
 from steelcli.params.data import DataParams
 
-COVERS = 0.9
+MAX_COVER = 0.9
 """Share of an image above which a class is suspicious."""
-TINY = 32
+MIN_SIDE = 32
 """Sides below this many pixels are suspicious."""
-ALIKE = 16
+MAX_BITS = 16
 """Near-duplicates differ in at most so many of the 256 bits of their difference hash.
 
-A copy saved as JPEG of quality 60, made a tenth brighter or halved does in nine cases of ten; of
-286 different pictures of rolled steel no two did (the closest differ in 25)."""
+Nine of ten copies saved as JPEG of quality 60, made a tenth brighter or halved do. Of 286 different
+pictures of rolled steel no two did: the closest differ in 25."""
 
 
 @dataclass(frozen=True)
@@ -53,31 +52,30 @@ class Finding:
     likeness: bytes
 
 
-def inspect(look: Look) -> Finding:
+def inspect(image: RawImage) -> Finding:
     """Return what an image, read as RGB, shows."""
-    grey = np.asarray(cv2.cvtColor(look.image, cv2.COLOR_RGB2GRAY), np.uint8)
+    grey = np.asarray(cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     specks = 0
-    for mask in look.masks:
+    for mask in image.masks:
         *_, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
         specks += int((stats[1:, cv2.CC_STAT_AREA] == 1).sum())
     return Finding(
-        kind=read_image_header(look.raw, "image").kind,
-        height=look.image.shape[0],
-        width=look.image.shape[1],
-        class_pixels=look.class_pixels,
+        kind=read_image_header(image.raw, "image").kind,
+        height=image.pixels.shape[0],
+        width=image.pixels.shape[1],
+        class_pixels=image.class_pixels,
         specks=specks,
-        grey=all(
-            np.array_equal(look.image[:, :, 0], look.image[:, :, channel]) for channel in (1, 2)
-        ),
-        black=not look.image.any(),
-        content=look.content,
+        grey=bool((image.pixels == image.pixels[:, :, :1]).all()),
+        black=not image.pixels.any(),
+        content=image.content,
         likeness=difference_hash(grey),
     )
 
 
 def difference_hash(grey: NDArray[np.uint8]) -> bytes:
-    """Return 256 bits that survive scaling, compression and exposure: in 16 × 17 areas, is each
-    darker than the next?
+    """Return 256 bits that survive scaling, compression and exposure.
+
+    Of 16 × 17 areas each is compared with the next one in its row: is it darker?
 
     Args:
         grey: uint8 [H, W].
@@ -87,19 +85,20 @@ def difference_hash(grey: NDArray[np.uint8]) -> bytes:
 
 
 def list_suspicions(found: Survey[Finding], params: DataParams) -> dict[str, list[str]]:
-    """Return what looks odd though it can be read, each with the images concerned; empty kinds are
-    left out."""
+    """Return what looks odd, each with the images concerned."""
     images = [sample.image for sample in found.samples]
     pairs = list(zip(images, found.results, strict=True))
     kaggle = isinstance(found.source, KaggleSource)
     every = {
-        f"a class covers more than {COVERS:.0%}": [
-            name for name, one in pairs if max(one.class_pixels) > COVERS * one.height * one.width
+        f"a class covers more than {MAX_COVER:.0%}": [
+            name
+            for name, one in pairs
+            if max(one.class_pixels) > MAX_COVER * one.height * one.width
         ],
         "a defect of a single pixel": [name for name, one in pairs if one.specks],
         "all black": [name for name, one in pairs if one.black],
-        f"a side under {TINY} pixels": [
-            name for name, one in pairs if min(one.height, one.width) < TINY
+        f"a side under {MIN_SIDE} pixels": [
+            name for name, one in pairs if min(one.height, one.width) < MIN_SIDE
         ],
         "colour, though data.color is grey": [
             name for name, one in pairs if params.color == "grey" and not one.grey
@@ -120,8 +119,7 @@ def count_sizes(found: Survey[Finding]) -> list[tuple[str, str, int]]:
 
 
 def count_classes(found: Survey[Finding]) -> list[tuple[str, int, float]]:
-    """Return for each class its images and its share of all pixels, 0..1; last the images without a
-    defect."""
+    """Return each class's images and share of all pixels, 0..1; last the images without defect."""
     pixels = max(1, sum(one.height * one.width for one in found.results))
     rows = []
     for channel, title in enumerate(found.source.class_titles):
@@ -136,13 +134,11 @@ def _repeated(pairs: Sequence[tuple[str, Finding]]) -> Iterator[str]:
 
 
 def _alike(pairs: Sequence[tuple[str, Finding]]) -> Iterator[str]:
-    """Yield the images that have a near-duplicate which is no exact one; flat images are alike by
-    nature."""
+    """Yield the images with a near-duplicate that is no exact copy; flat images do not count."""
     structured = [(name, one) for name, one in pairs if any(one.likeness)]
-    hashes = np.frombuffer(b"".join(one.likeness for _, one in structured), np.uint64).reshape(
-        -1, 4
-    )
+    joined = b"".join(one.likeness for _, one in structured)
+    hashes = np.frombuffer(joined, np.uint64).reshape(-1, 4)
     for index, (name, one) in enumerate(structured):
-        near = np.flatnonzero(np.bitwise_count(hashes ^ hashes[index]).sum(axis=1) <= ALIKE)
+        near = np.flatnonzero(np.bitwise_count(hashes ^ hashes[index]).sum(axis=1) <= MAX_BITS)
         if any(structured[other][1].content != one.content for other in near):
             yield name

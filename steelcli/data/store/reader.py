@@ -147,3 +147,24 @@ class Store:
         state.pop("images", None)
         state.pop("masks", None)
         return state
+
+
+def open_store(store_dir: Path) -> Store:
+    """Open the store for scoring.
+
+    Raises:
+        DataError: see `Store`; or a picture stands in two splits, so that a test image may have
+            been learned by heart.
+    """
+    store = Store(store_dir)
+    first: dict[str, int] = {}
+    for position, record in enumerate(store.records):
+        other = store.records[first.setdefault(record.content, position)]
+        if other.split != record.split:
+            here, there = (
+                f"{record.image} of the {record.split} split",
+                f"{other.image} of {other.split}",
+            )
+            what = f"{here} is the same picture as {there}"
+            raise DataError(what, store_dir, "run `dvc repro prepare`")
+    return store

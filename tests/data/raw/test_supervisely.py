@@ -17,12 +17,8 @@ from steelcli.common.errors import DataError, ParamsError
 from steelcli.data.images.decode import read_image
 from steelcli.data.raw.bitmap import encode_bitmap
 from steelcli.data.raw.recognise import open_source
-from steelcli.data.raw.supervisely import (
-    SuperviselySource,
-    annotation,
-    open_supervisely,
-    project_meta,
-)
+from steelcli.data.raw.supervisely import SuperviselySource, open_supervisely
+from steelcli.data.raw.supervisely_export import annotation, project_meta
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"real data not found at {SHARED}")
 H, W = 20, 30

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from closure import ROOT
 
-from steelcli.commands.synthesize import write_synthetic
+from steelcli.commands.synthesize import synthesize
 from steelcli.common.errors import UserError
 from steelcli.data.raw.bitmap import decode_bitmap
 from steelcli.data.synthetic.defects import CLASS_TITLES, draw_outline, paint_defect
@@ -30,7 +30,7 @@ SEED = 42
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     out_dir = tmp_path_factory.mktemp("synthetic") / "deep" / "project"
-    return out_dir, write_synthetic(out_dir, 40, SEED, workers=2)
+    return out_dir, synthesize(out_dir, 40, SEED, workers=2)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -74,8 +74,8 @@ def best_threshold_dice(strips: list[Strip]) -> dict[str, float]:
 
 
 def test_bytes_depend_on_neither_workers_nor_count(tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "one", 8, 5, workers=1)
-    write_synthetic(tmp_path / "two", 16, 5, workers=2)
+    synthesize(tmp_path / "one", 8, 5, workers=1)
+    synthesize(tmp_path / "two", 16, 5, workers=2)
     few, many = files_of(tmp_path / "one"), files_of(tmp_path / "two")
     assert len(few) == 1 + 2 * 8
     assert len(many) == 1 + 2 * 16
@@ -211,16 +211,16 @@ def test_outline_covers_with_margin_and_fills_holes() -> None:
 @pytest.mark.parametrize(("images", "seed"), [(7, 0), (0, 0), (8, -1)])
 def test_wrong_numbers_are_refused(tmp_path: Path, images: int, seed: int) -> None:
     with pytest.raises(UserError):
-        write_synthetic(tmp_path / "project", images, seed)
+        synthesize(tmp_path / "project", images, seed)
     assert not any(tmp_path.iterdir())
 
 
 def test_a_folder_with_content_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(UserError, match="not empty"):
-        write_synthetic(tmp_path, 8, 0)
+        synthesize(tmp_path, 8, 0)
     with pytest.raises(UserError, match="not empty"):
-        write_synthetic(tmp_path / "mine.txt", 8, 0)
+        synthesize(tmp_path / "mine.txt", 8, 0)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -230,11 +230,11 @@ def test_failing_midway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
             raise MemoryError
         return draw_strip(seed, index)
 
-    monkeypatch.setattr("steelcli.commands.synthesize.draw_strip", fail_late)
+    monkeypatch.setattr("steelcli.data.synthetic.project.draw_strip", fail_late)
     with pytest.raises(MemoryError):
-        write_synthetic(tmp_path / "project", 8, 0, workers=2)
+        synthesize(tmp_path / "project", 8, 0, workers=2)
     assert not any(tmp_path.iterdir())
     monkeypatch.undo()
     (tmp_path / "project").mkdir()  # an empty folder is no obstacle
-    write_synthetic(tmp_path / "project", 8, 0)
+    synthesize(tmp_path / "project", 8, 0)
     assert (tmp_path / "project" / "meta.json").is_file()

@@ -1,0 +1,82 @@
+"""The charts of the page, from the csv files of the stages."""
+
+from __future__ import annotations
+
+import math
+
+from steelcli.reporting.charts import Chart, Line
+from steelcli.reporting.metric_tables import pick_group
+from steelcli.reporting.stage_files import Columns, Results
+
+
+def build_training_charts(results: Results) -> list[Chart]:
+    """Return loss and validation scores by epoch."""
+    epochs = results.epochs
+    best = ("best epoch", float(results.training.get("best_epoch", math.nan)))
+    losses = (
+        _line(epochs, "train_loss", "training", 1),
+        _line(epochs, "val_loss", "validation", 2),
+    )
+    scores = (
+        _line(epochs, "val_dice_opt", "Dice, best threshold", 1),
+        _line(epochs, "val_iou_opt", "IoU, best threshold", 2),
+        _line(epochs, "val_dice_fixed", "Dice at 0.5", 1, "--"),
+        _line(epochs, "val_iou_fixed", "IoU at 0.5", 2, "--"),
+    )
+    note = "Means over validation images."
+    return [
+        Chart(
+            "Loss", "Mean over the epoch.", "epoch", "loss", losses, best, "whole", y_is_share=False
+        ),
+        Chart("Validation scores", note, "epoch", "score", scores, best, "whole"),
+    ]
+
+
+def _line(epochs: Columns, name: str, label: str, color: int, style: str = "-") -> Line:
+    return Line(label, epochs["epoch"], epochs[name], color, style)
+
+
+def build_threshold_chart(results: Results) -> Chart:
+    """Return the scores of the validation split by threshold."""
+    curve = results.thresholds
+    x = curve["threshold"]
+    lines = (
+        Line("Dice", x, curve["dice"], 1),
+        Line("Dice of defect images", x, curve["dice_defect"], 2),
+        Line("F1 of all pixels", x, curve["f1"], 3),
+        Line("IoU", x, curve["iou"], 4),
+    )
+    learned = ("learned threshold", float(results.threshold.get("threshold", math.nan)))
+    note = "Scores of the validation split at every threshold."
+    return Chart("Scores by threshold", note, "threshold (probability)", "score", lines, learned)
+
+
+def build_precision_chart(results: Results) -> Chart:
+    """Return precision by recall over all thresholds, with a point for each of the two in use."""
+    curve = results.pr_curve
+    lines = [Line("all thresholds", curve["recall"], curve["precision"], 1)]
+    points = (("optimal", "learned threshold", 2, "o"), ("fixed", "threshold 0.5", 3, "s"))
+    for group, label, color, style in points:
+        values = pick_group(results.test, group)
+        if "precision" in values and "recall" in values:
+            lines.append(Line(label, [values["recall"]], [values["precision"]], color, style))
+    note = "All pixels of the test split."
+    return Chart("Precision and recall", note, "recall", "precision", tuple(lines), steps=True)
+
+
+def build_froc_chart(froc: Columns) -> Chart:
+    """Return the share of defects found by the false components allowed."""
+    found = Line("defects found", froc["max_fp_per_image"], froc["recall"], 1)
+    note = "Share of the test split's defects found by the false components allowed."
+    x_label = "false components per image, at most"
+    return Chart("FROC", note, x_label, "recall", (found,), x_scale="doubling")
+
+
+def build_reliability_chart(curve: Columns) -> Chart:
+    """Return the share of defect pixels by the probability given to them."""
+    lines = (
+        Line("test pixels", curve["mean_probability"], curve["defect_share"], 1),
+        Line("perfect", [0.0, 1.0], [0.0, 1.0], 2, "--"),
+    )
+    note = "Share of defect pixels by the probability given to them, in 15 equal bins."
+    return Chart("Reliability", note, "mean probability", "share of defect pixels", lines)

@@ -1,0 +1,66 @@
+"""Missing and damaged files of the other stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from make_run import Run
+
+from steelcli.common.errors import RunError
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("metrics/data.json", "prepare"),
+        ("metrics/train.json", "train"),
+        ("metrics/threshold.json", "tune-threshold"),
+        ("metrics/test.json", "evaluate"),
+        ("metrics/test_images.csv", "evaluate"),
+        ("metrics/threshold_curve.csv", "tune-threshold"),
+        ("metrics/pr_curve.csv", "evaluate"),
+        ("metrics/froc.csv", "evaluate"),
+        ("metrics/reliability.csv", "evaluate"),
+        ("models/args.json", "train"),
+        ("models/metrics_seed42.csv", "train"),
+    ],
+)
+def test_missing_file_is_named_with_its_remedy(
+    run: Run, tmp_path: Path, name: str, stage: str
+) -> None:
+    (tmp_path / name).unlink()
+    with pytest.raises(RunError) as caught:
+        run.report()
+    remedy = f"run `dvc repro {stage}` or `steelcli {stage}`"
+    assert str(caught.value) == f"a stage's input is missing: {tmp_path / name}; {remedy}."
+    assert not run.report_path.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("metrics/froc.csv", "max_fp_per_image,recall\n1,1\n", "lacks the column threshold"),
+        (
+            "metrics/pr_curve.csv",
+            "threshold,precision,recall\n0.5,high,1\n",
+            "no number where one belongs",
+        ),
+        ("metrics/pr_curve.csv", "threshold,precision,recall\n0.5,1,\xff\n", "cannot be read"),
+        ("metrics/test.json", "{", "cannot be read"),
+        ("metrics/test.json", '{"auprc": NaN}', "NaN is no number"),
+        ("metrics/test.json", '{"auprc": [1]}', "auprc, which is no number"),
+        ("metrics/test.json", '{"auprc": 1e999}', "1e999 is too large"),
+        ("metrics/train.json", '{"best_epoch": "one"}', "best_epoch, which is no number"),
+        ("metrics/pr_curve.csv", "threshold,precision,recall\n0.5,inf,1\n", "inf under precision"),
+        ("models/args.json", '{"train": {"seed": "../7"}}', "no train.seed"),
+        ("models/args.json", "{}", "no train.seed"),
+    ],
+)
+def test_damaged_file_is_refused(
+    run: Run, tmp_path: Path, name: str, content: str, what: str
+) -> None:
+    (tmp_path / name).write_bytes(content.encode("latin-1"))
+    with pytest.raises(RunError, match=what) as caught:
+        run.report()
+    assert name in str(caught.value)
