@@ -1,9 +1,8 @@
-"""Self-describing checkpoints: weights, params, score, versions, data; written whole, loaded
-without running code."""
+"""Self-describing checkpoints, written whole and loaded without running code."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,8 +12,9 @@ from pydantic import ConfigDict, Field
 from steelcli.common.errors import ModelError, ParamsError, quote
 from steelcli.common.inputs import is_shallow
 from steelcli.common.outputs import staged_file
+from steelcli.common.paths import MAKE_MODEL
 from steelcli.model.network import SegmentationModel, build_frame, build_model
-from steelcli.model.torch_file import load_values, take_tensors
+from steelcli.model.torch_file import copy_tensors, load_values
 from steelcli.model.weights import find_misfit
 from steelcli.params.model import ModelParams
 from steelcli.params.section import Section, parse_section
@@ -24,9 +24,8 @@ _REMEDY = "train again or restore the file"
 Side = Annotated[int, Field(ge=1, le=65536)]
 
 
-class _TrainedWith(Section):
-    """What running a checkpoint takes from section ``train``; the other keys are kept as they
-    are."""
+class TrainedWith(Section):
+    """The keys of section ``train`` that running a checkpoint needs; others are kept."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -35,65 +34,62 @@ class _TrainedWith(Section):
     channels_last: bool
 
 
-class _RunParams(Section):
+class RunParams(Section):
+    """The sections of ``params.yaml`` that the network was trained with."""
+
     model: ModelParams
-    train: _TrainedWith
+    train: TrainedWith
 
 
-class _Header(Section):
-    """Everything in a checkpoint but the weights; see `Checkpoint`."""
+class Header(Section):
+    """What a ``.pth`` file holds beside the weights, in plain types."""
 
-    params: _RunParams
+    params: RunParams
     epoch: Annotated[int, Field(ge=1)]
+    """1-based epoch after which the weights were taken."""
     score: Annotated[float, Field(ge=0, le=1)] | None
+    """Validation score the file is named for, None for a periodic checkpoint."""
     precision: Literal["fp32", "bf16", "fp16"]
+    """Number format of the forward pass in training."""
     store: Annotated[str, Field(max_length=256)]
+    """Fingerprint of the prepared store."""
     image_size: tuple[Side, Side]
+    """Width and height the network was trained at, pixels."""
     versions: dict[str, str]
+    """Versions of the packages."""
     code: Annotated[str, Field(max_length=256)]
+    """Git revision of the working directory."""
     format: Literal[1]
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """What a ``.pth`` file holds, plain types and tensors alone.
+class Checkpoint(Header):
+    """A header and the weights, the network's state dict."""
 
-    Attributes:
-        weights: the network's state dict.
-        params: sections ``model`` and ``train`` as plain mappings.
-        epoch: 1-based epoch after which the weights were taken.
-        score: validation score the file is named for, or None for a periodic checkpoint.
-        precision: number format of the forward pass in training.
-        store: fingerprint of the prepared store.
-        image_size: width and height the network was trained at, pixels.
-        versions: versions of the packages.
-        code: git revision of the working directory.
-    """
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     weights: dict[str, torch.Tensor]
-    params: dict[str, Any]
-    epoch: int
-    score: float | None
-    precision: str
-    store: str
-    image_size: tuple[int, int]
-    versions: dict[str, str]
-    code: str
-    format: int = FORMAT
+
+
+def make_checkpoint(header: dict[str, Any], weights: dict[str, torch.Tensor]) -> Checkpoint:
+    """Return a checkpoint of this format; ``header`` has the other fields of `Header`.
+
+    Raises:
+        ParamsError: a field that is missing, unknown or wrong.
+    """
+    checked = parse_section(header, "checkpoint", Header)
+    return Checkpoint(**dict(checked), weights=weights)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint under a temporary name and move it into place."""
-    values = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
+    values = checkpoint.model_dump(mode="json", exclude={"weights"})
+    values["weights"] = checkpoint.weights
     with staged_file(path) as partial_path, partial_path.open("wb") as file:
         try:
-            torch.save(
-                values, file
-            )  # given a path instead of a file, torch never says that the disk is full
+            torch.save(values, file)  # a file, not a path, so that a full disk is an OSError
         except RuntimeError as error:
-            if isinstance(
-                error.__context__, OSError
-            ):  # its own complaint, on closing, covers the cause up
+            # torch's own complaint, on closing, hides the cause
+            if isinstance(error.__context__, OSError):
                 raise error.__context__ from error
             raise
 
@@ -103,36 +99,38 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         ModelError: a file that is missing, truncated or foreign, would run code, or has a field
-            that is not as written by `save_checkpoint`.
+            that is not as `save_checkpoint` writes it.
     """
     try:
         values = load_values(path, "the checkpoint", _REMEDY)
     except FileNotFoundError as error:
-        raise ModelError("checkpoint not found", path, "run `dvc repro train`") from error
-    names = {field.name for field in fields(Checkpoint)}
-    if not isinstance(values, dict) or set(values) != names:
-        is_bare = isinstance(values, dict) and all(
-            isinstance(value, torch.Tensor) for value in values.values()
-        )
-        kind = " but a bare state dict" if is_bare else ""
-        raise ModelError(
-            f"the file is no steelcli checkpoint{kind}", path, "train again or name another file"
-        )
-    if type(values["format"]) is not int or values["format"] != FORMAT:
-        what = (
-            f"the file is a steelcli checkpoint of format {quote(values['format'])}, not {FORMAT}"
-        )
-        raise ModelError(what, path, "train again or use the version that wrote it")
-    header = {key: value for key, value in values.items() if key != "weights"}
-    if not is_shallow(header, 8, items=10_000):
+        raise ModelError("checkpoint not found", path, MAKE_MODEL) from error
+    _check_kind(values, path)
+    weights = values.pop("weights")
+    if not is_shallow(values, 8, items=10_000):
         raise ModelError("the checkpoint's fields are nested too deeply or too long", path, _REMEDY)
     try:
-        parse_section(header, "checkpoint", _Header)
+        checkpoint = make_checkpoint(values, {})
     except ParamsError as error:
-        what = f"the checkpoint's field {error.where.removeprefix('checkpoint.')} is wrong: {error.what}"
+        field = error.where.removeprefix("checkpoint.")
+        what = f"the checkpoint's field {field} is wrong: {error.what}"
         raise ModelError(what, path, _REMEDY) from error
-    weights = take_tensors(values["weights"], path, "the checkpoint", _REMEDY)
-    return Checkpoint(**header, weights=weights)
+    tensors = copy_tensors(weights, path, "the checkpoint", _REMEDY)
+    return checkpoint.model_copy(update={"weights": tensors})
+
+
+def _check_kind(values: Any, path: Path) -> None:
+    """Raise a ModelError unless the values have a checkpoint's fields and format."""
+    if not isinstance(values, dict) or set(values) != set(Checkpoint.model_fields):
+        kind = ""
+        if isinstance(values, dict) and all(torch.is_tensor(value) for value in values.values()):
+            kind = " but a bare state dict"
+        what = f"the file is no steelcli checkpoint{kind}"
+        raise ModelError(what, path, "train again or name another file")
+    found = values["format"]
+    if type(found) is not int or found != FORMAT:
+        what = f"the file is a steelcli checkpoint of format {quote(found)}, not {FORMAT}"
+        raise ModelError(what, path, "train again or use the version that wrote it")
 
 
 def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:
@@ -141,26 +139,18 @@ def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:
     Raises:
         ModelError: a network that cannot be built, or weights that do not fit it.
     """
-    params = parse_section(checkpoint.params["model"], "model", ModelParams)
-
-    def build() -> SegmentationModel:
-        plain = params.model_copy(update={"encoder_weights": None})
-        return build_model(
-            **plain.model_dump(), channels_last=bool(checkpoint.params["train"]["channels_last"])
-        )
-
+    arguments = checkpoint.params.model.model_dump() | {"encoder_weights": None}
+    build = partial(build_model, **arguments, channels_last=checkpoint.params.train.channels_last)
     try:
-        frame = build_frame(params.encoder_name, build)
-        if misfit := find_misfit(checkpoint.weights, frame.state_dict()):
-            what = f"the weights do not fit the architecture named beside them ({misfit})"
-            raise ModelError(what, path, "train again")
-        model = build()
+        frame = build_frame(arguments["encoder_name"], build)
     except ModelError as error:
-        if error.where == str(path):
-            raise
-        raise ModelError(
-            f"the checkpoint's network cannot be built ({error.what})", path, "train again"
-        ) from error
+        what = f"the checkpoint's network cannot be built ({error.what})"
+        raise ModelError(what, path, "train again") from error
+    misfit = find_misfit(checkpoint.weights, frame.state_dict())
+    if misfit:
+        what = f"the weights do not fit the architecture named beside them ({misfit})"
+        raise ModelError(what, path, "train again")
+    model = build()
     model.load_state_dict(checkpoint.weights)
     return model.eval()
 
@@ -173,17 +163,7 @@ def find_best(models_dir: Path, monitor: str) -> Path:
     """
     found = sorted(models_dir.glob(f"best_{monitor}_*.pth"))
     if len(found) != 1:
-        remedy = (
-            "run `dvc repro train` or `steelcli train`"
-            if not found
-            else "keep one and remove the others"
-        )
-        raise ModelError(
-            f"{len(found)} checkpoints named best_{monitor}_*.pth, not one", models_dir, remedy
-        )
+        remedy = "keep one and remove the others" if found else MAKE_MODEL
+        what = f"{len(found)} checkpoints named best_{monitor}_*.pth, not one"
+        raise ModelError(what, models_dir, remedy)
     return found[0]
-
-
-def describe(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return everything but the weights, for a person to read."""
-    return {key: value for key, value in asdict(checkpoint).items() if key != "weights"}

@@ -1,4 +1,4 @@
-"""Device, precision, seeds and versions: what surrounds a run."""
+"""Device, precision and versions of a run."""
 
 from __future__ import annotations
 
@@ -34,11 +34,8 @@ def resolve_precision(wanted: str, device: torch.device) -> Precision:
         ParamsError: fp16 without a CUDA GPU.
     """
     if wanted == "fp16" and device.type != "cuda":
-        raise ParamsError(
-            f"fp16 needs a CUDA GPU, not {device.type}",
-            "train.precision",
-            "set it to auto, bf16 or fp32",
-        )
+        what = f"fp16 needs a CUDA GPU, not {device.type}"
+        raise ParamsError(what, "train.precision", "set it to auto, bf16 or fp32")
     if wanted != "auto":
         return {"fp32": "fp32", "bf16": "bf16", "fp16": "fp16"}[wanted]  # type: ignore[return-value]
     if device.type == "cuda":
@@ -47,8 +44,7 @@ def resolve_precision(wanted: str, device: torch.device) -> Precision:
 
 
 def inference_precision(trained_in: str, device: torch.device) -> Precision:
-    """Return the format a checkpoint trained in ``trained_in`` runs in on ``device``: the same
-    where it is fast."""
+    """Return the number format to run a checkpoint in: that of its training where it is fast."""
     if trained_in == "bf16" and resolve_precision("auto", device) == "bf16":
         return "bf16"
     return "fp16" if trained_in == "fp16" and device.type == "cuda" else "fp32"
@@ -82,7 +78,8 @@ def describe_device(device: torch.device) -> str:
     """Return the device in words, with the number of threads where it is the CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type} ({torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()})"
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{device.type} ({torch.get_num_threads()} threads, {capability})"
 
 
 def _cpu_computes_bf16() -> bool:

@@ -1,5 +1,4 @@
-"""What later stages take from a training's ``args.json``, checked before anything is built by
-it."""
+"""What later stages use of a training's ``args.json``, checked when it is read."""
 
 from __future__ import annotations
 
@@ -14,8 +13,6 @@ from steelcli.common.paths import MAKE_MODEL
 from steelcli.params.section import Section, parse_section
 from steelcli.params.train import Tracker
 
-_REMEDY = MAKE_MODEL
-
 
 class _Part(Section):
     """Some keys of a mapping; the others are for the reader."""
@@ -24,28 +21,27 @@ class _Part(Section):
 
 
 class TrackedRun(Section):
-    """What a run is called by its trackers, see `Trackers`; names of folders, which none may
-    leave."""
+    """What a run is called by its trackers, see `Trackers`; safe as names of folders."""
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     name: Annotated[str, Field(pattern=r"^[^./\\][^/\\]{0,199}$")]
     mlflow: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
 
 
-class _Train(_Part):
+class _TrainPart(_Part):
     monitor: Literal["dice", "iou"]
     trackers: tuple[Tracker, ...]
 
 
-class _Run(_Part):
+class _RunPart(_Part):
     trackers: TrackedRun | None = None
 
 
 class RunSettings(_Part):
     """How a training ended up: its monitor and its trackers."""
 
-    train: _Train
-    run: _Run
+    train: _TrainPart
+    run: _RunPart
 
 
 def read_settings(path: Path) -> tuple[dict[str, Any], RunSettings]:
@@ -55,9 +51,10 @@ def read_settings(path: Path) -> tuple[dict[str, Any], RunSettings]:
         RunError: the file is missing or broken.
         ModelError: settings that no training wrote.
     """
-    values = read_json(path, _REMEDY)
+    values = read_json(path, MAKE_MODEL)
     try:
         return values, parse_section(values, "args.json", RunSettings)
     except ParamsError as error:
-        what = f"the run's settings are wrong at {error.where.removeprefix('args.json.')}: {error.what}"
-        raise ModelError(what, path, _REMEDY) from error
+        key = error.where.removeprefix("args.json.")
+        what = f"the run's settings are wrong at {key}: {error.what}"
+        raise ModelError(what, path, MAKE_MODEL) from error

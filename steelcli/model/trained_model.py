@@ -1,11 +1,9 @@
-"""The trained model as tuning and testing meet it: the best checkpoint, on the device, checked
-against the store."""
+"""The trained model for tuning and testing: the best checkpoint, on the device, with its store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import ModelError
 from steelcli.common.fingerprint import fingerprint
+from steelcli.common.paths import ARGS_NAME, MAKE_MODEL
 from steelcli.common.progress import track
 from steelcli.data.store.reader import Store, open_store
 from steelcli.data.types import Split
@@ -38,17 +37,19 @@ class Trained:
 
     @property
     def fingerprint(self) -> int:
-        """A number that stands for the data and the weights: what a threshold is learned on, and
-        for."""
-        weights = sorted(self.checkpoint.weights.items())
-        raw = (part for key, tensor in weights for part in (key, _raw_bytes(tensor)))
-        return fingerprint(chain([self.store.fingerprint], raw))
+        """A number for the data a threshold is learned on and the weights it is learned for."""
+        return fingerprint(self._iter_parts())
+
+    def _iter_parts(self) -> Iterator[str | bytes]:
+        yield self.store.fingerprint
+        for key, tensor in sorted(self.checkpoint.weights.items()):
+            yield key
+            yield tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
     def iter_levels(
         self, split: Split, batch_size: int
     ) -> Iterator[tuple[int, NDArray[np.uint16]]]:
-        """Yield (store position, probability map in 16-bit levels [height, width]) over a split,
-        with a bar."""
+        """Yield store position and map of 16-bit levels [height, width] of a split's images."""
         positions = self.store.positions(split)
         levels = iter_levels(
             self.model, self.store, positions, batch_size, self.device, self.precision
@@ -64,32 +65,20 @@ def load_trained(models_dir: Path, store_dir: Path) -> Trained:
             with other parameters than the run's, or a picture in two splits.
     """
     store = open_store(store_dir)
-    values, settings = read_settings(models_dir / "args.json")
+    args_path = models_dir / ARGS_NAME
+    values, settings = read_settings(args_path)
     path = find_best(models_dir, settings.train.monitor)
     checkpoint = load_checkpoint(path)
     if checkpoint.store != store.fingerprint:
-        raise ModelError(
-            "the checkpoint was trained on other data than the store's",
-            path,
-            "run `dvc repro train`",
-        )
-    for section, params in checkpoint.params.items():
+        what = "the checkpoint was trained on other data than the store's"
+        raise ModelError(what, path, MAKE_MODEL)
+    for section, params in checkpoint.params.model_dump(mode="json").items():
         if params != values.get(section):
-            what = f"the checkpoint was trained with other {section} parameters than {models_dir / 'args.json'} states"
-            raise ModelError(what, path, "run `dvc repro train`")
+            what = f"the checkpoint has other {section} parameters than {args_path}"
+            raise ModelError(what, path, MAKE_MODEL)
     device = pick_device()
-    train = checkpoint.params["train"]
-    seed_everything(int(train["seed"]), bool(train["deterministic"]))
+    train = checkpoint.params.train
+    seed_everything(train.seed, train.deterministic)
     model = restore_model(checkpoint, path).to(device)
-    return Trained(
-        model,
-        checkpoint,
-        settings,
-        store,
-        device,
-        inference_precision(checkpoint.precision, device),
-    )
-
-
-def _raw_bytes(tensor: torch.Tensor) -> bytes:
-    return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    precision = inference_precision(checkpoint.precision, device)
+    return Trained(model, checkpoint, settings, store, device, precision)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from steelcli.common.errors import ModelError, quote
-from steelcli.model.torch_file import load_values, take_tensors
+from steelcli.model.torch_file import copy_tensors, load_values
 
 
 def find_misfit(weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:
@@ -27,24 +27,26 @@ def find_misfit(weights: Mapping[str, torch.Tensor], expected: Mapping[str, torc
 
 
 def _describe(tensor: torch.Tensor) -> str:
-    return f"{quote('×'.join(map(str, tensor.shape)) or 'a number')} of {str(tensor.dtype).removeprefix('torch.')}"
+    shape = "×".join(map(str, tensor.shape)) or "a number"
+    return f"{quote(shape)} of {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def load_encoder(network: nn.Module, path: Path) -> None:
-    what, remedy = (
-        "the file of encoder weights",
-        "point model.encoder_weights at a state dict of this encoder",
-    )
+    """Load a state dict from a file into the network's encoder.
+
+    Raises:
+        ModelError: a missing or bad file, or weights of another encoder.
+    """
+    what = "the file of encoder weights"
+    remedy = "point model.encoder_weights at a state dict of this encoder"
     try:
-        state = take_tensors(load_values(path, what, remedy), path, what, remedy)
+        state = copy_tensors(load_values(path, what, remedy), path, what, remedy)
     except FileNotFoundError as error:
-        raise ModelError(
-            "encoder weights not found", path, "correct model.encoder_weights"
-        ) from error
+        fix = "correct model.encoder_weights"
+        raise ModelError("encoder weights not found", path, fix) from error
     try:
         network.encoder.load_state_dict(state)  # type: ignore[union-attr]
     except (RuntimeError, LookupError, TypeError, ValueError) as error:
         reason = quote(" ".join(str(error).split()), 160)
-        raise ModelError(
-            f"the encoder weights do not fit the encoder ({reason})", path, remedy
-        ) from error
+        what = f"the encoder weights do not fit the encoder ({reason})"
+        raise ModelError(what, path, remedy) from error
