@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from steelcli.common.inputs import is_shallow
 from steelcli.common.outputs import staged_file
 from steelcli.common.paths import MAKE_MODEL
 from steelcli.model.network import SegmentationModel, build_frame, build_model
-from steelcli.model.torch_file import load_values, take_tensors
+from steelcli.model.torch_file import copy_tensors, load_values
 from steelcli.model.weights import find_misfit
 from steelcli.params.model import ModelParams
 from steelcli.params.section import Section, parse_section
@@ -23,8 +24,8 @@ _REMEDY = "train again or restore the file"
 Side = Annotated[int, Field(ge=1, le=65536)]
 
 
-class _TrainedWith(Section):
-    """What running a checkpoint needs of section ``train``; the other keys are kept as they are."""
+class TrainedWith(Section):
+    """The keys of section ``train`` that running a checkpoint needs; others are kept."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -33,20 +34,21 @@ class _TrainedWith(Section):
     channels_last: bool
 
 
-class _RunParams(Section):
+class RunParams(Section):
+    """The sections of ``params.yaml`` that the network was trained with."""
+
     model: ModelParams
-    train: _TrainedWith
+    train: TrainedWith
 
 
 class Header(Section):
-    """Everything in a checkpoint but the weights."""
+    """What a ``.pth`` file holds beside the weights, in plain types."""
 
-    params: dict[str, Any]
-    """Sections ``model`` and ``train`` as plain mappings."""
+    params: RunParams
     epoch: Annotated[int, Field(ge=1)]
     """1-based epoch after which the weights were taken."""
     score: Annotated[float, Field(ge=0, le=1)] | None
-    """Validation score the file is named for; None for a periodic checkpoint."""
+    """Validation score the file is named for, None for a periodic checkpoint."""
     precision: Literal["fp32", "bf16", "fp16"]
     """Number format of the forward pass in training."""
     store: Annotated[str, Field(max_length=256)]
@@ -57,26 +59,37 @@ class Header(Section):
     """Versions of the packages."""
     code: Annotated[str, Field(max_length=256)]
     """Git revision of the working directory."""
-    format: Literal[1] = 1
+    format: Literal[1]
 
 
 class Checkpoint(Header):
-    """What a ``.pth`` file holds: plain types and tensors alone."""
+    """A header and the weights, the network's state dict."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     weights: dict[str, torch.Tensor]
-    """The network's state dict."""
+
+
+def make_checkpoint(header: dict[str, Any], weights: dict[str, torch.Tensor]) -> Checkpoint:
+    """Return a checkpoint of this format; ``header`` has the other fields of `Header`.
+
+    Raises:
+        ParamsError: a field that is missing, unknown or wrong.
+    """
+    checked = parse_section(header, "checkpoint", Header)
+    return Checkpoint(**dict(checked), weights=weights)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint under a temporary name and move it into place."""
-    values = dict(checkpoint)
+    values = checkpoint.model_dump(mode="json", exclude={"weights"})
+    values["weights"] = checkpoint.weights
     with staged_file(path) as partial_path, partial_path.open("wb") as file:
         try:
-            torch.save(values, file)  # given a path, torch would not say that the disk is full
+            torch.save(values, file)  # a file, not a path, so that a full disk is an OSError
         except RuntimeError as error:
-            if isinstance(error.__context__, OSError):  # what torch says on closing hides the cause
+            # torch's own complaint, on closing, hides the cause
+            if isinstance(error.__context__, OSError):
                 raise error.__context__ from error
             raise
 
@@ -86,43 +99,38 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         ModelError: a file that is missing, truncated or foreign, would run code, or has a field
-            that is not as written by `save_checkpoint`.
+            that is not as `save_checkpoint` writes it.
     """
     try:
         values = load_values(path, "the checkpoint", _REMEDY)
     except FileNotFoundError as error:
         raise ModelError("checkpoint not found", path, MAKE_MODEL) from error
-    if not isinstance(values, dict) or set(values) != set(Checkpoint.model_fields):
-        kind = " but a bare state dict" if _is_state_dict(values) else ""
-        what = f"the file is no steelcli checkpoint{kind}"
-        raise ModelError(what, path, "train again or name another file")
-    if type(values["format"]) is not int or values["format"] != FORMAT:
-        found = quote(values["format"])
-        what = f"the file is a steelcli checkpoint of format {found}, not {FORMAT}"
-        raise ModelError(what, path, "train again or use the version that wrote it")
-    raw_weights = values.pop("weights")
-    header = _check_header(values, path)
-    weights = take_tensors(raw_weights, path, "the checkpoint", _REMEDY)
-    return Checkpoint(**dict(header), weights=weights)
-
-
-def _is_state_dict(values: Any) -> bool:
-    if not isinstance(values, dict):
-        return False
-    return all(isinstance(value, torch.Tensor) for value in values.values())
-
-
-def _check_header(values: dict[str, Any], path: Path) -> Header:
+    _check_kind(values, path)
+    weights = values.pop("weights")
     if not is_shallow(values, 8, items=10_000):
         raise ModelError("the checkpoint's fields are nested too deeply or too long", path, _REMEDY)
     try:
-        header = parse_section(values, "checkpoint", Header)
-        parse_section(header.params, "checkpoint.params", _RunParams)
+        checkpoint = make_checkpoint(values, {})
     except ParamsError as error:
         field = error.where.removeprefix("checkpoint.")
         what = f"the checkpoint's field {field} is wrong: {error.what}"
         raise ModelError(what, path, _REMEDY) from error
-    return header
+    tensors = copy_tensors(weights, path, "the checkpoint", _REMEDY)
+    return checkpoint.model_copy(update={"weights": tensors})
+
+
+def _check_kind(values: Any, path: Path) -> None:
+    """Raise a ModelError unless the values have a checkpoint's fields and format."""
+    if not isinstance(values, dict) or set(values) != set(Checkpoint.model_fields):
+        kind = ""
+        if isinstance(values, dict) and all(torch.is_tensor(value) for value in values.values()):
+            kind = " but a bare state dict"
+        what = f"the file is no steelcli checkpoint{kind}"
+        raise ModelError(what, path, "train again or name another file")
+    found = values["format"]
+    if type(found) is not int or found != FORMAT:
+        what = f"the file is a steelcli checkpoint of format {quote(found)}, not {FORMAT}"
+        raise ModelError(what, path, "train again or use the version that wrote it")
 
 
 def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:
@@ -131,15 +139,10 @@ def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:
     Raises:
         ModelError: a network that cannot be built, or weights that do not fit it.
     """
-    params = parse_section(checkpoint.params["model"], "model", ModelParams)
-    arguments = params.model_dump() | {"encoder_weights": None}
-    channels_last = bool(checkpoint.params["train"]["channels_last"])
-
-    def build() -> SegmentationModel:
-        return build_model(**arguments, channels_last=channels_last)
-
+    arguments = checkpoint.params.model.model_dump() | {"encoder_weights": None}
+    build = partial(build_model, **arguments, channels_last=checkpoint.params.train.channels_last)
     try:
-        frame = build_frame(params.encoder_name, build)
+        frame = build_frame(arguments["encoder_name"], build)
     except ModelError as error:
         what = f"the checkpoint's network cannot be built ({error.what})"
         raise ModelError(what, path, "train again") from error

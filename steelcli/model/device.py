@@ -1,4 +1,4 @@
-"""Device, number format and versions: the machine that a run happens on."""
+"""Device, precision and versions of a run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def resolve_precision(wanted: Precision | Literal["auto"], device: torch.device)
 
 
 def inference_precision(trained_in: str, device: torch.device) -> Precision:
-    """Return the format a checkpoint runs in on ``device``: that of its training where fast."""
+    """Return the number format to run a checkpoint in: that of its training where it is fast."""
     if trained_in == "bf16" and resolve_precision("auto", device) == "bf16":
         return "bf16"
     return "fp16" if trained_in == "fp16" and device.type == "cuda" else "fp32"
@@ -78,8 +78,8 @@ def describe_device(device: torch.device) -> str:
     """Return the device in words, with the number of threads where it is the CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    threads, instructions = torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()
-    return f"{device.type} ({threads} threads, {instructions})"
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{device.type} ({torch.get_num_threads()} threads, {capability})"
 
 
 def _cpu_computes_bf16() -> bool:

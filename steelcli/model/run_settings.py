@@ -1,4 +1,4 @@
-"""What later stages take from a training's ``args.json``, checked before it is used."""
+"""What later stages use of a training's ``args.json``, checked when it is read."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ class _Part(Section):
 
 
 class TrackedRun(Section):
-    """What a run is called by its trackers, see `Trackers`: the names of folders and of a run."""
+    """What a run is called by its trackers, see `Trackers`; safe as names of folders."""
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     name: Annotated[str, Field(pattern=r"^[^./\\][^/\\]{0,199}$")]
     mlflow: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
 
 
-class _Train(_Part):
+class _TrainPart(_Part):
     monitor: Literal["dice", "iou"]
     trackers: tuple[Tracker, ...]
 
 
-class _Run(_Part):
+class _RunPart(_Part):
     trackers: TrackedRun | None = None
 
 
 class RunSettings(_Part):
     """How a training ended up: its monitor and its trackers."""
 
-    train: _Train
-    run: _Run
+    train: _TrainPart
+    run: _RunPart
 
 
 def read_settings(path: Path) -> tuple[dict[str, Any], RunSettings]:
@@ -55,6 +55,6 @@ def read_settings(path: Path) -> tuple[dict[str, Any], RunSettings]:
     try:
         return values, parse_section(values, "args.json", RunSettings)
     except ParamsError as error:
-        where = error.where.removeprefix("args.json.")
-        what = f"the run's settings are wrong at {where}: {error.what}"
+        key = error.where.removeprefix("args.json.")
+        what = f"the run's settings are wrong at {key}: {error.what}"
         raise ModelError(what, path, MAKE_MODEL) from error

@@ -1,4 +1,4 @@
-"""Random numbers: seed them, save them, take them up again."""
+"""Random numbers: seed them, save their state, restore it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ def seed_everything(seed: int, deterministic: bool) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    os.environ.setdefault(
-        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # read when cuBLAS starts; without it, it refuses
+    # cuBLAS reads it when it starts and refuses to be deterministic without it
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
     # a debugging aid that costs a tenth of the speed
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -30,21 +29,20 @@ def seed_everything(seed: int, deterministic: bool) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """Return the random state of Python, NumPy and torch, in tensors and plain types."""
+    """Return the state of Python, NumPy and torch, in tensors and plain types."""
     version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state(legacy=True)
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {
         "python": [version, torch.tensor(numbers), gauss],
         "numpy": [kind, torch.from_numpy(np.array(keys, np.int64)), *rest],
         "torch": torch.get_rng_state(),
-        "cuda": [state.cpu() for state in torch.cuda.get_rng_state_all()]
-        if torch.cuda.is_available()
-        else [],
+        "cuda": [state.cpu() for state in cuda],
     }
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Take up the random numbers where `random_state` was called."""
+    """Go back to where `random_state` was called."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers.tolist()), gauss))
     kind, keys, *rest = state["numpy"]

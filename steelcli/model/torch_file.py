@@ -1,8 +1,7 @@
-"""Files of ``torch.save`` from strangers, read without running code, in bounded memory.
+"""Read files of ``torch.save`` from strangers, without running code or filling the memory.
 
-``weights_only=True`` runs nothing that torch does not know. Beyond that a file may declare tensors
-far larger than itself, be a zip bomb, or be an endless pickle: each is refused before memory is
-taken for it.
+``weights_only=True`` runs no foreign code. A file may still declare tensors far larger than itself,
+be a zip bomb or an endless pickle; each is refused before it takes memory.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import torch
 from steelcli.common.errors import ModelError, quote
 
 MAX_PICKLE_BYTES = 2**21
-"""Size of the part that names tensors; the largest networks here take a fifth of it."""
+"""Of the part that names tensors and values; the largest networks here need a fifth of it."""
 _STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 _HARMLESS = {
     "collections.OrderedDict",
@@ -29,6 +28,16 @@ _HARMLESS = {
     *(f"torch.{name}Storage" for name in _STORAGES),
 }
 """What a file of names and tensors calls. Torch allows more, among it ``bytearray(10**12)``."""
+
+_BAD_ARCHIVE = (
+    OSError,
+    zipfile.BadZipFile,
+    ValueError,
+    EOFError,
+    struct.error,
+    NotImplementedError,
+)
+"""What zipfile raises for a damaged archive."""
 
 
 def load_values(path: Path, what: str, remedy: str, mmap: bool = True) -> Any:
@@ -49,36 +58,25 @@ def load_values(path: Path, what: str, remedy: str, mmap: bool = True) -> Any:
         fault = _find_fault(path)
     except FileNotFoundError:
         raise
-    except (
-        OSError,
-        zipfile.BadZipFile,
-        ValueError,
-        EOFError,
-        struct.error,
-        NotImplementedError,
-    ) as error:
-        raise ModelError(
-            f"cannot load {what} (damaged or cut off: {quote(error, 120)})", path, remedy
-        ) from error
+    except _BAD_ARCHIVE as error:
+        fault = f"damaged or cut off: {quote(error, 120)}"
+        raise ModelError(f"cannot load {what} ({fault})", path, remedy) from error
     if fault:
         raise ModelError(f"cannot load {what} ({fault})", path, remedy)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on the pickle's version
             values = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except (
-        Exception
-    ) as error:  # torch raises UnpicklingError, RuntimeError, EOFError, KeyError … for a bad file
+    except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, KeyError …
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(
-            f"cannot load {what} (damaged or foreign: {quote(reason, 120)})", path, remedy
-        ) from error
-    return (
-        dict(dict.items(values)) if isinstance(values, dict) else values
-    )  # an OrderedDict may bring its own methods
+        fault = f"damaged or foreign: {quote(reason, 120)}"
+        raise ModelError(f"cannot load {what} ({fault})", path, remedy) from error
+    if isinstance(values, dict):
+        return dict(dict.items(values))  # an OrderedDict may bring its own methods
+    return values
 
 
-def take_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, torch.Tensor]:
+def copy_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, torch.Tensor]:
     """Return a mapping of names to tensors, copied out of the file.
 
     Raises:
@@ -86,9 +84,8 @@ def take_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, t
             bytes for.
     """
     if not isinstance(values, dict) or not values:
-        raise ModelError(
-            f"{what} holds no names with tensors but {quote(type(values).__name__)}", path, remedy
-        )
+        found = quote(type(values).__name__)
+        raise ModelError(f"{what} holds no names with tensors but {found}", path, remedy)
     copies: dict[tuple[object, ...], torch.Tensor] = {}
     left = path.stat().st_size
     tensors = {}
@@ -97,9 +94,8 @@ def take_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, t
             found = f"{quote(type(tensor).__name__)} under {quote(name)}, not a tensor"
             raise ModelError(f"{what} holds {found}", path, remedy)
         if not _is_plain(tensor):
-            raise ModelError(
-                f"{what} holds a tensor that is not plain, {quote(name)}", path, remedy
-            )
+            found = f"a tensor that is not plain, {quote(name)}"
+            raise ModelError(f"{what} holds {found}", path, remedy)
         place = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
         if place not in copies:  # tied weights lie in the file once
             left -= tensor.numel() * tensor.element_size()
@@ -113,8 +109,9 @@ def take_tensors(values: Any, path: Path, what: str, remedy: str) -> dict[str, t
 
 
 def find_code(raw: bytes) -> tuple[list[str], bool]:
-    """Return what unpickling ``raw`` calls beyond tensors, and whether the pickle is whole."""
+    """Return what unpickling would call beyond plain tensors, and whether the pickle is whole."""
     found: dict[str, None] = {}
+    is_whole = True
     texts = ["?", "?"]
     try:
         for opcode, value, _ in pickletools.genops(raw):
@@ -125,8 +122,8 @@ def find_code(raw: bytes) -> tuple[list[str], bool]:
             elif isinstance(value, str):
                 texts.append(value)
     except (ValueError, EOFError, struct.error):
-        return [name for name in found if name not in _HARMLESS], False
-    return [name for name in found if name not in _HARMLESS], True
+        is_whole = False
+    return [name for name in found if name not in _HARMLESS], is_whole
 
 
 def _find_fault(path: Path) -> str:
@@ -142,7 +139,7 @@ def _name_other(path: Path) -> str:
     if not head:
         return "the file is empty"
     code, _ = find_code(head)
-    return _told_code(code) if code else "damaged, cut off, or no file of torch.save"
+    return _name_code(code) if code else "damaged, cut off, or no file of torch.save"
 
 
 def _find_archive_fault(path: Path) -> str:
@@ -158,12 +155,12 @@ def _find_archive_fault(path: Path) -> str:
         if pickles[0].file_size > MAX_PICKLE_BYTES:
             return f"its list of values is larger than {MAX_PICKLE_BYTES:,} bytes"
         code, is_whole = find_code(archive.read(pickles[0]))
-    return (
-        _told_code(code) if code else "" if is_whole else "damaged: its list of values breaks off"
-    )
+    if code:
+        return _name_code(code)
+    return "" if is_whole else "damaged: its list of values breaks off"
 
 
-def _told_code(code: list[str]) -> str:
+def _name_code(code: list[str]) -> str:
     more = f" and {len(code) - 2} more" if len(code) > 2 else ""
     return f"it holds code, which was not run: {quote(', '.join(code[:2]))}{more}"
 

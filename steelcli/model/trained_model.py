@@ -1,4 +1,4 @@
-"""The best checkpoint of a run, on the device and checked against the store."""
+"""The trained model for tuning and testing: the best checkpoint, on the device, with its store."""
 
 from __future__ import annotations
 
@@ -37,13 +37,19 @@ class Trained:
 
     @property
     def fingerprint(self) -> int:
-        """A number that stands for the data and the weights, which a threshold belongs to."""
+        """A number for the data a threshold is learned on and the weights it is learned for."""
         return fingerprint(self._iter_parts())
+
+    def _iter_parts(self) -> Iterator[str | bytes]:
+        yield self.store.fingerprint
+        for key, tensor in sorted(self.checkpoint.weights.items()):
+            yield key
+            yield tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
     def iter_levels(
         self, split: Split, batch_size: int
     ) -> Iterator[tuple[int, NDArray[np.uint16]]]:
-        """Yield each store position of a split and its map, uint16 levels [height, width]."""
+        """Yield store position and map of 16-bit levels [height, width] of a split's images."""
         positions = self.store.positions(split)
         levels = iter_levels(
             self.model, self.store, positions, batch_size, self.device, self.precision
@@ -72,18 +78,13 @@ def load_trained(models_dir: Path, store_dir: Path) -> Trained:
     if checkpoint.store != store.fingerprint:
         what = "the checkpoint was trained on other data than the store's"
         raise ModelError(what, path, MAKE_MODEL)
-    for section, params in checkpoint.params.items():
+    for section, params in checkpoint.params.model_dump(mode="json").items():
         if params != values.get(section):
-            other = f"other {section} parameters than {args_path} states"
-            what = f"the checkpoint was trained with {other}"
+            what = f"the checkpoint has other {section} parameters than {args_path}"
             raise ModelError(what, path, MAKE_MODEL)
     device = pick_device()
-    train = checkpoint.params["train"]
-    seed_everything(int(train["seed"]), bool(train["deterministic"]))
+    train = checkpoint.params.train
+    seed_everything(train.seed, train.deterministic)
     model = restore_model(checkpoint, path).to(device)
     precision = inference_precision(checkpoint.precision, device)
     return Trained(model, checkpoint, settings, store, device, precision)
-
-
-def _raw_bytes(tensor: torch.Tensor) -> bytes:
-    return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

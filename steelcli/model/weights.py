@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from steelcli.common.errors import ModelError, quote
-from steelcli.model.torch_file import load_values, take_tensors
+from steelcli.model.torch_file import copy_tensors, load_values
 
 
 def find_misfit(weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:
@@ -32,18 +32,18 @@ def _describe(tensor: torch.Tensor) -> str:
 
 
 def load_encoder(network: nn.Module, path: Path) -> None:
-    """Load a state dict into the network's encoder.
+    """Load a state dict from a file into the network's encoder.
 
     Raises:
-        ModelError: a file that is missing, is no state dict, or does not fit.
+        ModelError: a missing or bad file, or weights of another encoder.
     """
     what = "the file of encoder weights"
     remedy = "point model.encoder_weights at a state dict of this encoder"
     try:
-        state = take_tensors(load_values(path, what, remedy), path, what, remedy)
+        state = copy_tensors(load_values(path, what, remedy), path, what, remedy)
     except FileNotFoundError as error:
-        what = "encoder weights not found"
-        raise ModelError(what, path, "correct model.encoder_weights") from error
+        fix = "correct model.encoder_weights"
+        raise ModelError("encoder weights not found", path, fix) from error
     try:
         network.encoder.load_state_dict(state)  # type: ignore[union-attr]
     except (RuntimeError, LookupError, TypeError, ValueError) as error:

@@ -12,7 +12,7 @@ from steelcli.common.errors import RunError
 from steelcli.common.outputs import write_csv, write_json
 from steelcli.common.paths import ARGS_NAME, RESTART_TRAINING, epochs_name
 from steelcli.common.progress import say
-from steelcli.model.checkpoint import Checkpoint, save_checkpoint
+from steelcli.model.checkpoint import FORMAT, make_checkpoint, save_checkpoint
 from steelcli.model.network import SegmentationModel
 from steelcli.params.train import TrainParams
 from steelcli.scores.columns import EPOCH_COLUMNS
@@ -133,18 +133,19 @@ class RunFolder:
         self, name: str, use: str, score: float | None, epoch: int, model: SegmentationModel
     ) -> None:
         run = self.settings["run"]
-        checkpoint = Checkpoint(
-            weights={key: value.detach().cpu() for key, value in model.state_dict().items()},
-            params={"model": self.settings["model"], "train": self.settings["train"]},
-            epoch=epoch,
-            score=score,
-            precision=run["precision"],
-            store=run["store"],
-            image_size=(run["image_width"], run["image_height"]),
-            versions=self.settings["versions"],
-            code=run["code"],
-        )
-        save_checkpoint(self.models_dir / name, checkpoint)
+        header = {
+            "params": {"model": self.settings["model"], "train": self.settings["train"]},
+            "epoch": epoch,
+            "score": score,
+            "precision": run["precision"],
+            "store": run["store"],
+            "image_size": (run["image_width"], run["image_height"]),
+            "versions": self.settings["versions"],
+            "code": run["code"],
+            "format": FORMAT,
+        }
+        weights = {key: value.detach().cpu() for key, value in model.state_dict().items()}
+        save_checkpoint(self.models_dir / name, make_checkpoint(header, weights))
         self.kept[name] = use
 
 

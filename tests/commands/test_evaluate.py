@@ -19,7 +19,7 @@ from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import DataError, ModelError, RunError
 from steelcli.common.fingerprint import fingerprint
 from steelcli.data.store.reader import Store, open_store
-from steelcli.model.checkpoint import find_best, load_checkpoint, save_checkpoint
+from steelcli.model.checkpoint import find_best, load_checkpoint, make_checkpoint, save_checkpoint
 from steelcli.model.trained_model import load_trained
 
 
@@ -56,10 +56,12 @@ class Run:
         checkpoint = load_checkpoint(path)
         values = {
             "weights": checkpoint.weights,
-            "params": json.loads(json.dumps(checkpoint.params)),
+            "params": checkpoint.params.model_dump(mode="json"),
         }
         change(values)
-        save_checkpoint(path, checkpoint.model_copy(update=values))
+        header = checkpoint.model_dump(mode="json", exclude={"weights"})
+        header["params"] = values["params"]
+        save_checkpoint(path, make_checkpoint(header, values["weights"]))
 
 
 @pytest.fixture
@@ -107,11 +109,11 @@ def test_the_fingerprint_stands_for_data_and_weights(run: Run) -> None:
     other_store.fingerprint = "another"
     assert replace(trained, store=other_store).fingerprint != first
     weights = {key: value.clone() for key, value in trained.checkpoint.weights.items()}
-    copy = trained.checkpoint.model_copy(update={"weights": weights})
-    assert replace(trained, checkpoint=copy).fingerprint == first
+    checkpoint = trained.checkpoint.model_copy(update={"weights": weights})
+    assert replace(trained, checkpoint=checkpoint).fingerprint == first
     counter = next(key for key, value in weights.items() if value.dtype == torch.int64)
     weights[counter] += 1
-    assert replace(trained, checkpoint=copy).fingerprint != first
+    assert replace(trained, checkpoint=checkpoint).fingerprint != first
 
 
 def test_parts_of_a_fingerprint_do_not_run_together() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from make_params import model_params, train_params
@@ -19,7 +20,7 @@ from steelcli.common.errors import DataError
 from steelcli.data.store.reader import Store
 from steelcli.model.network import build_model
 from steelcli.model.seeds import seed_everything
-from steelcli.training.distributed import is_first_process
+from steelcli.training.distributed import is_first_process, sync_batchnorm_layers
 from steelcli.training.loader import TrainLoader
 from steelcli.training.loop import StepHook, Trainer
 
@@ -84,6 +85,22 @@ def write_validation(store_dir: Path, out_path: Path) -> None:
     if is_first_process():
         found = {"loss": loss, "rows": scorer.image_rows(0.5), "curve": scorer.threshold_curve()}
         out_path.write_text(json.dumps(found | {"summary": scorer.summary()}), encoding="utf-8")
+
+
+def write_batchnorm(out_path: Path) -> None:
+    """Write the statistics that synced layers of one network find for four images on a GPU."""
+    dist.init_process_group("gloo")
+    torch.manual_seed(0)
+    model = build_model(**model_params().model_dump(), channels_last=False).cuda()
+    sync_batchnorm_layers(model)
+    images = torch.randint(0, 256, (4, 1, 64, 64), dtype=torch.uint8)
+    size = len(images) // dist.get_world_size()
+    model(images[dist.get_rank() * size :][:size].cuda())
+    if is_first_process():
+        means = [values for name, values in model.named_buffers() if name.endswith("running_mean")]
+        out_path.write_text(json.dumps(torch.cat(means).tolist()), encoding="utf-8")
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 def die(_path: Path) -> None:

@@ -15,9 +15,13 @@ from typing import Any
 import distributed_run
 import pytest
 import torch
+from make_params import model_params
+from torch.nn.modules.batchnorm import _BatchNorm
 from walk import SMALL, steelcli, write_params
 
 from steelcli.common.errors import RunError
+from steelcli.model.network import build_model
+from steelcli.training.distributed import sync_batchnorm_layers
 from steelcli.training.launch import launch
 
 pytestmark = pytest.mark.slow
@@ -119,3 +123,19 @@ def test_two_processes_stop_save_and_go_on(project_dir: Path, tmp_path: Path) ->
         for folder in (whole, stopped)
     ]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_every_batchnorm_of_a_network_is_turned_into_a_synced_one() -> None:
+    """Layers of timm keep their activation; names and values of the weights stay."""
+    params = model_params(encoder_name="tu-tf_mobilenetv3_small_minimal_100")
+    model = build_model(**params.model_dump(), channels_last=False).eval()
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    images = torch.randint(0, 256, (1, 1, 64, 64), dtype=torch.uint8)
+    logits = model(images)
+    sync_batchnorm_layers(model)
+    norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
+    assert norms
+    assert all(isinstance(norm, torch.nn.SyncBatchNorm) for norm in norms)
+    assert weights.keys() == model.state_dict().keys()
+    assert all(torch.equal(weights[name], model.state_dict()[name]) for name in weights)
+    assert torch.equal(model.eval()(images), logits)

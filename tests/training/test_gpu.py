@@ -3,15 +3,18 @@ pytest -m gpu`."""
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
+import distributed_run
 import pytest
 import torch
 from make_params import train_params
 from small_runs import Killed, assert_same_run, kill_at, run_small
 
 import steelcli.training.run
+from steelcli.training.launch import launch
 
 pytestmark = [
     pytest.mark.gpu,
@@ -43,3 +46,12 @@ def test_a_killed_run_on_a_gpu_ends_as_if_nothing_had_happened(
             run_small(tmp_path / "killed", small_store_dir, params)
     run_small(tmp_path / "killed", small_store_dir, params)
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_batchnorm_on_a_gpu_uses_the_images_of_both_processes(tmp_path: Path) -> None:
+    """Two processes on one GPU, over gloo, give the outputs of one with the whole batch."""
+    for processes in (1, 2):
+        launch(processes, distributed_run.write_batchnorm, tmp_path / str(processes))
+    one = json.loads((tmp_path / "1").read_text(encoding="utf-8"))
+    two = json.loads((tmp_path / "2").read_text(encoding="utf-8"))
+    assert two == pytest.approx(one, rel=1e-4, abs=1e-5)
