@@ -56,12 +56,6 @@ class Trained:
         )
         return track(levels, split, len(positions))
 
-    def _iter_parts(self) -> Iterator[str | bytes]:
-        yield self.store.fingerprint
-        for name, tensor in sorted(self.checkpoint.weights.items()):
-            yield name
-            yield _raw_bytes(tensor)
-
 
 def load_trained(models_dir: Path, store_dir: Path) -> Trained:
     """Load the checkpoint that is best by the run's monitor, for the store it was trained on.
