@@ -11,11 +11,16 @@ from steelcli.common.errors import RunError
 from steelcli.common.inputs import read_metrics
 from steelcli.common.outputs import staged_dir, write_csv, write_json
 from steelcli.common.paths import (
+    FROC_NAME,
     MAKE_THRESHOLD,
     METRICS_DIR,
     MODELS_DIR,
+    PR_CURVE_NAME,
     PREDICTIONS_DIR,
+    RELIABILITY_NAME,
     STORE_DIR,
+    TEST_IMAGES_NAME,
+    TEST_NAME,
     THRESHOLD_PATH,
 )
 from steelcli.data.images.level_png import save_levels
@@ -29,8 +34,6 @@ from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
 from steelcli.scores.threshold import FIXED_THRESHOLD
 from steelcli.training.trackers import Trackers
-
-THRESHOLD_REMEDY = MAKE_THRESHOLD
 
 
 def evaluate(
@@ -51,13 +54,13 @@ def evaluate(
     trained = load_trained(models_dir, store_dir)
     if learned_for != trained.fingerprint:
         what = "the threshold was learned on other data or for another checkpoint"
-        raise RunError(what, threshold_path, THRESHOLD_REMEDY)
+        raise RunError(what, threshold_path, MAKE_THRESHOLD)
     store = trained.store
     run = trained.settings.run.trackers
     trackers = Trackers(
         trained.settings.train.trackers, run.model_dump(exclude_none=True) if run else {}
     )
-    with staged_dir(predictions_dir, outdates=[metrics_dir / "test.json"]) as partial_dir:
+    with staged_dir(predictions_dir, outdates=[metrics_dir / TEST_NAME]) as partial_dir:
 
         def iter_images() -> Iterator[Scored]:
             for position, levels in trained.iter_levels("test", params.batch_size):
@@ -74,11 +77,11 @@ def evaluate(
         draw_overlays(partial_dir, store, rows, threshold, params.overlays)
     metrics = summarise(scorer, threshold)
     metrics |= measure_speed(trained, threshold, params.timing_images)
-    write_csv(metrics_dir / "test_images.csv", rows, IMAGE_COLUMNS)
-    write_csv(metrics_dir / "pr_curve.csv", scorer.pr_curve(), PR_COLUMNS)
-    write_csv(metrics_dir / "reliability.csv", scorer.reliability(), RELIABILITY_COLUMNS)
-    write_csv(metrics_dir / "froc.csv", scorer.froc_rows(), FROC_COLUMNS)
-    write_json(metrics_dir / "test.json", metrics)
+    write_csv(metrics_dir / TEST_IMAGES_NAME, rows, IMAGE_COLUMNS)
+    write_csv(metrics_dir / PR_CURVE_NAME, scorer.pr_curve(), PR_COLUMNS)
+    write_csv(metrics_dir / RELIABILITY_NAME, scorer.reliability(), RELIABILITY_COLUMNS)
+    write_csv(metrics_dir / FROC_NAME, scorer.froc_rows(), FROC_COLUMNS)
+    write_json(metrics_dir / TEST_NAME, metrics)
     trackers.log({"test": metrics})
     trackers.finish()
     return metrics
@@ -92,8 +95,8 @@ def read_threshold(path: Path) -> tuple[float, Any]:
     Raises:
         RunError: the file is missing or holds no number in (0, 1).
     """
-    values = read_metrics(path, THRESHOLD_REMEDY, ("threshold",))
+    values = read_metrics(path, MAKE_THRESHOLD, ("threshold",))
     value = values.get("threshold")
     if value is None or not 0 < value < 1:
-        raise RunError("the file holds no threshold between 0 and 1", path, THRESHOLD_REMEDY)
+        raise RunError("the file holds no threshold between 0 and 1", path, MAKE_THRESHOLD)
     return float(value), values.get("run_fingerprint")

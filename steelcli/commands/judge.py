@@ -11,7 +11,7 @@ from typing import Any
 from steelcli.common.errors import DataError, ParamsError
 from steelcli.common.fingerprint import fingerprint
 from steelcli.common.outputs import write_csv, write_json
-from steelcli.common.paths import METRICS_DIR, STORE_DIR
+from steelcli.common.paths import METRICS_DIR, OWN_NAMES, STORE_DIR
 from steelcli.common.progress import say, track
 from steelcli.data.predictions.match import Predictions, match_predictions, open_predictions
 from steelcli.data.predictions.source import Kind
@@ -26,8 +26,6 @@ from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
 from steelcli.scores.threshold import FIXED_THRESHOLD, learn_threshold
 
-OWN_NAMES = ("data", "train", "threshold", "test")
-"""The stages' own files in metrics/."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 

@@ -35,7 +35,11 @@ def check_file(path: Path, max_bytes: int | None = None) -> None:
 def read_bytes(path: Path, max_bytes: int | None) -> bytes:
     """Return the content of a regular file of at most ``max_bytes``; see `check_file`."""
     check_file(path, max_bytes)
-    return path.read_bytes()
+    with path.open("rb") as file:
+        raw = file.read(-1 if max_bytes is None else max_bytes + 1)
+    if max_bytes is not None and len(raw) > max_bytes:  # it grew, or stated no size
+        raise OSError(errno.EFBIG, f"it is larger than {max_bytes:,} bytes", str(path))
+    return raw
 
 
 def read_columns(raw: bytes, names: Sequence[str]) -> dict[str, list[str]]:

@@ -28,6 +28,9 @@ PR_CURVE_NAME = "pr_curve.csv"
 FROC_NAME = "froc.csv"
 RELIABILITY_NAME = "reliability.csv"
 
+OWN_NAMES = ("data", "train", "threshold", "test")
+"""The stages' own json files in METRICS_DIR, without suffix; other models have other names."""
+
 DATA_METRICS_PATH = METRICS_DIR / DATA_NAME
 TRAIN_METRICS_PATH = METRICS_DIR / TRAIN_NAME
 THRESHOLD_PATH = METRICS_DIR / THRESHOLD_NAME

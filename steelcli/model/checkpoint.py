@@ -143,14 +143,14 @@ def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:
     build = partial(build_model, **arguments, channels_last=checkpoint.params.train.channels_last)
     try:
         frame = build_frame(arguments["encoder_name"], build)
+        misfit = find_misfit(checkpoint.weights, frame.state_dict())
+        model = None if misfit else build()
     except ModelError as error:
         what = f"the checkpoint's network cannot be built ({error.what})"
         raise ModelError(what, path, "train again") from error
-    misfit = find_misfit(checkpoint.weights, frame.state_dict())
-    if misfit:
+    if model is None:
         what = f"the weights do not fit the architecture named beside them ({misfit})"
         raise ModelError(what, path, "train again")
-    model = build()
     model.load_state_dict(checkpoint.weights)
     return model.eval()
 

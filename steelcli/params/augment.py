@@ -1,4 +1,4 @@
-"""Section ``train.augment``: changes after which a picture of rolled steel is still a true one."""
+"""Section ``train.augment``: random changes to training images that keep them realistic."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from steelcli.common.fingerprint import fingerprint
 from steelcli.common.inputs import read_json, read_metrics
+from steelcli.common.paths import OWN_NAMES
 from steelcli.reporting.metric_tables import pick_group
 from steelcli.reporting.table import DECIMALS, Table, format_numbers
 
-OWN_FILES = ("data.json", "train.json", "threshold.json", "test.json")
 THIS_RUN = "this run"
 NUMBERS = ("threshold", "data_fingerprint", "auprc_low", "auprc_high")
 """Keys of ``metrics/NAME.json`` that must hold a number, not a group."""
@@ -29,7 +29,7 @@ def read_others(metrics_dir: Path) -> dict[str, dict[str, Any]]:
     remedy = "run `steelcli evaluate --predictions` again or remove the file"
     others = {}
     for path in sorted(metrics_dir.glob("*.json")):
-        if path.name in OWN_FILES or path.name.startswith("."):
+        if path.stem in OWN_NAMES or path.name.startswith("."):
             continue
         if "data_fingerprint" in read_json(path, remedy):
             others[path.stem] = read_metrics(path, remedy, NUMBERS)

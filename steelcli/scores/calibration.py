@@ -1,4 +1,4 @@
-"""How far a pixel's probability can be taken at its word: Brier score, calibration error, curve."""
+"""Calibration: Brier score, expected calibration error, reliability curve."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ class ComponentScores:
         }
 
     def _bounds(self) -> dict[str, float]:
-        """Return the areas up to which at least a third and two thirds of all components reach."""
+        """Return the areas that split the components into thirds."""
         areas = np.array(sorted(self.areas), np.int64)
         reached = 3 * np.cumsum([self.areas[area] for area in areas.tolist()])
         ranks = np.searchsorted(reached, [reached[-1] // 3, 2 * reached[-1] // 3])

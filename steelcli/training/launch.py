@@ -17,7 +17,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from steelcli.common.errors import Interrupted, RunError, UserError
 
-_TALKERS = (
+_NOISY_LOGGERS = (
     "torch.distributed.elastic",
     "torch.distributed.launcher",
     "torch.multiprocessing.spawn",
@@ -32,7 +32,7 @@ def launch(processes: int, function: Callable[..., Any], *arguments: Any) -> Non
         RunError: a process raised an error or was killed; the others are ended with it.
         Interrupted: SIGINT or SIGTERM, passed on to the processes.
     """
-    for name in _TALKERS:
+    for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     with tempfile.TemporaryDirectory() as folder:

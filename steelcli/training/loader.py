@@ -134,22 +134,25 @@ class TrainLoader:
             generator=torch.Generator(),  # else each epoch would use up the training's numbers
         )
         self._workers: list[BaseProcess] = []
+        self._is_starting = False
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return len(self.shares)
 
     def __iter__(self) -> Iterator[Batch]:
+        self._is_starting = self._loader.num_workers > 0
         batches = iter(self._loader)
+        self._is_starting = False
         self._workers = getattr(batches, "_workers", [])
         return batches
 
     def has_lost_worker(self) -> bool:
         """Return whether a loading process of the current epoch was killed or crashed.
 
-        torch's own shutdown ends them with exit code 0.
+        torch's own shutdown ends them with exit code 0. An error while they start counts as one.
         """
-        return any(worker.exitcode for worker in self._workers)
+        return self._is_starting or any(worker.exitcode for worker in self._workers)
 
     def seek(self, epoch: int, first: int) -> None:
         """Let the next iteration start at batch ``first`` (0-based) of an epoch."""

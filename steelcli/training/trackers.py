@@ -37,7 +37,7 @@ def check_trackers(names: Sequence[str]) -> None:
 
 
 class Trackers:
-    """Started trackers; one that fails later is told once and left out, for the csv has it all.
+    """Started trackers; one that fails later is reported once and dropped.
 
     Args:
         names: packages, see ``train.trackers``.

@@ -30,7 +30,6 @@ WITHOUT_A_MODULE = {
     "scores/test_torchmetrics.py",
     "scores/test_scale.py",
     "training/test_gpu.py",
-    "training/test_resume.py",
 }
 """Tests of several modules together: other libraries, speed, a GPU, a killed run."""
 

@@ -20,11 +20,13 @@ MAX_JPEG_HEAD = 2**22
 MAX_SCANS = 500
 """The most scans of a progressive JPEG: each is gone through in full; ten are usual."""
 _JPEG_START, _JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
+_BIG_TIFF = (b"II+\0", b"MM\0+")
 _FORMATS = ("BMP", "JPEG", "TIFF", "WEBP")
 _KINDS = {"BMP": "BMP", "JPEG": "JPEG", "MPO": "JPEG", "TIFF": "TIFF", "WEBP": "WebP"}
 """Names of the formats by those of Pillow, which calls a JPEG with previews behind it MPO."""
 _REMEDY = "restore the original or remove it together with its annotation"
 _CONVERT = "convert it to an 8-bit PNG, grey or RGB"
+_SEVERAL = "holds several pictures", "keep one picture a file"
 _SUBFILE, _ORIENTATION, _TILE_WIDTH, _TILE_HEIGHT = 254, 274, 322, 323  # tags of a TIFF
 
 Image.MAX_IMAGE_PIXELS = None  # data.max_image_pixels takes its place
@@ -37,14 +39,14 @@ class ImageHeader:
     Attributes:
         kind: format, such as PNG.
         height, width: pixels.
-        fault: why the image is not read, as a clause; None where it is.
+        fault: why the image is not read, and what to do; None where it is read.
         block: pixels that a decoder holds at once, if more than the image has.
     """
 
     kind: str
     height: int
     width: int
-    fault: str | None
+    fault: tuple[str, str] | None
     block: int = 0
 
 
@@ -71,21 +73,24 @@ def read_header(raw: bytes, where: object, max_pixels: int | None = None) -> Ima
         what = f"the image has {size} pixels, more than data.max_image_pixels ({max_pixels})"
         raise DataError(what, where, "shrink it, or raise data.max_image_pixels if you trust it")
     if header.fault is not None:
-        raise DataError(f"the {header.kind} {header.fault}", where, _CONVERT)
+        what, remedy = header.fault
+        raise DataError(f"the {header.kind} {what}", where, remedy)
     return header
 
 
 def _read_png(raw: bytes, where: object) -> ImageHeader:
     png = read_png_header(raw, where)  # Pillow refuses a PNG with a large comment
-    fault = None
+    fault: tuple[str, str] | None = None
     if png.bits > 8:
-        fault = f"has {png.bits} bits a channel, 8 are read"
+        fault = f"has {png.bits} bits a channel, 8 are read", _CONVERT
     elif png.animated:
-        fault = "holds several pictures"
+        fault = _SEVERAL
     return ImageHeader("PNG", png.height, png.width, fault)
 
 
 def _read_other(raw: bytes, where: object) -> ImageHeader:
+    if raw.startswith(_BIG_TIFF):
+        raise DataError("the content is BigTIFF and not read", where, _CONVERT)
     head = raw
     if raw.startswith(_JPEG_START):
         head = raw[:MAX_JPEG_HEAD]
@@ -104,15 +109,17 @@ def _read_other(raw: bytes, where: object) -> ImageHeader:
 def _describe(image: Image.Image) -> ImageHeader:
     tags: dict[int, Any] = getattr(image, "tag_v2", {})
     width, height = image.size
-    block = tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_HEIGHT, 0)
-    fault = None
+    tile_width, tile_height = tags.get(_TILE_WIDTH, 0), tags.get(_TILE_HEIGHT, 0)
+    if not isinstance(tile_width, int) or not isinstance(tile_height, int):
+        raise ValueError("a tile's size is no number")
+    fault: tuple[str, str] | None = None
     if image.mode == "CMYK":
-        fault = "is CMYK"
+        fault = "is CMYK", _CONVERT
     elif tags.get(_ORIENTATION, 1) != 1:
-        fault = "is stored turned or mirrored"
+        fault = "is stored turned or mirrored", _CONVERT
     elif _has_second_picture(image):
-        fault = "holds several pictures"
-    return ImageHeader(_KINDS[str(image.format)], height, width, fault, block)
+        fault = _SEVERAL
+    return ImageHeader(_KINDS[str(image.format)], height, width, fault, tile_width * tile_height)
 
 
 def _has_second_picture(image: Image.Image) -> bool:

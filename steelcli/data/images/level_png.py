@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError
+from steelcli.common.paths import MAKE_TEST
 from steelcli.data.images.decode import decode_unchanged, read_bytes
 
 
@@ -26,7 +27,5 @@ def load_levels(path: Path) -> NDArray[np.uint16]:
     """
     levels = decode_unchanged(read_bytes(path))
     if levels is None or levels.dtype != np.uint16 or levels.ndim != 2:
-        raise DataError(
-            "the file is no 16-bit grey probability map", path, "run `dvc repro evaluate` again"
-        )
+        raise DataError("the file is no 16-bit grey probability map", path, MAKE_TEST)
     return levels

@@ -166,5 +166,5 @@ def open_store(store_dir: Path) -> Store:
                 f"{other.image} of {other.split}",
             )
             what = f"{here} is the same picture as {there}"
-            raise DataError(what, store_dir, "run `dvc repro prepare`")
+            raise DataError(what, store_dir, MAKE_STORE)
     return store
