@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-MOST_SECONDS, MOST_MIB = 10.0, 1536.0
+MAX_SECONDS, MAX_MIB = 10.0, 1536.0
 """Wall time and peak memory within which a command must refuse."""
 _MEASURED = """
 import re, runpy, sys
@@ -87,5 +87,5 @@ def assert_quick_and_small(outcome: Outcome) -> None:
     """Assert the time and the memory, the wall's clock and the first run's: nothing is run twice to
     be quick."""
     print(f"{outcome.seconds:.2f} s, {outcome.peak_mib:.0f} MiB")
-    assert outcome.seconds < MOST_SECONDS
-    assert outcome.peak_mib < MOST_MIB
+    assert outcome.seconds < MAX_SECONDS
+    assert outcome.peak_mib < MAX_MIB

@@ -1,4 +1,8 @@
-"""What must be known of a PNG before and beyond decoding it: size, palette, whole or cut off."""
+"""Read what a PNG says of itself, and write a mask as a 1-bit PNG.
+
+Pillow does neither: it refuses a sound PNG with a large comment, and packs the pixels into other
+bytes than those that data/synthetic/dvc.lock pins.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ They are drawn from the pictures' content, so that names and order of files chan
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,12 +36,10 @@ class Candidate:
 def draw(candidates: Sequence[Candidate], shares: Sequence[float], seed: int) -> list[int]:
     """Deal candidates to parts, each combination of classes in proportion, copies together.
 
-    A clean image is the empty combination.
-
-    Within a class combination the order is that of a hash of seed and content. The seats of each
-    combination are rounded so that the parts' total, number of defect images and number of images
-    of each class all stay as close to their exact shares as single moves can bring them (on the
-    Severstal labels: within one image).
+    A clean image is the empty combination. The order within a combination is that of a hash of
+    seed and content. How many of it go to each part is rounded so that the part's images, its
+    defect images and its images of each class are close to their exact shares: within one image on
+    the Severstal labels.
 
     Args:
         shares: one share per part, summing to 1.
@@ -70,11 +69,11 @@ def draw(candidates: Sequence[Candidate], shares: Sequence[float], seed: int) ->
 def _round_seats(
     keys: Sequence[tuple[int, ...]], sizes: Sequence[int], shares: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Round ``size × share`` to integers [strata, parts] with exact row sums and balanced margins.
+    """Round ``size × share`` to integers [strata, parts] whose rows sum to the sizes.
 
-    Starts from the largest remainders, then takes the pair of single-seat moves that lowers the
-    squared error of the margins (total, defect images, images of each class) most, until none does.
-    Deterministic.
+    Starts from the largest remainders. Then makes the pair of moves, of one image each, that most
+    lowers the squared error of the sums (images, defect images, images of each class), until none
+    does. Single moves get stuck: 1.5 images off on the Severstal labels at 65/15/20, pairs 0.5.
     """
     classes = sorted({channel for key in keys for channel in key})
     members = np.array(
@@ -85,14 +84,8 @@ def _round_seats(
     for row, size in enumerate(sizes):
         spare = size - int(seats[row].sum())
         seats[row, np.argsort(-(exact[row] - seats[row]), kind="stable")[:spare]] += 1
-    parts = range(len(shares))
-    moves = [
-        (row, giver, taker)
-        for row in range(len(keys))
-        for giver in parts
-        for taker in parts
-        if giver != taker
-    ]
+    pairs = list(itertools.permutations(range(len(shares)), 2))
+    moves = [(row, giver, taker) for row in range(len(keys)) for giver, taker in pairs]
     row_of = np.array([row for row, _, _ in moves] + [-1])
     steps = np.zeros((len(moves) + 1, *seats.shape))  # the last step moves nothing
     for index, (row, giver, taker) in enumerate(moves):

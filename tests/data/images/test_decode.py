@@ -18,7 +18,6 @@ from steelcli.data.images.decode import (
     read_image,
     read_image_bytes,
 )
-from steelcli.data.images.find import iter_images
 
 RGB = np.random.default_rng(1).integers(0, 256, (37, 53, 3)).astype(np.uint8)
 GREY = RGB[:, :, 0].copy()
@@ -135,29 +134,3 @@ def test_stderr_is_back_after_threads_decoded(capfd: pytest.CaptureFixture[str])
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.png"):
         read_image(tmp_path / "gone.png", "rgb")
-
-
-def test_images_of_a_folder_are_sorted(tmp_path: Path) -> None:
-    for name in (
-        "b.PNG",
-        "a.jpg",
-        ".hidden.png",
-        "notes.txt",
-        "sub/c.tiff",
-        ".git/d.png",
-        "e.png/x.txt",
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [path.name for path in iter_images(tmp_path)] == ["a.jpg", "b.PNG"]
-    assert [path.name for path in iter_images(tmp_path, recursive=True)] == [
-        "a.jpg",
-        "b.PNG",
-        "c.tiff",
-    ]
-
-
-def test_unread_image_type_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.gif").touch()
-    with pytest.raises(DataError, match=r"a\.gif; convert"):
-        list(iter_images(tmp_path))
