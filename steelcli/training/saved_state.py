@@ -29,7 +29,7 @@ from steelcli.common.paths import RESTART_TRAINING
 from steelcli.model.torch_file import load_values
 
 MAX_OTHER_RUNS = 3
-"""Unfinished runs kept beside the one under way; older ones are removed."""
+"""Unfinished runs kept beside the current one; older ones are removed."""
 
 
 class StateDir:

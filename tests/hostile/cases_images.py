@@ -99,6 +99,13 @@ def tiff(*entries: tuple[int, int]) -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + tags + struct.pack("<I", 0)
 
 
+def two_sizes() -> bytes:
+    """Return a sound TIFF whose first size is gigantic: libtiff goes by it."""
+    entries = [(256, 2**15), (256, W), (257, 2**15), (257, H), (258, 8), (259, 1), (262, 1)]
+    entries += [(273, 200), (277, 1), (278, H), (279, W * H)]
+    return tiff(*entries).ljust(200, b"\0") + bytes(W * H)
+
+
 def text_tile() -> bytes:
     """Return a TIFF whose tile width is text, a thousand times which would be a text too."""
     entries = [(256, 4, 1, W), (257, 4, 1, H), (258, 4, 1, 8), (259, 4, 1, 1), (262, 4, 1, 1)]
@@ -342,9 +349,14 @@ CASES = [
         TOO_MANY,
     ),
     Case(
-        "TIFF bomb that states its size twice",
+        "TIFF bomb that states its width twice and no more",
         bad_image(tiff((256, 2**15), (256, W), (257, 2**15))),
         RESTORE,
+    ),
+    Case(
+        "TIFF bomb that states its size twice",
+        bad_image(two_sizes),
+        ("states a tag twice", *CONVERT),
     ),
     Case(
         "TIFF of gigantic tiles",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from steelcli.common import inputs
 from steelcli.common.errors import DataError
-from steelcli.data.images.header import read_header
+from steelcli.data.images.header import CONVERT, RESTORE, read_header
 from steelcli.data.types import Color
 
 _DAMAGE = (
@@ -26,7 +26,6 @@ _DAMAGE = (
     b"PackBitsDecode",
 )
 """What libjpeg and libtiff say where they invent pixels; bytes behind a JPEG do no harm."""
-_REMEDY = "restore the original or remove it together with its annotation"
 
 
 def use_one_thread() -> None:
@@ -98,16 +97,16 @@ def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> N
     header = read_header(raw, where, max_pixels)
     pixels = decode_unchanged(raw)
     if pixels is None:
-        raise DataError("the image cannot be decoded, it is damaged or cut off", where, _REMEDY)
+        raise DataError("the image cannot be decoded, it is damaged or cut off", where, RESTORE)
     if pixels.dtype != np.uint8:
         what = f"the image has {pixels.dtype.itemsize * 8} bits a channel, 8 are read"
-        raise DataError(what, where, "convert it to an 8-bit PNG, grey or RGB")
+        raise DataError(what, where, CONVERT)
     if pixels.ndim == 3 and pixels.shape[2] not in (3, 4):
         what = f"the image has {pixels.shape[2]} channels"
         raise DataError(what, where, "convert it to grey or RGB")
     if pixels.shape[:2] != (header.height, header.width):
         what = "the header of the image states another size than its pixels have"
-        raise DataError(what, where, _REMEDY)
+        raise DataError(what, where, RESTORE)
     return pixels
 
 

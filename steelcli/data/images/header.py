@@ -6,6 +6,7 @@ The content decides on the format, not the name of the file.
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +22,13 @@ MAX_SCANS = 500
 """The most scans of a progressive JPEG: each is gone through in full; ten are usual."""
 _JPEG_START, _JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
 _BIG_TIFF = (b"II+\0", b"MM\0+")
+_TIFF = {b"II*\0": "<", b"MM\0*": ">"}
+"""Starts of a TIFF, and the byte order that each stands for."""
 _FORMATS = ("BMP", "JPEG", "TIFF", "WEBP")
 _KINDS = {"BMP": "BMP", "JPEG": "JPEG", "MPO": "JPEG", "TIFF": "TIFF", "WEBP": "WebP"}
 """Names of the formats by those of Pillow, which calls a JPEG with previews behind it MPO."""
-_REMEDY = "restore the original or remove it together with its annotation"
-_CONVERT = "convert it to an 8-bit PNG, grey or RGB"
+RESTORE = "restore the original or remove it together with its annotation"
+CONVERT = "convert it to an 8-bit PNG, grey or RGB"
 _SEVERAL = "holds several pictures", "keep one picture a file"
 _SUBFILE, _ORIENTATION, _TILE_WIDTH, _TILE_HEIGHT = 254, 274, 322, 323  # tags of a TIFF
 
@@ -63,12 +66,12 @@ def read_header(raw: bytes, where: object, max_pixels: int | None = None) -> Ima
             bits a channel, CMYK, a turned TIFF, or several pictures in one file.
     """
     if not raw:
-        raise DataError("the image file is empty", where, _REMEDY)
+        raise DataError("the image file is empty", where, RESTORE)
     read = _read_png if raw.startswith(PNG_SIGNATURE) else _read_other
     header = read(raw, where)
     size = f"{header.width}x{header.height}"
     if header.height < 1 or header.width < 1:
-        raise DataError(f"the image states {size} pixels", where, _REMEDY)
+        raise DataError(f"the image states {size} pixels", where, RESTORE)
     if max_pixels is not None and max(header.height * header.width, header.block) > max_pixels:
         what = f"the image has {size} pixels, more than data.max_image_pixels ({max_pixels})"
         raise DataError(what, where, "shrink it, or raise data.max_image_pixels if you trust it")
@@ -82,7 +85,7 @@ def _read_png(raw: bytes, where: object) -> ImageHeader:
     png = read_png_header(raw, where)  # Pillow refuses a PNG with a large comment
     fault: tuple[str, str] | None = None
     if png.bits > 8:
-        fault = f"has {png.bits} bits a channel, 8 are read", _CONVERT
+        fault = f"has {png.bits} bits a channel, 8 are read", CONVERT
     elif png.animated:
         fault = _SEVERAL
     return ImageHeader("PNG", png.height, png.width, fault)
@@ -90,20 +93,36 @@ def _read_png(raw: bytes, where: object) -> ImageHeader:
 
 def _read_other(raw: bytes, where: object) -> ImageHeader:
     if raw.startswith(_BIG_TIFF):
-        raise DataError("the content is BigTIFF and not read", where, _CONVERT)
+        raise DataError("the content is BigTIFF and not read", where, CONVERT)
     head = raw
     if raw.startswith(_JPEG_START):
         head = raw[:MAX_JPEG_HEAD]
         if raw.count(_JPEG_SCAN) > MAX_SCANS:
-            raise DataError(f"the JPEG has more than {MAX_SCANS} scans", where, _REMEDY)
+            raise DataError(f"the JPEG has more than {MAX_SCANS} scans", where, RESTORE)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an error that names the file follows
             with Image.open(io.BytesIO(head), formats=_FORMATS) as image:
-                return _describe(image)
+                header = _describe(image)
     except Exception as error:  # broken bytes make Pillow raise errors of many types
         what = "not a PNG, JPEG, BMP, TIFF or WebP that can be read"
-        raise DataError(what, where, f"restore the original or {_CONVERT}") from error
+        raise DataError(what, where, f"restore the original or {CONVERT}") from error
+    if raw[:4] in _TIFF and _repeats_tag(raw):
+        raise DataError("the TIFF states a tag twice", where, f"restore the original or {CONVERT}")
+    return header
+
+
+def _repeats_tag(tiff: bytes) -> bool:
+    """Tell whether the first directory of a TIFF that Pillow has opened holds a tag twice.
+
+    libtiff goes by the first of equal tags and Pillow before 13 by the last, so that the size
+    checked would not be the size decoded.
+    """
+    order = _TIFF[tiff[:4]]
+    (place,) = struct.unpack_from(f"{order}L", tiff, 4)
+    (count,) = struct.unpack_from(f"{order}H", tiff, place)
+    tags = struct.unpack_from(f"{order}" + "H10x" * count, tiff, place + 2)
+    return len(set(tags)) < count
 
 
 def _describe(image: Image.Image) -> ImageHeader:
@@ -114,9 +133,9 @@ def _describe(image: Image.Image) -> ImageHeader:
         raise ValueError("a tile's size is no number")
     fault: tuple[str, str] | None = None
     if image.mode == "CMYK":
-        fault = "is CMYK", _CONVERT
+        fault = "is CMYK", CONVERT
     elif tags.get(_ORIENTATION, 1) != 1:
-        fault = "is stored turned or mirrored", _CONVERT
+        fault = "is stored turned or mirrored", CONVERT
     elif _has_second_picture(image):
         fault = _SEVERAL
     return ImageHeader(_KINDS[str(image.format)], height, width, fault, tile_width * tile_height)
