@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from steelcli.params.section import Float, Section, Text, Whole
 
-Size = Annotated[int, Field(ge=32, le=8192)]
+
+def _check_side(side: int) -> int:
+    if side % 32:
+        low = side // 32 * 32
+        raise ValueError(f"no multiple of 32; the nearest are {low} and {low + 32}")
+    return side
+
+
+Side = Annotated[int, Field(ge=32, le=8192), AfterValidator(_check_side)]
 
 
 class DataParams(Section):
@@ -25,10 +33,10 @@ class DataParams(Section):
     other_shapes: Literal["refuse", "skip"]
     """What to do with Supervisely lines, points and other shapes that cover no area."""
     mask_threshold: Annotated[int, Field(ge=1, le=255)] | None
-    """Grey values of a mask file from which on a pixel is defect; null refuses grey values."""
+    """Lowest grey value of a mask file that counts as defect; null refuses grey values."""
     color: Literal["grey", "rgb"]
     """Channels kept in the store: grey keeps one and copies it to the network's three."""
-    image_size: tuple[Size, Size]
+    image_size: tuple[Side, Side]
     """Width and height in pixels that the network sees, each a multiple of 32."""
     val_fraction: Annotated[Float, Field(gt=0, lt=1)]
     """Share of the images drawn for validation where the data brings none."""
@@ -40,7 +48,6 @@ class DataParams(Section):
     """What to do when one picture is in two splits: drop keeps the test copy, then the val copy."""
     limit: Annotated[Whole, Field(ge=2)] | None
     """Images taken per split; null takes all."""
-
     on_error: Literal["fail", "skip"]
     """What to do with faulty images or annotations: fail lists them and stops, skip omits them."""
     max_skipped_fraction: Annotated[Float, Field(ge=0, lt=1)]
@@ -48,14 +55,9 @@ class DataParams(Section):
     max_image_pixels: Annotated[int, Field(ge=1, le=2**30)]
     """Most pixels of an image or mask, read from its header before it is decoded."""
 
-    @model_validator(mode="after")
-    def _check(self) -> DataParams:
-        for side in self.image_size:
-            if side % 32:
-                low = max(32, side // 32 * 32)
-                raise ValueError(
-                    f"image_size {side} is no multiple of 32; the nearest are {low} and {low + 32}"
-                )
-        if self.val_fraction + self.test_fraction >= 1:
+    @field_validator("test_fraction")
+    @classmethod
+    def _check_fractions(cls, fraction: float, info: ValidationInfo) -> float:
+        if info.data.get("val_fraction", 0) + fraction >= 1:
             raise ValueError("val_fraction + test_fraction leave nothing to train on")
-        return self
+        return fraction

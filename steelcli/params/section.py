@@ -110,9 +110,6 @@ def _explain(error: ValidationError, name: str, kind: type[Section]) -> ParamsEr
     first = (unknown or complaints)[0]  # a slip of the key is also a missing key: name the slip
     message = first["msg"].removeprefix("Value error, ")
     place, value = list(first["loc"]), first["input"]
-    if not place and isinstance(value, dict):  # a check of the whole section names its key first
-        place = [key for key in value if message.startswith(f"{key} ")]
-        value = value[place[0]] if place else value
     where = ".".join([name, *(quote(part) for part in place)])
     if first["type"] == "extra_forbidden":
         remedy = _suggest(str(place[-1]), _known_keys(kind, place[:-1]))

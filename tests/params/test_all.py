@@ -76,8 +76,8 @@ def test_text_that_reads_as_a_number_is_one(tmp_path: Path, text: str) -> None:
         ("train", "precison", "fp32", ["train.precison", "did you mean precision"]),
         ("model", "architecture", "segnet", ["model.architecture", "unetplusplus"]),
         ("model", "decoder_channels", [1, 2], ["model.decoder_channels"]),
-        ("data", "image_size", [1000, 256], ["data", "1000", "992 and 1024"]),
-        ("data", "val_fraction", 0.9, ["leave nothing to train on"]),
+        ("data", "image_size", [1000, 256], ["data.image_size.0", "1000", "992 and 1024"]),
+        ("data", "val_fraction", 0.9, ["data.test_fraction", "leave nothing to train on"]),
         ("evaluate", "min_overlap", 0, ["evaluate.min_overlap"]),
     ],
 )

@@ -121,7 +121,7 @@ def _repeats_tag(tiff: bytes) -> bool:
     order = _TIFF[tiff[:4]]
     (place,) = struct.unpack_from(f"{order}L", tiff, 4)
     (count,) = struct.unpack_from(f"{order}H", tiff, place)
-    tags = struct.unpack_from(f"{order}" + "H10x" * count, tiff, place + 2)
+    tags: tuple[int, ...] = struct.unpack_from(f"{order}" + "H10x" * count, tiff, place + 2)
     return len(set(tags)) < count
 
 

@@ -26,7 +26,7 @@ class MasksSource:
     """Mask files read lazily; a sample's annotation is the path of its mask.
 
     Attributes:
-        threshold: grey value from which on a pixel is defect; None refuses grey masks.
+        threshold: lowest grey value that counts as defect; None refuses grey masks.
         max_pixels: the most pixels of a mask that are decoded.
     """
 
