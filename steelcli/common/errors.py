@@ -6,12 +6,12 @@ MAX_CLAUSE = 1000
 """Characters shown of each clause: a message stays readable whatever a file holds."""
 
 
-def quote(value: object, most: int = 60) -> str:
+def quote(value: object, max_length: int = 60) -> str:
     """Return a value as one short line: what cannot be printed is escaped, the middle left out."""
     text = str(value)
-    if len(text) > most:
-        head = (most - 1) // 2
-        text = f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+    if len(text) > max_length:
+        head = (max_length - 1) // 2
+        text = f"{text[:head]}…{text[len(text) - (max_length - 1 - head) :]}"
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text

@@ -47,12 +47,14 @@ def read_columns(raw: bytes, names: Sequence[str]) -> dict[str, list[str]]:
 
     Raises:
         KeyError: a column is missing.
-        ValueError: the bytes are no csv in UTF-8.
+        ValueError: the bytes are no csv in UTF-8, or a row has more cells than the head.
     """
     import pandas  # a quarter of a second, which only the commands that read tables pay
 
-    table = pandas.read_csv(io.BytesIO(raw), dtype=str, keep_default_na=False, index_col=False)
-    return {name: table[name].fillna("").tolist() for name in names}
+    # the head is read as a row: told of a head, pandas drops what the first row has beyond it
+    table = pandas.read_csv(io.BytesIO(raw), header=None, dtype=str, keep_default_na=False)
+    columns = {cells[0]: cells[1:] for cells in table.fillna("").T.to_numpy().tolist()}
+    return {name: columns[name] for name in names}
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:

@@ -30,8 +30,8 @@ def loss_of_sums(
 
     The Dice term is soft and taken over all pixels of the batch at once (Milletari et al. 2016,
     V-Net, eq. 4, without the squares), so that clean images pull on it through the batch's sum
-    alone and cannot blow it up: ``1 − (2·Σ p·g + s) / (Σ p + Σ g + s)`` with s = ``dice_smooth``
-    pixels.
+    alone and cannot blow it up: ``1 − (2·Σ p·g + s) / (Σ p + Σ g + s)``, where s stands for
+    ``dice_smooth`` pixels.
 
     Args:
         sums: those of `pixel_sums`, of one batch or of its parts added up, float32 [4].

@@ -143,7 +143,6 @@ def announce(settings: Mapping[str, Any], store: Store) -> None:
     say(f"{model['architecture']} / {model['encoder_name']} · {run['parameters']:,} parameters")
     say(f"device {run['device']} · {run['precision']} · image {size}")
     say(f"{train_images} training images · {val_images} validation images")
-    say(
-        f"lr {params['lr']:g} · batch {params['batch_size']} · up to {params['epochs']} epochs · "
-        f"patience {params['patience']} by {params['monitor']} · seed {params['seed']}"
-    )
+    epochs = f"up to {params['epochs']} epochs · patience {params['patience']}"
+    steps = f"lr {params['lr']:g} · batch {params['batch_size']}"
+    say(f"{steps} · {epochs} by {params['monitor']} · seed {params['seed']}")

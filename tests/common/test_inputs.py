@@ -28,6 +28,9 @@ def test_columns_of_a_csv_are_text_and_a_short_row_is_empty() -> None:
     assert read_columns(b"a,b\r\n1,2\r\n3\r\n", ("b", "a")) == {"b": ["2", ""], "a": ["1", "3"]}
     with pytest.raises(KeyError, match="c"):
         read_columns(b"a,b\n1,2\n", ("a", "c"))
+    for long in (b"a,b\n1,2,3\n", b"a,b\n1,2\n1,2,3\n"):
+        with pytest.raises(ValueError, match="Expected 2 fields"):
+            read_columns(long, ("a", "b"))
     with pytest.raises(ValueError, match="utf-8"):
         read_columns(b"a\n\xff\n", ("a",))
     with pytest.raises(ValueError, match="No columns"):

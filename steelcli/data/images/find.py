@@ -13,39 +13,10 @@ from steelcli.common.problems import REFUSE, Problems
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp")
 """File name endings that count as images, lower case."""
-
-
-_FOREIGN_SUFFIXES = (
-    *(
-        ".gif",
-        ".avif",
-        ".heic",
-        ".jp2",
-        ".jxl",
-        ".jpe",
-        ".mpo",
-        ".nrrd",
-        ".dcm",
-        ".nii",
-        ".npy",
-        ".exr",
-        ".svg",
-    ),
-    *(".pgm", ".ppm", ".pbm", ".pnm"),
-)
-
-
-_UNPRINTABLE = (
-    "Cc",
-    "Cf",
-    "Cn",
-    "Co",
-    "Cs",
-    "Zl",
-    "Zp",
-)  # all but letters, marks, digits, signs and blanks
-
-
+_PICTURES = (".gif", ".avif", ".heic", ".jp2", ".jxl", ".jpe", ".mpo", ".exr", ".svg")
+_ARRAYS = (".nrrd", ".dcm", ".nii", ".npy", ".pgm", ".ppm", ".pbm", ".pnm")
+_UNPRINTABLE = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
+"""Categories of characters: all but letters, marks, digits, signs and blanks."""
 MAX_NAME_BYTES = 200
 """Longest file name of an image in bytes: outputs add something before and behind it."""
 
@@ -55,9 +26,8 @@ def iter_images(
 ) -> Iterator[Path]:
     """Yield the image files of a folder, sorted by their POSIX path.
 
-    Hidden files and files of other types are passed over.
-
-    Links are followed, out of the folder too: DVC's own cache is linked that way.
+    Hidden files and files of other types are passed over. Links are followed, out of the folder
+    too: DVC's own cache is linked that way.
 
     Args:
         folder: where to look.
@@ -69,7 +39,7 @@ def iter_images(
     for path in sorted(_iter_files(folder, recursive), key=lambda path: path.as_posix()):
         suffix = path.suffix.lower()
         fault = None
-        if suffix in _FOREIGN_SUFFIXES:
+        if suffix in (*_PICTURES, *_ARRAYS):
             fault = DataError(f"images of type {suffix} are not read", path, "convert it to PNG")
         elif suffix not in IMAGE_SUFFIXES:
             continue
@@ -113,10 +83,8 @@ def _iter_files(folder: Path, recursive: bool) -> Iterator[Path]:
 def iter_folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield each folder under ``root``, its sub-folders and its other names; follow links.
 
-    Folders come top down.
-
-    The caller may take sub-folders out of the list to keep out of them. A link back to a folder
-    above is not followed.
+    Folders come top down, and the caller may remove sub-folders from the list to skip them. A link
+    back to a folder above is not followed.
 
     Raises:
         DataError: a folder that cannot be listed, or one that is reached by two ways: its files

@@ -121,8 +121,8 @@ def _repeats_tag(tiff: bytes) -> bool:
     order = _TIFF[tiff[:4]]
     (place,) = struct.unpack_from(f"{order}L", tiff, 4)
     (count,) = struct.unpack_from(f"{order}H", tiff, place)
-    tags: tuple[int, ...] = struct.unpack_from(f"{order}" + "H10x" * count, tiff, place + 2)
-    return len(set(tags)) < count
+    tags = struct.unpack_from(f"{order}" + "H10x" * count, tiff, place + 2)
+    return len(set(tags)) < len(tags)
 
 
 def _describe(image: Image.Image) -> ImageHeader:

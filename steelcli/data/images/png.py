@@ -18,12 +18,8 @@ from steelcli.common.errors import DataError
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 2**17
 """The most chunks of a PNG: of 8 KiB each, as libpng writes them, a GiB."""
-_TELLING = (
-    b"IHDR",
-    b"PLTE",
-    b"tRNS",
-    b"acTL",
-)  # of two alike the first holds, as it does for libpng
+_TELLING = (b"IHDR", b"PLTE", b"tRNS", b"acTL")
+"""Chunks that are read; of two alike the first holds, as it does for libpng."""
 _BLACK_AND_WHITE = b"\x00\x00\x00\xff\xff\xff"
 
 
@@ -83,9 +79,8 @@ def write_bilevel_png(mask: NDArray[np.bool_]) -> bytes:
     channel and readers that look at the value get the mask.
     """
     height, width = mask.shape
-    rows = np.zeros(
-        (height, 1 + (width + 7) // 8), np.uint8
-    )  # the leading 0 of a row is its filter type
+    # each row begins with its filter type, 0
+    rows = np.zeros((height, 1 + (width + 7) // 8), np.uint8)
     rows[:, 1:] = np.packbits(mask, axis=1)
     return b"".join(
         [

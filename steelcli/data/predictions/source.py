@@ -26,8 +26,8 @@ def check_size(size: tuple[int, int], native: tuple[int, int], where: object) ->
     """
     height, width = size
     native_height, native_width = native
-    most = max(MAX_PIXELS, MAX_TIMES * native_height * native_width)
-    if height < 1 or width < 1 or height * width > most:
+    max_pixels = max(MAX_PIXELS, MAX_TIMES * native_height * native_width)
+    if height < 1 or width < 1 or height * width > max_pixels:
         shown = f"{quote(width)}x{quote(height)}"
         what = f"a map of {shown} pixels for an image of {native_width}x{native_height}"
         raise DataError(what, where, "write it again at the size of the image")

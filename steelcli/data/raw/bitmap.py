@@ -17,7 +17,7 @@ from steelcli.data.images.png import PNG_SIGNATURE, PngHeader, read_png_header, 
 
 MAX_BYTES = 2**26
 """A bitmap's PNG never has more bytes, nor a bitmap of unknown bounds more pixels (64 Mi)."""
-_REMEDY = "export the project from Supervisely again"
+EXPORT_AGAIN = "export the project from Supervisely again"
 
 
 def decode_bitmap(
@@ -38,16 +38,15 @@ def decode_bitmap(
     Raises:
         DataError: broken base64, zlib or PNG, a PNG of another kind, or one larger than ``bounds``.
     """
-    png = _unpack(
-        data,
-        where,
-        MAX_BYTES if bounds is None else min(MAX_BYTES, 8 * bounds[0] * bounds[1] + 2**16),
-    )
+    max_bytes = MAX_BYTES
+    if bounds is not None:
+        max_bytes = min(MAX_BYTES, 8 * bounds[0] * bounds[1] + 2**16)
+    png = _unpack(data, where, max_bytes)
     header = read_png_header(png, where)
     _check_size(header, where, bounds)
     pixels = decode_unchanged(png)
     if pixels is None:
-        raise DataError("the PNG of a bitmap cannot be decoded", where, _REMEDY)
+        raise DataError("the PNG of a bitmap cannot be decoded", where, EXPORT_AGAIN)
     if pixels.ndim == 2:
         return np.asarray(pixels > 0, np.bool_)
     if pixels.shape[2] == 4:
@@ -60,7 +59,9 @@ def decode_bitmap(
         and palette[1:].any(axis=1).all()
     ):
         return np.asarray(pixels.any(axis=2), np.bool_)
-    raise DataError("the PNG of a bitmap is neither grey nor has an alpha channel", where, _REMEDY)
+    raise DataError(
+        "the PNG of a bitmap is neither grey nor has an alpha channel", where, EXPORT_AGAIN
+    )
 
 
 def encode_bitmap(mask: NDArray[np.bool_]) -> str:
@@ -89,37 +90,35 @@ def paste(
     if x < 0 or y < 0 or x + width > target.shape[1] or y + height > target.shape[0]:
         image = f"{target.shape[1]}x{target.shape[0]}"
         raise DataError(
-            f"a bitmap of {width}x{height} at {x},{y} leaves the {image} image", where, _REMEDY
+            f"a bitmap of {width}x{height} at {x},{y} leaves the {image} image", where, EXPORT_AGAIN
         )
     target[y : y + height, x : x + width] |= box
 
 
-def _unpack(data: str, where: object, most: int) -> bytes:
-    """Return the bytes of the PNG, of which a zlib bomb yields no more than ``most``."""
+def _unpack(data: str, where: object, max_bytes: int) -> bytes:
+    """Return the bytes of the PNG, of which a zlib bomb yields no more than ``max_bytes``."""
     try:
         raw = base64.b64decode("".join(data.split()), validate=True)
     except ValueError as error:
-        raise DataError("the data of a bitmap is no base64", where, _REMEDY) from error
+        raise DataError("the data of a bitmap is no base64", where, EXPORT_AGAIN) from error
     if raw.startswith(PNG_SIGNATURE):
         return raw
     stream = zlib.decompressobj()
     try:
-        png = stream.decompress(raw, most)
+        png = stream.decompress(raw, max_bytes)
     except zlib.error as error:
-        raise DataError("the data of a bitmap is no zlib stream", where, _REMEDY) from error
+        raise DataError("the data of a bitmap is no zlib stream", where, EXPORT_AGAIN) from error
     if not stream.eof:
-        what = f"is larger than {most} bytes" if len(png) >= most else "is cut off"
-        raise DataError(f"the data of a bitmap {what}", where, _REMEDY)
+        what = f"is larger than {max_bytes} bytes" if len(png) >= max_bytes else "is cut off"
+        raise DataError(f"the data of a bitmap {what}", where, EXPORT_AGAIN)
     return png
 
 
 def _check_size(header: PngHeader, where: object, bounds: tuple[int, int] | None) -> None:
     height, width = header.height, header.width
-    fits = (
-        height * width <= MAX_BYTES
-        if bounds is None
-        else height <= bounds[0] and width <= bounds[1]
-    )
+    fits = height * width <= MAX_BYTES
+    if bounds is not None:
+        fits = height <= bounds[0] and width <= bounds[1]
     if not fits or height * width == 0:
         limit = "" if bounds is None else f" in an image of {bounds[1]}x{bounds[0]}"
-        raise DataError(f"a bitmap of {width}x{height}{limit}", where, _REMEDY)
+        raise DataError(f"a bitmap of {width}x{height}{limit}", where, EXPORT_AGAIN)

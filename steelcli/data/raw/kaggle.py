@@ -89,8 +89,7 @@ def open_kaggle(root: Path, params: DataParams, problems: Problems = REFUSE) -> 
     }
     runs = read_runs(csv_path, problems, known)
     for name in sorted(runs.keys() - known.keys()):
-        # never to be healed by leaving out: it may be a slip for an image that would then count as
-        # clean
+        # never skipped: it may be a slip for an image that would then count as clean
         what = f"the csv names an image that is not in {folder}"
         fault = DataError(
             what, f"{csv_path}, {name}", "correct the name, add the image or remove its rows"

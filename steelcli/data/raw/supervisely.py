@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from steelcli.common.errors import DataError, ParamsError
 from steelcli.common.problems import REFUSE, Problems, apply_to_all
 from steelcli.data.images.find import is_printable, iter_folders, iter_images, refuse_folders
+from steelcli.data.raw.bitmap import EXPORT_AGAIN
 from steelcli.data.raw.classes import choose_classes
 from steelcli.data.raw.source import RawSample, name_samples
 from steelcli.data.raw.supervisely_objects import (
@@ -96,7 +97,7 @@ class SuperviselySource:
             raise DataError(
                 f"class {title!r} is not in meta.json",
                 where,
-                "export the project from Supervisely again",
+                EXPORT_AGAIN,
             )
         shape = object_shape(item, self.shapes[title], where)
         if shape in AREA_SHAPES and title in self.class_titles:
@@ -162,10 +163,8 @@ def open_supervisely(
 def find_datasets(root: Path) -> dict[str, Path]:
     """Return the folders that hold ``img`` or ``ann`` by the names of their data sets.
 
-    A name is such as ``train/coil_7``.
-
-    The levels called ``datasets``, which Supervisely puts between a data set and its children, are
-    left out of the names. A project that is one data set itself has the empty name.
+    A name such as ``train/coil_7`` leaves out the levels called ``datasets``, which Supervisely
+    puts between a data set and its children. A project that is one data set has the empty name.
 
     Raises:
         DataError: two data sets of one name, or a data set around others that is the project
@@ -207,7 +206,7 @@ def _read_classes(path: Path) -> dict[str, str]:
             raise DataError(
                 f"class {title!r} is defined twice",
                 path,
-                "export the project from Supervisely again",
+                EXPORT_AGAIN,
             )
         if not title or not is_printable(title):
             raise DataError(

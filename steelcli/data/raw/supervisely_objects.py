@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, quote
 from steelcli.data.images.decode import read_bytes
-from steelcli.data.raw.bitmap import decode_bitmap, paste
+from steelcli.data.raw.bitmap import EXPORT_AGAIN, decode_bitmap, paste
 
 AREA_SHAPES = ("bitmap", "polygon", "rectangle")
 """Shapes that cover pixels and are read."""
@@ -22,10 +22,8 @@ LINE_SHAPES = ("line", "polyline", "point", "graph")
 """Shapes that cover no area."""
 MAX_JSON_BYTES = 2**24
 """Most bytes of a JSON file (16 MiB): nested lists take twenty times as much memory."""
-_REMEDY = "export the project from Supervisely again"
-_HALF_CHARACTER = re.compile(
-    r"\\u[dD][89a-fA-F]"
-)  # no text that can be written, unless its other half follows
+# no text that can be written, unless its other half follows
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 _FAR = 1e9  # beyond any image, yet safe to round and to add
 
 T = TypeVar("T")
@@ -38,9 +36,9 @@ def read_json(path: Path) -> dict[str, Any]:
         DataError: an unreadable or gigantic file, broken JSON, a key that stands twice in one
             mapping, or another value than a mapping.
     """
-    value = parse_json(read_bytes(path, MAX_JSON_BYTES), path, _REMEDY)
+    value = parse_json(read_bytes(path, MAX_JSON_BYTES), path, EXPORT_AGAIN)
     if not isinstance(value, dict):
-        raise DataError("the JSON is no mapping", path, _REMEDY)
+        raise DataError("the JSON is no mapping", path, EXPORT_AGAIN)
     return value
 
 
@@ -77,12 +75,10 @@ def get_typed(mapping: dict[str, Any], key: str, kind: type[T], where: object) -
     """
     value = mapping.get(key)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        fault = (
-            "is missing"
-            if key not in mapping
-            else f"is {type(value).__name__}, not {kind.__name__}"
-        )
-        raise DataError(f"{key!r} {fault}", where, _REMEDY)
+        fault = f"is {type(value).__name__}, not {kind.__name__}"
+        if key not in mapping:
+            fault = "is missing"
+        raise DataError(f"{key!r} {fault}", where, EXPORT_AGAIN)
     return value
 
 
@@ -91,7 +87,9 @@ def get_mappings(mapping: dict[str, Any], key: str, where: object) -> list[dict[
     values: list[Any] = get_typed(mapping, key, list, where)
     for value in values:
         if not isinstance(value, dict):
-            raise DataError(f"{key!r} holds {type(value).__name__}, not mappings", where, _REMEDY)
+            raise DataError(
+                f"{key!r} holds {type(value).__name__}, not mappings", where, EXPORT_AGAIN
+            )
     return values
 
 
@@ -110,16 +108,14 @@ def object_shape(item: dict[str, Any], class_shape: str, where: object) -> str:
         return class_shape
     if item.get("points") is not None:
         return "polygon"
-    raise DataError("an object has neither a shape, a bitmap nor points", where, _REMEDY)
+    raise DataError("an object has neither a shape, a bitmap nor points", where, EXPORT_AGAIN)
 
 
 def max_drawn_pixels(pixels: int) -> int:
-    """Return how many pixels may be drawn for an image of ``pixels``.
+    """Return how many pixels may be drawn for an image of ``pixels``; more would take minutes.
 
-    It bounds the boxes of all objects, and those of all holes of one.
-
-    32 times the image, or 2^28 where that is more: 655 times a Severstal image. More would
-    take minutes.
+    It bounds the boxes of all objects together, and those of all holes of one. It is 32 times the
+    image, or 2^28 where that is more (655 times a Severstal image).
     """
     return max(2**28, 32 * pixels)
 
@@ -148,7 +144,7 @@ def draw_object(item: dict[str, Any], shape: str, target: NDArray[np.bool_], whe
     (exterior,) = _rings([get_typed(points, "exterior", list, where)], target.shape, where)
     if shape == "rectangle":
         if len(exterior) != 2:
-            raise DataError(f"a rectangle has {len(exterior)} corners, not 2", where, _REMEDY)
+            raise DataError(f"a rectangle has {len(exterior)} corners, not 2", where, EXPORT_AGAIN)
         (left, top), (right, bottom) = exterior.min(axis=0), exterior.max(axis=0)
         target[top : bottom + 1, left : right + 1] = True
         return int((bottom - top + 1) * (right - left + 1))
@@ -169,14 +165,13 @@ def _draw_polygon(target: NDArray[np.bool_], rings: list[NDArray[np.int32]], whe
     for index, ring in enumerate(rings):
         if len(ring) < 3:
             name = "hole" if index else "polygon"
-            raise DataError(f"a {name} has {len(ring)} points, fewer than 3", where, _REMEDY)
+            raise DataError(f"a {name} has {len(ring)} points, fewer than 3", where, EXPORT_AGAIN)
     points = np.concatenate(rings)
     corner, (right, bottom) = points.min(axis=0), points.max(axis=0)
     left, top = (int(side) for side in corner)
     canvas = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
     for index, ring in enumerate(rings):
-        # one call a ring: given together, overlapping holes would cancel each other by the even-odd
-        # rule
+        # one call a ring: together, overlapping holes would cancel each other (even-odd rule)
         cv2.fillPoly(canvas, [ring - corner], 0 if index else 1)
     target[top : bottom + 1, left : right + 1] |= canvas.astype(np.bool_)
     return canvas.size * len(rings)
@@ -197,14 +192,15 @@ def _rings(values: list[Any], shape: tuple[int, ...], where: object) -> list[NDA
     """
     for value in values:
         if not isinstance(value, list):
-            raise DataError(f"points are {type(value).__name__}, not list", where, _REMEDY)
+            raise DataError(f"points are {type(value).__name__}, not list", where, EXPORT_AGAIN)
     pairs = [_pair(item, where) for value in values for item in value]
-    points = np.rint(
-        np.array(pairs, np.float64).reshape(-1, 2)
-    )  # of all rings at once: there may be 100,000
+    # of all rings at once: there may be 100,000
+    points = np.rint(np.array(pairs, np.float64).reshape(-1, 2))
     limits = np.array([shape[1], shape[0]])
     if (points < 0).any() or (points > limits).any():
-        raise DataError(f"a point lies outside the {shape[1]}x{shape[0]} image", where, _REMEDY)
+        raise DataError(
+            f"a point lies outside the {shape[1]}x{shape[0]} image", where, EXPORT_AGAIN
+        )
     points = np.asarray(np.minimum(points, limits - 1), np.int32)
     ends = list(itertools.accumulate(map(len, values)))
     return [points[end - len(value) : end] for value, end in zip(values, ends, strict=True)]
@@ -213,7 +209,7 @@ def _rings(values: list[Any], shape: tuple[int, ...], where: object) -> list[NDA
 def _pair(value: Any, where: object) -> tuple[float, float]:
     if isinstance(value, list) and len(value) == 2 and all(_is_number(number) for number in value):
         return float(value[0]), float(value[1])
-    raise DataError("a point is no pair of numbers", where, _REMEDY)
+    raise DataError("a point is no pair of numbers", where, EXPORT_AGAIN)
 
 
 def _is_number(value: Any) -> bool:

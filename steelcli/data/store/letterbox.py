@@ -33,13 +33,12 @@ class Letterbox:
     @property
     def inner(self) -> tuple[slice, slice]:
         """Rows and columns of the canvas that hold the image."""
-        return slice(self.top, self.top + self.inner_height), slice(
-            self.left, self.left + self.inner_width
-        )
+        rows = slice(self.top, self.top + self.inner_height)
+        return rows, slice(self.left, self.left + self.inner_width)
 
 
 def fit(height: int, width: int, canvas_height: int, canvas_width: int) -> Letterbox:
-    """Return where an image of ``height`` × ``width`` lies in a canvas: one scale for both axes."""
+    """Return where an image of height × width lies in a canvas: one scale for both axes."""
     scale = min(canvas_height / height, canvas_width / width)
     inner_height = min(canvas_height, max(1, round(height * scale)))
     inner_width = min(canvas_width, max(1, round(width * scale)))
