@@ -24,8 +24,8 @@ def draw_overlays(
     rows: Sequence[Mapping[str, Any]],
     threshold: float,
     count: int,
-) -> list[Path]:
-    """Write ``overlays/{worst,median,best}_<rank>_<image>.png`` and return the paths.
+) -> None:
+    """Write ``overlays/{worst,median,best}_<rank>_<image>.png``.
 
     Args:
         predictions_dir: where the saved maps lie; the overlays go below it.
@@ -44,7 +44,6 @@ def draw_overlays(
     }
     position_of = {record.image: position for position, record in enumerate(store.records)}
     out_dir = predictions_dir / "overlays"
-    paths = []
     for kind, members in chosen.items():
         for rank, row in enumerate(members, start=1):
             name = PurePosixPath(row["image"])
@@ -58,8 +57,6 @@ def draw_overlays(
             path = out_dir / f"{kind}_{rank}_{stem}.png"
             out_dir.mkdir(exist_ok=True)
             path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-            paths.append(path)
-    return paths
 
 
 def draw_overlay(

@@ -13,6 +13,7 @@ from make_params import model_params, train_params
 
 from steelcli.commands.train import train
 from steelcli.params.train import TrainParams
+from steelcli.training.loop import Trainer
 
 TIMES = {"epoch_time", "train_images_per_second"}
 SMALL = model_params(
@@ -53,6 +54,23 @@ def kill_at(
         return result
 
     monkeypatch.setattr(owner, name, killing)
+
+
+def act_at_step(
+    monkeypatch: pytest.MonkeyPatch, count: int, action: Callable[[Trainer], None]
+) -> None:
+    """Let ``action`` happen to the trainer just before its ``count``-th step."""
+    step = Trainer._step
+    calls = 0
+
+    def acting(trainer: Trainer, batches: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == count:
+            action(trainer)
+        return step(trainer, batches)
+
+    monkeypatch.setattr(Trainer, "_step", acting)
 
 
 def rows_without_times(out_dir: Path) -> list[dict[str, str]]:

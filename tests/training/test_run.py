@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 import torch
 from make_params import model_params, train_params
-from small_runs import PARAMS, Killed, assert_same_run, kill_at, rows_without_times, run_small
+from small_runs import (
+    PARAMS,
+    Killed,
+    act_at_step,
+    assert_same_run,
+    kill_at,
+    rows_without_times,
+    run_small,
+)
 
 import steelcli.training.run
 from steelcli.commands.train import train
@@ -73,18 +81,8 @@ def test_a_signal_saves_and_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
 ) -> None:
-    step = steelcli.training.run.Trainer._step
-    calls = 0
-
-    def signalled(trainer: Any, batches: Any) -> list[int]:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
-            os.kill(os.getpid(), number)
-        return step(trainer, batches)
-
     with monkeypatch.context() as patch:
-        patch.setattr(steelcli.training.run.Trainer, "_step", signalled)
+        act_at_step(patch, 2, lambda _: os.kill(os.getpid(), number))
         patch.setattr(
             steelcli.training.run.Saver,
             "save",
@@ -247,21 +245,14 @@ def test_memory_that_runs_out_is_told_with_the_advice_that_fits(
 def test_a_loading_process_that_is_killed_is_told_and_the_run_goes_on(
     whole_dir: Path, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = steelcli.training.run.Trainer._step
-    calls = 0
-
-    def kill_worker(trainer: Any, batches: Any) -> list[int]:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
-            (worker,) = trainer.loader._workers
-            os.kill(worker.pid, signal.SIGKILL)
-            worker.join()
-        return step(trainer, batches)
+    def kill_worker(trainer: Any) -> None:
+        (worker,) = trainer.loader._workers
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.join()
 
     params = PARAMS.model_copy(update={"workers": 1})
     with monkeypatch.context() as patch:
-        patch.setattr(steelcli.training.run.Trainer, "_step", kill_worker)
+        act_at_step(patch, 2, kill_worker)
         with pytest.raises(RunError, match=r"memory runs out: train\.workers"):
             run_small(tmp_path, small_store_dir, params)
     run_small(tmp_path, small_store_dir, params)

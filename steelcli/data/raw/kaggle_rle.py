@@ -12,14 +12,11 @@ from steelcli.common.errors import DataError
 _NUMBERS = re.compile(r"[0-9\s-]*", re.ASCII)
 
 
-def decode_rle(
-    runs: str | NDArray[np.int64], height: int, width: int, where: object
-) -> NDArray[np.bool_]:
+def decode_rle(runs: str, height: int, width: int, where: object) -> NDArray[np.bool_]:
     """Return the mask of one row of runs, bool [H, W].
 
     Args:
-        runs: the text ``start length start length ...`` or the same numbers, int64 [2 * R]; empty
-            is an empty mask.
+        runs: ``start length start length ...``; empty is an empty mask.
         height, width: size of the image in pixels.
         where: what the errors name, such as the csv and the image.
 
@@ -27,7 +24,7 @@ def decode_rle(
         DataError: text that is no whole numbers, an odd count, a start or length below 1, a run
             past the last pixel, or runs that overlap or do not ascend.
     """
-    numbers = _parse(runs, where) if isinstance(runs, str) else runs
+    numbers = _parse(runs, where)
     if numbers.size % 2:
         raise _refuse(f"run lengths are pairs, but there are {numbers.size} numbers", where)
     starts, lengths = numbers[0::2], numbers[1::2]

@@ -85,7 +85,8 @@ def survey(params: DataParams, get_result: Callable[[RawImage], R]) -> Survey[R]
 
     Args:
         params: where and how to read.
-        get_result: a function at the top level of a module: it is sent to worker processes.
+        get_result: a function at the top level of a module, for it is sent to worker processes; it
+            never returns None, which stands for an image with a fault.
 
     Raises:
         DataError: the data set as a whole cannot be read.

@@ -58,8 +58,8 @@ class StoreWriter:
         self._blobs[name].write(raw)
         return offset, len(raw)
 
-    def finish(self, class_titles: Sequence[str], records: Sequence[StoredImage]) -> str:
-        """Write the index; return the fingerprint of all that was stored."""
+    def finish(self, class_titles: Sequence[str], records: Sequence[StoredImage]) -> None:
+        """Write the index, with the fingerprint of all that was stored."""
         for blob in self._blobs.values():
             blob.close()
         rows = [asdict(record) for record in records]
@@ -75,7 +75,6 @@ class StoreWriter:
         }
         text = json.dumps(index, indent=0) + "\n"
         (self.store_dir / "index.json").write_text(text, encoding="utf-8")
-        return fingerprint
 
 
 def write_pixels(

@@ -40,11 +40,6 @@ def test_touching_runs_are_allowed_and_joined() -> None:
     assert encode_rle(decode_rle("1 2 3 2", 3, 4, "here")) == "1 4"
 
 
-def test_numbers_decode_as_their_text() -> None:
-    runs = np.array([2, 3, 6, 1], np.int64)
-    assert np.array_equal(decode_rle(runs, 2, 3, "here"), decode_rle("2 3 6 1", 2, 3, "here"))
-
-
 @settings(deadline=None)
 @given(MASKS)
 def test_mask_survives_encoding(mask: np.ndarray) -> None:
