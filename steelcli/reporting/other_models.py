@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from steelcli.common.fingerprint import fingerprint
-from steelcli.common.inputs import read_json, read_metrics
+from steelcli.common.inputs import read_json
+from steelcli.common.metrics_file import DATA_KEY, Metrics, read_metrics
 from steelcli.common.paths import OWN_NAMES
 from steelcli.reporting.metric_tables import pick_group
 from steelcli.reporting.table import DECIMALS, Table, format_numbers
 
 THIS_RUN = "this run"
-NUMBERS = ("threshold", "data_fingerprint", "auprc_low", "auprc_high")
+NUMBERS = ("threshold", "auprc_low", "auprc_high")
 """Keys of ``metrics/NAME.json`` that must hold a number, not a group."""
 WHOLE = ("auprc", "recall_at_1_fp")
 GROUPED = ("dice", "dice_defect", "iou_defect", "f1", "precision", "recall", "clean_false_alarm")
 """The metrics compared: without a threshold, and at one."""
 
 
-def read_others(metrics_dir: Path) -> dict[str, dict[str, Any]]:
+def read_others(metrics_dir: Path) -> dict[str, Metrics]:
     """Return the content of every ``metrics/NAME.json`` that `evaluate_foreign` wrote, by name.
 
     Raises:
@@ -31,15 +31,15 @@ def read_others(metrics_dir: Path) -> dict[str, dict[str, Any]]:
     for path in sorted(metrics_dir.glob("*.json")):
         if path.stem in OWN_NAMES or path.name.startswith("."):
             continue
-        if "data_fingerprint" in read_json(path, remedy):
+        if DATA_KEY in read_json(path, remedy):
             others[path.stem] = read_metrics(path, remedy, NUMBERS)
     return others
 
 
 def build_others(
     test: Mapping[str, Any],
-    others: Mapping[str, Mapping[str, Any]],
-    store: str | None,
+    others: Mapping[str, Metrics],
+    data_key: str,
     decimals: int = DECIMALS,
 ) -> Table:
     """Return our run and other models in one table, each at its learned threshold and at 0.5.
@@ -47,16 +47,15 @@ def build_others(
     Args:
         test: ``metrics/test.json``.
         others: what `read_others` returned.
-        store: fingerprint of the data our numbers belong to. A model judged on other data is left
-            out, and the note names it.
+        data_key: of the data our numbers belong to. A model judged on other data is left out, and
+            the note names it.
         decimals: digits after the point.
     """
-    ours = fingerprint([store]) if store else None
     rows = _rows(THIS_RUN, test, decimals)
     stale = []
-    for name, values in others.items():
-        if values["data_fingerprint"] == ours:
-            rows += _rows(name, values, decimals)
+    for name, metrics in others.items():
+        if metrics.data_key == data_key:
+            rows += _rows(name, metrics.values, decimals)
         else:
             stale.append(name)
     note = (
