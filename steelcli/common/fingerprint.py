@@ -1,4 +1,4 @@
-"""Hashes of content, as numbers: a metrics file may hold nothing else."""
+"""Hashes of content: as numbers, since a metrics file may hold nothing else, or of files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ def fingerprint(parts: Iterable[str | bytes]) -> int:
         raw = part.encode() if isinstance(part, str) else part
         digest.update(len(raw).to_bytes(8, "big") + raw)
     return int.from_bytes(digest.digest()[:6], "big")
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, read piece by piece."""
+    digest, piece = hashlib.sha256(), memoryview(bytearray(2**20))
+    with path.open("rb", buffering=0) as file:
+        while length := file.readinto(piece):
+            digest.update(piece[:length])
+    return digest.hexdigest()
 
 
 def code_digest(paths: Iterable[str]) -> str:
