@@ -139,6 +139,7 @@ class RunFolder:
             "score": score,
             "precision": run["precision"],
             "store": run["store"],
+            "encoder_digest": run["encoder_digest"],
             "image_size": (run["image_width"], run["image_height"]),
             "versions": self.settings["versions"],
             "code": run["code"],
