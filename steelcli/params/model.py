@@ -21,11 +21,9 @@ def _refuse_addresses(name: str) -> str:
 
 def _refuse_other_folders(name: str) -> str:
     """Refuse a file that lies elsewhere: the stage `train` depends on files of one folder."""
-    path = PurePath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        where = WEIGHTS_DIR.as_posix()
-        what = f"neither imagenet nor a file in {where}"
-        raise ValueError(f"{what}; copy it there and give its name, such as resnet34.pth")
+    if PurePath(name).name != name or name in ("", ".."):
+        what = f"neither imagenet nor the name of a file in {WEIGHTS_DIR.as_posix()}"
+        raise ValueError(f"{what}; copy the file there, give its name alone, such as resnet34.pth")
     return name
 
 

@@ -227,9 +227,9 @@ _KEYS: list[tuple[str, str, Callable[[Path], None], tuple[str, ...]]] = [
             f"encoder weights at {place}",
             "model.encoder_weights",
             change("encoder_weights: null", f"encoder_weights: {place}"),
-            ("a file in data/weights; copy it there", "correct it"),
+            ("a file in data/weights; copy the file there", "correct it"),
         )
-        for place in ("/tmp/encoder.pth", "../encoder.pth", "''")
+        for place in ("/tmp/encoder.pth", "data/weights/encoder.pth", "..", "''")
     ),
     (
         "a missing tracker",
