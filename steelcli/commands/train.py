@@ -11,7 +11,7 @@ from steelcli.common.paths import MAKE_MODEL, MODELS_DIR, STORE_DIR, TRAIN_METRI
 from steelcli.data.store.reader import Store
 from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
-from steelcli.training.distributed import world_size
+from steelcli.training.distributed import is_first_of_node, world_size
 from steelcli.training.launch import launch
 from steelcli.training.run import run_training
 from steelcli.training.signals import stop_on_signal
@@ -47,4 +47,6 @@ def train(
     with stop_on_signal(ignore_interrupt=world_size() > 1) as request:
         refuse_files([models_dir, metrics_path.parent])
         store = Store(store_dir)
+        if is_first_of_node():
+            store.check_pixels()
         return run_training(model_params, params, store, models_dir, metrics_path, request, restart)

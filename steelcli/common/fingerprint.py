@@ -16,6 +16,15 @@ def fingerprint(parts: Iterable[str | bytes]) -> str:
     return digest.hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, read piece by piece."""
+    digest, piece = hashlib.sha256(), memoryview(bytearray(2**20))
+    with path.open("rb", buffering=0) as file:
+        while length := file.readinto(piece):
+            digest.update(piece[:length])
+    return digest.hexdigest()
+
+
 def code_digest(paths: Iterable[str]) -> str:
     """Return the SHA-256 of source files.
 

@@ -10,6 +10,8 @@ from pathlib import Path
 PARAMS_PATH = Path("params.yaml")
 
 STORE_DIR = Path("data/prepared")
+WEIGHTS_DIR = Path("data/weights")
+"""Files of encoder weights; dvc.yaml makes the stage `train` depend on the one that is used."""
 MODELS_DIR = Path("models")
 METRICS_DIR = Path("metrics")
 PREDICTIONS_DIR = Path("predictions/test")

@@ -21,7 +21,7 @@ from steelcli.model.weights import find_misfit
 from steelcli.params.model import ModelParams
 from steelcli.params.section import Section, parse_section
 
-FORMAT = 1
+FORMAT = 2
 _REMEDY = "train again or restore the file"
 Side = Annotated[int, Field(ge=1, le=65536)]
 
@@ -55,13 +55,15 @@ class Header(Section):
     """Number format of the forward pass in training."""
     store: Annotated[str, Field(max_length=256)]
     """Fingerprint of the prepared store."""
+    encoder_digest: Annotated[str, Field(max_length=256)] | None
+    """SHA-256 of the file of encoder weights that the training began with, None without a file."""
     image_size: tuple[Side, Side]
     """Width and height the network was trained at, pixels."""
     versions: dict[str, str]
     """Versions of the packages."""
     code: Annotated[str, Field(max_length=256)]
     """Git revision of the working directory."""
-    format: Literal[1]
+    format: Literal[2]
 
 
 class Checkpoint(Header):
@@ -133,17 +135,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _check_kind(values: Any, path: Path) -> None:
-    """Raise a ModelError unless the values have a checkpoint's fields and format."""
-    if not isinstance(values, dict) or set(values) != set(Checkpoint.model_fields):
-        kind = ""
-        if isinstance(values, dict) and all(torch.is_tensor(value) for value in values.values()):
-            kind = " but a bare state dict"
-        what = f"the file is no steelcli checkpoint{kind}"
-        raise ModelError(what, path, "train again or name another file")
-    found = values["format"]
+    """Raise a ModelError unless the values have a checkpoint's format and fields."""
+    fields = set(values) if isinstance(values, dict) else set()
+    found = values["format"] if {"format", "weights"} <= fields else FORMAT
     if type(found) is not int or found != FORMAT:
         what = f"the file is a steelcli checkpoint of format {quote(found)}, not {FORMAT}"
         raise ModelError(what, path, "train again or use the version that wrote it")
+    if fields != set(Checkpoint.model_fields):
+        kind = ""
+        if fields and all(torch.is_tensor(value) for value in values.values()):
+            kind = " but a bare state dict"
+        what = f"the file is no steelcli checkpoint{kind}"
+        raise ModelError(what, path, "train again or name another file")
 
 
 def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import ModuleType
 
 import torch
@@ -14,7 +13,7 @@ from torch import nn
 from steelcli.common.errors import ModelError, quote
 from steelcli.model.hub import cache_only, hub_answers
 from steelcli.model.smp_import import import_smp
-from steelcli.model.weights import load_encoder
+from steelcli.model.weights import load_encoder, weights_path
 
 ARCHITECTURES = {"unet": "Unet", "unetplusplus": "UnetPlusPlus"}
 COMPUTES_WHILE_BUILT = "mit_b"
@@ -68,7 +67,7 @@ def build_model(
     """Build the network.
 
     Args:
-        encoder_weights: imagenet, the path of an encoder's state dict, or None for random ones.
+        encoder_weights: imagenet, a state dict's name, see `weights_path`, or None for random ones.
 
     Raises:
         ModelError: an unknown encoder, weights that cannot be downloaded, or a file that does not
@@ -78,8 +77,9 @@ def build_model(
         network = _build_pretrained(architecture, encoder_name, decoder_channels)
     else:
         network = _build_network(architecture, encoder_name, decoder_channels, False)
-    if encoder_weights is not None and encoder_weights != "imagenet":
-        load_encoder(network, Path(encoder_weights))
+    path = weights_path(encoder_weights)
+    if path is not None:
+        load_encoder(network, path)
     return SegmentationModel(network, mean, std, channels_last)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from steelcli.common.errors import ModelError, quote
+from steelcli.common.paths import WEIGHTS_DIR
 from steelcli.model.torch_file import copy_tensors, load_values
 
 
@@ -31,6 +32,13 @@ def _describe(tensor: torch.Tensor) -> str:
     return f"{quote(shape)} of {str(tensor.dtype).removeprefix('torch.')}"
 
 
+def weights_path(encoder_weights: str | None) -> Path | None:
+    """Return the file that ``model.encoder_weights`` names, None for imagenet and random ones."""
+    if encoder_weights is None or encoder_weights == "imagenet":
+        return None
+    return WEIGHTS_DIR / encoder_weights
+
+
 def load_encoder(network: nn.Module, path: Path) -> None:
     """Load a state dict from a file into the network's encoder.
 
@@ -38,11 +46,11 @@ def load_encoder(network: nn.Module, path: Path) -> None:
         ModelError: a missing or bad file, or weights of another encoder.
     """
     what = "the file of encoder weights"
-    remedy = "point model.encoder_weights at a state dict of this encoder"
+    remedy = "let model.encoder_weights name a state dict of this encoder"
     try:
         state = copy_tensors(load_values(path, what, remedy), path, what, remedy)
     except FileNotFoundError as error:
-        fix = "correct model.encoder_weights"
+        fix = "copy them there or correct model.encoder_weights"
         raise ModelError("encoder weights not found", path, fix) from error
     try:
         network.encoder.load_state_dict(state)  # type: ignore[union-attr]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from steelcli.common.paths import WEIGHTS_DIR
 from steelcli.params.section import Float, Section, Text
 
 
@@ -14,6 +16,14 @@ def _refuse_addresses(name: str) -> str:
     """Refuse a name that timm would take for an address to download from, such as hf_hub:…"""
     if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,100}", name):
         raise ValueError("not the name of an encoder, such as resnet34")
+    return name
+
+
+def _refuse_other_folders(name: str) -> str:
+    """Refuse a file that lies elsewhere: the stage `train` depends on files of one folder."""
+    if PurePath(name).name != name or name in ("", ".."):
+        what = f"neither imagenet nor the name of a file in {WEIGHTS_DIR.as_posix()}"
+        raise ValueError(f"{what}; copy the file there, give its name alone, such as resnet34.pth")
     return name
 
 
@@ -26,8 +36,9 @@ class ModelParams(Section):
     """Decoder: U-Net or U-Net++."""
     encoder_name: EncoderName
     """Any encoder of segmentation_models_pytorch, such as resnet34 or resnet50."""
-    encoder_weights: Text | None
-    """imagenet downloads them, a path loads a state dict, null starts from random weights."""
+    encoder_weights: Annotated[Text, AfterValidator(_refuse_other_folders)] | None
+    """imagenet downloads them, the name of a file in data/weights loads a state dict, null starts
+    from random weights."""
     decoder_channels: Annotated[
         tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=5, max_length=5)
     ]

@@ -24,6 +24,11 @@ def is_first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def is_first_of_node() -> bool:
+    """Return whether this process is the first one on its machine."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
+
+
 def sum_over_processes(
     sums: torch.Tensor, numbers: Sequence[int]
 ) -> tuple[torch.Tensor, list[int]]:

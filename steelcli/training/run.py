@@ -89,6 +89,7 @@ def run_training(
         metrics = run_folder.summary()
         if is_first_process():
             _publish(run_folder, models_dir, metrics_path, metrics, store.fingerprint)
+            run_folder.warn_of_silence(store)
             trackers.configure({"checkpoints": run_folder.best_paths(models_dir)})
             trackers.finish()
             state_dir.remove()

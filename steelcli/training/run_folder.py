@@ -12,6 +12,7 @@ from steelcli.common.errors import RunError
 from steelcli.common.outputs import write_csv, write_json
 from steelcli.common.paths import ARGS_NAME, RESTART_TRAINING, epochs_name
 from steelcli.common.progress import say
+from steelcli.data.store.reader import Store
 from steelcli.model.checkpoint import FORMAT, make_checkpoint, save_checkpoint
 from steelcli.model.network import SegmentationModel
 from steelcli.params.train import TrainParams
@@ -21,6 +22,11 @@ from steelcli.training.loop import EpochResult
 
 KINDS = {"dice": "val_dice_opt", "iou": "val_iou_opt"}
 """What the best is kept of, and its column."""
+TIE_BREAK = "val_dice_defect_opt"
+"""Of epochs with the same score the best is higher here: networks that find nothing all tie."""
+
+MIN_GAIN = 0.01
+"""A best score that exceeds that of a network that finds nothing by less is told as no better."""
 
 
 class RunFolder:
@@ -32,24 +38,27 @@ class RunFolder:
     Attributes:
         settings: the content of ``args.json``.
         rows: one for each epoch, by column.
-        best: score and 1-based epoch of the best so far, by kind.
         kept: what each file is for, by file name.
     """
 
     def __init__(self, models_dir: Path, params: TrainParams, settings: dict[str, Any]) -> None:
         self.models_dir, self.params, self.settings = models_dir, params, settings
         self.rows: list[dict[str, Any]] = []
-        self.best = dict.fromkeys(KINDS, (-1.0, 0))
         self.kept = {ARGS_NAME: "args", epochs_name(params.seed): "csv"}
 
     @property
     def stopped_early(self) -> bool:
-        """Whether the monitored score has not improved for ``patience`` epochs."""
-        return len(self.rows) - self.best[self.params.monitor][1] >= self.params.patience
+        """Whether the monitored score has not improved for ``patience`` epochs; ties count not."""
+        scores = [row[KINDS[self.params.monitor]] for row in self.rows]
+        return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= self.params.patience
+
+    def best_row(self, kind: str) -> dict[str, Any]:
+        """Return the row of the best epoch so far, the first one where several are alike."""
+        return max(self.rows, key=lambda row: (row[KINDS[kind]], row[TIE_BREAK]))
 
     def state(self) -> str:
         """Return everything but the files, as JSON."""
-        names = ("settings", "rows", "best", "kept")
+        names = ("settings", "rows", "kept")
         return json.dumps({name: getattr(self, name) for name in names})
 
     def restore(self, state: str) -> None:
@@ -60,7 +69,6 @@ class RunFolder:
         """
         values = json.loads(state)
         self.settings, self.rows, self.kept = values["settings"], values["rows"], values["kept"]
-        self.best = {kind: (score, epoch) for kind, (score, epoch) in values["best"].items()}
         for name in self.kept:
             if name.endswith(".pth") and not (self.models_dir / name).is_file():
                 what = "a checkpoint of the interrupted training is missing"
@@ -75,7 +83,7 @@ class RunFolder:
         better = self.add_row(result)
         row = self.rows[-1]
         for kind in better:
-            score = self.best[kind][0]
+            score = row[KINDS[kind]]
             self.kept = {name: use for name, use in self.kept.items() if use != kind}
             name = f"best_{kind}_{score:.4f}_seed{self.params.seed}.pth"
             self._save(name, kind, score, result.epoch, model)
@@ -94,10 +102,7 @@ class RunFolder:
         """
         row = _row(result)
         self.rows.append(row)
-        better = [kind for kind, column in KINDS.items() if row[column] > self.best[kind][0]]
-        for kind in better:
-            self.best[kind] = (row[KINDS[kind]], result.epoch)
-        return better
+        return [kind for kind in KINDS if self.best_row(kind) is row]
 
     def tidy(self) -> None:
         """Remove replaced checkpoints, and those of epochs after the state's."""
@@ -112,18 +117,33 @@ class RunFolder:
 
     def summary(self) -> dict[str, Any]:
         """Return the content of ``metrics/train.json``."""
-        best_row = self.rows[self.best[self.params.monitor][1] - 1]
+        best_row = self.best_row(self.params.monitor)
         return {
             "epochs": len(self.rows),
             "best_epoch": best_row["epoch"],
-            "best_dice": self.best["dice"][0],
-            "best_iou": self.best["iou"][0],
+            "best_dice": self.best_row("dice")["val_dice_opt"],
+            "best_iou": self.best_row("iou")["val_iou_opt"],
             "train_loss": best_row["train_loss"],
             "val_loss": best_row["val_loss"],
             "parameters": self.settings["run"]["parameters"],
             "seconds_per_epoch": self._median("epoch_time"),
             "train_images_per_second": self._median("train_images_per_second"),
         }
+
+    def warn_of_silence(self, store: Store) -> None:
+        """Say so where the best scores as a network that finds nothing: 1 on each clean image."""
+        monitor = self.params.monitor
+        best = self.best_row(monitor)[KINDS[monitor]]
+        is_clean = [not store.records[position].has_defect for position in store.positions("val")]
+        silent = sum(is_clean) / len(is_clean)
+        if best >= silent + MIN_GAIN:
+            return
+        advice = "" if self.params.balance else ", train.balance: true"
+        say(
+            f"warning: the best {monitor}, {best:.4f}, is about what finding nothing scores: "
+            f"{silent:.4f}, the share of validation images without a defect; "
+            f"try more train.epochs{advice} or another train.lr"
+        )
 
     def _median(self, column: str) -> float:
         values: list[float] = [row[column] for row in self.rows]
@@ -139,6 +159,7 @@ class RunFolder:
             "score": score,
             "precision": run["precision"],
             "store": run["store"],
+            "encoder_digest": run["encoder_digest"],
             "image_size": (run["image_width"], run["image_height"]),
             "versions": self.settings["versions"],
             "code": run["code"],

@@ -6,7 +6,6 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from steelcli.common.errors import ModelError, ParamsError, RunError
+from steelcli.common.fingerprint import file_digest
 from steelcli.common.git import code_revision
 from steelcli.common.progress import say
 from steelcli.data.store.reader import Store
@@ -23,6 +23,7 @@ from steelcli.data.types import channels_first
 from steelcli.model.device import describe_device, describe_versions, pick_device, resolve_precision
 from steelcli.model.inference import eval_mode
 from steelcli.model.network import SegmentationModel, count_parameters
+from steelcli.model.weights import weights_path
 from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
 from steelcli.training.distributed import world_size
@@ -99,11 +100,13 @@ def describe_run(
     precision: str,
 ) -> dict[str, Any]:
     """Return the content of ``args.json``: the parameters as given and what became of them."""
+    weights = weights_path(model_params.encoder_weights)
     return {
         "model": model_params.model_dump(mode="json"),
         "train": params.model_dump(mode="json"),
         "run": {
             "store": store.fingerprint,
+            "encoder_digest": file_digest(weights) if weights else None,
             "image_width": store.image_size[0],
             "image_height": store.image_size[1],
             "parameters": count_parameters(model),
@@ -126,11 +129,9 @@ def run_key(settings: Mapping[str, Any], code: str) -> str:
         code: digest of the code.
     """
     run = settings["run"]
-    weights = Path(settings["model"]["encoder_weights"] or "")
     parts = [
         json.dumps([settings["model"], settings["train"], settings["versions"]], sort_keys=True),
-        json.dumps([run["store"], run["precision"], world_size(), code]),
-        hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "",
+        json.dumps([run["store"], run["encoder_digest"], run["precision"], world_size(), code]),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

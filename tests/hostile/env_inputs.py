@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -74,6 +75,10 @@ def truth_bomb(folder: Path) -> None:
     raw = head + block * 2047
     put(folder / STORE / "truth.bin", raw)
     record(truth=[0, len(raw)])(folder)
+    digest = hashlib.sha256(raw).hexdigest()
+    edit(f"{STORE}/index.json", lambda index: index["digests"].update({"truth.bin": digest}))(
+        folder
+    )
 
 
 def as_file(name: str) -> Spoil:
@@ -206,7 +211,7 @@ _STORE: list[tuple[str, Spoil, str, str]] = [
         "truth noise",
         lambda folder: put(folder / STORE / "truth.bin", bytes(2**20)),
         "truth.bin",
-        "damaged",
+        "not those that were written",
     ),
     ("a bomb of truth", truth_bomb, "truth.bin", "damaged"),
     (
@@ -224,6 +229,13 @@ _STORE: list[tuple[str, Spoil, str, str]] = [
         array(lambda old: old[:2, 0, 0].astype(object)),
         "images.npy",
         "cannot be read",
+    ),
+    ("images inverted", array(lambda old: 255 - old), "images.npy", "not those that were written"),
+    (
+        "a file without its digest",
+        edit(f"{STORE}/index.json", lambda index: index["digests"].pop("masks.npy")),
+        "index.json",
+        "digests",
     ),
     ("images too few", array(lambda old: old[:-1]), "images.npy", "its index 24"),
     (

@@ -39,7 +39,8 @@ def small() -> Values:
         "image_size": (128, 32),
         "versions": {"torch": "2"},
         "code": "",
-        "format": 1,
+        "encoder_digest": None,
+        "format": 2,
     }
 
 
@@ -223,7 +224,7 @@ _FILES: list[tuple[str, Callable[[Path], None], tuple[str, ...]]] = [
         ("no steelcli checkpoint", ANEW),
     ),
     ("a list", content(lambda: packed([1, 2])), ("no steelcli checkpoint", ANEW)),
-    ("another format", field(format=2), ("of format 2, not 1", ANEW)),
+    ("another format", field(format=1), ("of format 1, not 2", ANEW)),
     ("a format in words", field(format="one"), ("of format one", ANEW)),
     ("a negative epoch", field(epoch=-1), ("field epoch", ANEW)),
     ("an epoch in words", field(epoch="ten"), ("field epoch", ANEW)),

@@ -222,6 +222,15 @@ _KEYS: list[tuple[str, str, Callable[[Path], None], tuple[str, ...]]] = [
         change("- 16\n", "- 100000000\n"),
         ("1024", "correct it"),
     ),
+    *(
+        (
+            f"encoder weights at {place}",
+            "model.encoder_weights",
+            change("encoder_weights: null", f"encoder_weights: {place}"),
+            ("a file in data/weights; copy the file there", "correct it"),
+        )
+        for place in ("/tmp/encoder.pth", "data/weights/encoder.pth", "..", "''")
+    ),
     (
         "a missing tracker",
         "train.trackers",
@@ -232,11 +241,12 @@ _KEYS: list[tuple[str, str, Callable[[Path], None], tuple[str, ...]]] = [
 
 
 def encoder(make: Callable[[Path], None]) -> Callable[[Path], None]:
-    """Point model.encoder_weights at encoder.pth, made by ``make``."""
+    """Let model.encoder_weights name encoder.pth, made by ``make``."""
 
     def spoil(folder: Path) -> None:
         swap(folder / "params.yaml", "encoder_weights: null", "encoder_weights: encoder.pth")
-        make(folder / "encoder.pth")
+        (folder / "data" / "weights").mkdir()
+        make(folder / "data" / "weights" / "encoder.pth")
 
     return spoil
 

@@ -12,13 +12,19 @@ from steelcli.common.errors import ModelError
 from steelcli.model.network import build_model
 
 
-def test_encoder_weights_from_a_file(tmp_path: Path) -> None:
+def test_encoder_weights_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     donor = build_model(**model_params().model_dump(), channels_last=False)
-    path = tmp_path / "encoder.pth"
+    path = tmp_path / "data" / "weights" / "encoder.pth"
+    path.parent.mkdir(parents=True)
     torch.save(donor.network.encoder.state_dict(), path)
-    model = build_model(**model_params(encoder_weights=str(path)).model_dump(), channels_last=False)
+    params = model_params(encoder_weights="encoder.pth").model_dump()
+    model = build_model(**params, channels_last=False)
     pairs = zip(model.network.encoder.parameters(), donor.network.encoder.parameters(), strict=True)
     assert all(torch.equal(mine, given) for mine, given in pairs)
     path.write_bytes(b"nothing")
-    with pytest.raises(ModelError, match=r"encoder\.pth"):
-        build_model(**model_params(encoder_weights=str(path)).model_dump(), channels_last=False)
+    with pytest.raises(ModelError, match=r"data/weights/encoder\.pth"):
+        build_model(**params, channels_last=False)
+    path.unlink()
+    with pytest.raises(ModelError, match=r"not found: data/weights/encoder\.pth; copy them there"):
+        build_model(**params, channels_last=False)

@@ -29,7 +29,6 @@ MODULES = {
 }
 SURPLUS: dict[str, set[str]] = {
     "prepare": {
-        "common.fingerprint",
         "common.git",
         "common.settings",
         "data.images.level_png",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import math
 import os
 import signal
@@ -15,6 +17,7 @@ import torch
 from make_params import model_params, train_params
 from small_runs import (
     PARAMS,
+    SMALL,
     Killed,
     act_at_step,
     assert_same_run,
@@ -26,6 +29,8 @@ from small_runs import (
 import steelcli.training.run
 from steelcli.commands.train import train
 from steelcli.common.errors import Interrupted, RunError, UserError
+from steelcli.model.checkpoint import find_best, load_checkpoint
+from steelcli.model.network import build_model
 from steelcli.training.saved_state import StateDir
 
 
@@ -127,6 +132,39 @@ def test_another_run_does_not_take_the_state(
     monkeypatch.setattr("steelcli.training.run.code_digest", lambda _: "other code")
     run_small(tmp_path, small_store_dir, PARAMS.model_copy(update={"epochs": 1}))
     assert "going on" not in capsys.readouterr().out
+
+
+def test_other_bytes_of_the_encoder_weights_are_another_run(
+    small_store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Their digest stands in args.json and in the checkpoints, and keys the state."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "data" / "weights" / "encoder.pth"
+    path.parent.mkdir(parents=True)
+    params = SMALL.model_copy(update={"encoder_weights": "encoder.pth"})
+    outputs = (tmp_path / "models", tmp_path / "metrics" / "train.json")
+
+    def run(seed: int) -> None:
+        torch.manual_seed(seed)
+        donor = build_model(**SMALL.model_dump(), channels_last=False)
+        torch.save(donor.network.encoder.state_dict(), path)
+        train(params, PARAMS.model_copy(update={"epochs": 1}), small_store_dir, *outputs)
+
+    for seed in (1, 2):
+        with monkeypatch.context() as patch:
+            kill_at(patch, steelcli.training.run.Trainer, "_step", 2)
+            with pytest.raises(Killed):
+                run(seed)
+        assert "going on" not in capsys.readouterr().out
+    run(2)
+    assert "going on" in capsys.readouterr().out
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    settings = json.loads((tmp_path / "models" / "args.json").read_text(encoding="utf-8"))
+    assert settings["run"]["encoder_digest"] == digest
+    assert load_checkpoint(find_best(tmp_path / "models", "dice")).encoder_digest == digest
 
 
 def test_a_damaged_state_is_told_and_set_aside(

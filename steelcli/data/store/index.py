@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from steelcli.common.errors import DataError, quote
+from steelcli.common.fingerprint import file_digest
 from steelcli.common.inputs import read_bytes
 from steelcli.common.paths import MAKE_STORE
 from steelcli.data.types import Split
 
-VERSION = 1
+VERSION = 2
 INDEX_NAME = "index.json"
 MAX_INDEX_BYTES = 2**30
 MAX_SIDE, MAX_RATIO = 2**20, 1100
@@ -25,6 +27,9 @@ Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Place = tuple[Annotated[int, Field(ge=0, le=2**62)], Annotated[int, Field(ge=0, le=2**62)]]
 """Offset and length in a file, bytes."""
 Title = Annotated[str, Field(min_length=1)]
+PixelFile = Literal["images.npy", "masks.npy", "truth.bin", "originals.bin"]
+PIXEL_FILES: tuple[PixelFile, ...] = get_args(PixelFile)
+"""All files of a store but its index."""
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True))
@@ -73,6 +78,8 @@ class Index(BaseModel):
     fingerprint: Title
     image_size: tuple[Side, Side]
     class_titles: Annotated[tuple[Title, ...], Field(min_length=1, max_length=64)]
+    digests: Annotated[dict[PixelFile, str], Field(min_length=len(PIXEL_FILES))]
+    """SHA-256 of each file's bytes."""
     records: tuple[StoredImage, ...]
 
     @field_validator("version")
@@ -113,6 +120,13 @@ def read_index(path: Path) -> Index:
         reason = f"{where} {first['msg'].removeprefix('Value error, ')}".strip()
     what = f"the prepared store's index cannot be read ({quote(reason, 120)})"
     raise DataError(what, path, MAKE_STORE)
+
+
+def digest_files(store_dir: Path) -> dict[PixelFile, str]:
+    """Return the SHA-256 of each file but the index, several read at once."""
+    with ThreadPoolExecutor() as pool:  # hashlib lets other threads run
+        digests = pool.map(lambda name: file_digest(store_dir / name), PIXEL_FILES)
+        return dict(zip(PIXEL_FILES, digests, strict=True))
 
 
 def bits_dtype(classes: int) -> np.dtype[Any]:

@@ -57,7 +57,7 @@ def apply_to_image(image: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8
     Returns:
         uint8 [canvas_height, canvas_width] or [..., 3].
     """
-    shrinks = box.inner_height < box.height
+    shrinks = box.inner_height < box.height or box.inner_width < box.width
     resized = cv2.resize(
         image,
         (box.inner_width, box.inner_height),

@@ -1,7 +1,7 @@
 """Read the prepared store: all that training and testing need, at the size each needs.
 
     data/prepared/
-        index.json      what each image is and where its bytes lie
+        index.json      what each image is, where its bytes lie, and the digest of each file below
         images.npy      uint8 [N, H, W] (grey) or [N, H, W, 3] (RGB), letterboxed
         masks.npy       uint8 [N, H, W], 0 or 1, union of all defect classes
         truth.bin       zlib of one class bit field [height, width] per image, native size
@@ -24,7 +24,14 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, quote
 from steelcli.common.paths import MAKE_STORE
-from steelcli.data.store.index import INDEX_NAME, Place, bits_dtype, end_of, read_index
+from steelcli.data.store.index import (
+    INDEX_NAME,
+    Place,
+    bits_dtype,
+    digest_files,
+    end_of,
+    read_index,
+)
 from steelcli.data.store.letterbox import Letterbox, fit
 from steelcli.data.types import SPLITS, Color, Split
 
@@ -45,6 +52,7 @@ class Store:
         self.fingerprint = index.fingerprint
         self.image_size = index.image_size
         self.records = index.records
+        self._digests = index.digests
         for split in SPLITS:
             if not self.positions(split):
                 what = f"the prepared store holds no image of the {split} split"
@@ -70,6 +78,22 @@ class Store:
     def masks(self) -> NDArray[np.uint8]:
         """Memory-mapped uint8 [N, H, W], 0 or 1."""
         return self._open_array("masks.npy", ((),))
+
+    def check_pixels(self) -> None:
+        """Compare all bytes with those written; once a command, for it reads the whole store.
+
+        Raises:
+            DataError: they differ, or an array is not of the index's shape.
+        """
+        _ = self.images, self.masks  # tells first what is plainly wrong
+        try:
+            found = digest_files(self.store_dir)
+        except OSError as error:
+            raise _unreadable(error.filename or self.store_dir, error) from error
+        for name, digest in found.items():
+            if digest != self._digests[name]:
+                what = "the prepared store's pixels are not those that were written"
+                raise DataError(what, self.store_dir / name, MAKE_STORE)
 
     def letterbox(self, position: int) -> Letterbox:
         """Return where the image lies in the model's canvas."""
@@ -125,8 +149,7 @@ class Store:
         try:
             size = path.stat().st_size
         except OSError as error:
-            what = f"the prepared store cannot be read ({error.strerror})"
-            raise DataError(what, path, MAKE_STORE) from error
+            raise _unreadable(path, error) from error
         if size < least:
             raise DataError("the prepared store is truncated", path, MAKE_STORE)
 
@@ -138,8 +161,7 @@ class Store:
                 file.seek(offset)
                 return file.read(length)
         except OSError as error:
-            what = f"the prepared store cannot be read ({error.strerror})"
-            raise DataError(what, path, MAKE_STORE) from error
+            raise _unreadable(path, error) from error
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the memory maps behind: the receiving process opens its own."""
@@ -149,14 +171,20 @@ class Store:
         return state
 
 
+def _unreadable(path: object, error: OSError) -> DataError:
+    what = f"the prepared store cannot be read ({error.strerror})"
+    return DataError(what, path, MAKE_STORE)
+
+
 def open_store(store_dir: Path) -> Store:
-    """Open the store for scoring.
+    """Open the store for scoring, and check all its bytes.
 
     Raises:
-        DataError: see `Store`; or a picture stands in two splits, so that a test image may have
-            been learned by heart.
+        DataError: see `Store` and `Store.check_pixels`; or a picture stands in two splits, so that
+            a test image may have been learned by heart.
     """
     store = Store(store_dir)
+    store.check_pixels()
     first: dict[str, int] = {}
     for position, record in enumerate(store.records):
         other = store.records[first.setdefault(record.content, position)]

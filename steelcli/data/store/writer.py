@@ -14,7 +14,13 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.data.store.index import INDEX_NAME, VERSION, StoredImage, bits_dtype
+from steelcli.data.store.index import (
+    INDEX_NAME,
+    VERSION,
+    StoredImage,
+    bits_dtype,
+    digest_files,
+)
 from steelcli.data.types import Color
 
 
@@ -63,14 +69,15 @@ class StoreWriter:
         for blob in self._blobs.values():
             blob.close()
         rows = [asdict(record) for record in records]
-        described = json.dumps([VERSION, self.image_size, list(class_titles), rows]).encode()
-        truth = (self.store_dir / "truth.bin").read_bytes()
-        fingerprint = hashlib.sha256(described + truth).hexdigest()
+        digests = digest_files(self.store_dir)
+        described = json.dumps([VERSION, self.image_size, list(class_titles), rows, digests])
+        fingerprint = hashlib.sha256(described.encode()).hexdigest()
         index = {
             "version": VERSION,
             "fingerprint": fingerprint,
             "image_size": self.image_size,
             "class_titles": list(class_titles),
+            "digests": digests,
             "records": rows,
         }
         text = json.dumps(index, indent=0) + "\n"

@@ -66,6 +66,29 @@ def test_a_pixel_is_defect_where_half_of_its_area_is() -> None:
     assert letterbox.apply_to_mask(mask, letterbox.fit(2, 8, 1, 4)).tolist() == [[1, 1, 0, 0]]
 
 
+@pytest.mark.parametrize("height", [1, 2, 3, 256])
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_image_shrinks_to_the_exact_mean_of_areas(height: int, turned: bool) -> None:
+    """Also one so low that its height stays: one pixel is the least there is."""
+    native, canvas = (height, 1600), (64, 384)
+    if turned:
+        native, canvas = native[::-1], canvas[::-1]
+    image = np.random.default_rng(0).integers(0, 256, native, dtype=np.uint8)
+    box = letterbox.fit(*native, *canvas)
+    shares = [
+        overlaps(*sizes) for sizes in ((box.inner_height, native[0]), (box.inner_width, native[1]))
+    ]
+    exact = shares[0] @ image @ shares[1].T
+    assert np.abs(letterbox.apply_to_image(image, box)[box.inner] - exact).max() < 0.501  # rounded
+
+
+def overlaps(pixels: int, native_pixels: int) -> np.ndarray:
+    """Return the share of each native pixel in each of fewer pixels, float [pixels, native]."""
+    edges = np.arange(pixels + 1)[:, None] * native_pixels / pixels
+    covered = np.clip(edges - np.arange(native_pixels), 0, 1)  # up to each edge
+    return np.diff(covered, axis=0) * pixels / native_pixels
+
+
 @pytest.mark.parametrize("native", [(256, 1600), (200, 200), (37, 911), (1, 1), (600, 90)])
 def test_a_smooth_map_survives_the_round_trip(native: tuple[int, int]) -> None:
     rows, columns = np.mgrid[: native[0], : native[1]]
