@@ -92,6 +92,30 @@ def prepare(params: ParamsPath = PARAMS_PATH) -> None:
 
 
 @app.command()
+def check_params(params: ParamsPath = PARAMS_PATH) -> None:
+    """Refuse parameters that no stage could work with, before any stage runs."""
+    loaded = _load(params)
+    from steelcli.commands.check_params import check_params
+
+    check_params(loaded)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    options_metavar="[OPTIONS of dvc exp run]",
+)
+def run(context: typer.Context) -> None:
+    """Run the stages that are out of date, as `dvc exp run` does and with its options.
+
+    Such as -n NAME and -S train.lr=1e-4, once for each change. What cannot work is refused before
+    anything is touched; when a stage fails, parameters and results are brought back as they were.
+    """
+    from steelcli.commands.run import run
+
+    run(context.args)
+
+
+@app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="Folder of raw data, read as data.root would be.")],
     params: ParamsPath = PARAMS_PATH,
