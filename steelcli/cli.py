@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelcli import __version__
-from steelcli.common.errors import Interrupted, UserError
+from steelcli.common.errors import Interrupted, RunError, UserError
 from steelcli.common.paths import PARAMS_PATH, REPORT_PATH
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train and judge segmentation networks for defects on rolled steel.",
     epilog="Every stage reads params.yaml; "
-    "change a value for one run with `dvc exp run -S train.lr=1e-4`.",
+    "change a value for one run with `steelcli run -S train.lr=1e-4`.",
 )
 
 ParamsPath = Annotated[
@@ -72,6 +72,20 @@ def version(
     if show:
         typer.echo(f"steelcli {__version__}")
         raise typer.Exit
+    _refuse_other_code()
+
+
+def _refuse_other_code() -> None:
+    """Refuse to run this code in a folder that holds another copy of it, whose results they seem.
+
+    Raises:
+        RunError: the installed command was called in another clone, or in a queued experiment.
+    """
+    package = Path("steelcli/__init__.py")
+    if package.is_file() and not package.samefile(Path(__file__).with_name("__init__.py")):
+        what = f"this folder has a steelcli of its own, and the one that runs is {__file__}"
+        remedy = "run `python -m steelcli` here, or `pip install --editable .`"
+        raise RunError(what, Path.cwd(), remedy)
 
 
 @app.command()

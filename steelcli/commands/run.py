@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> None:
     refuse_no_repository()
     options = _parse(arguments)
     is_elsewhere = options.queue or options.tmp_dir or options.run_all
-    for params_path in _change_copies(options.set_param):
+    for params_path in _change_copies(options.set_param, options.queue):
         params = load_params(params_path)
         check_root(params.data)
         if is_elsewhere and not options.copy_paths:
@@ -81,31 +81,55 @@ def _parse(arguments: Sequence[str]) -> Any:
         sys.exit(2)
 
 
-def _change_copies(set_param: Sequence[str]) -> Iterator[Path]:
+def _change_copies(set_param: Sequence[str], may_be_several: bool) -> Iterator[Path]:
     """Yield a copy of params.yaml as DVC's own code would change it, one for each run.
 
     With --queue, -S train.lr=0.1,0.01 stands for two runs.
+
+    Raises:
+        ParamsError: DVC cannot make the changes, or they are several runs where one is asked for.
     """
     from dvc.exceptions import DvcException
     from dvc.utils.cli_parse import to_path_overrides
     from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
-    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
 
     read_params(PARAMS_PATH)  # DVC does not say where a file is broken
     overrides = to_path_overrides(set_param).get(PARAMS_PATH.name, [])
-    # ++ adds an unknown key, so that our own check refuses it and names the nearest
-    overrides = [text if text[:1] in {"+", "~"} else f"++{text}" for text in overrides]
+    changes = [_read_change(text) for text in overrides]
+    where = quote(", ".join(overrides), 200)
     with tempfile.TemporaryDirectory() as folder:
         copy_path = Path(folder) / PARAMS_PATH.name
         try:
-            for sweep in get_hydra_sweeps({PARAMS_PATH.name: overrides}):
+            sweeps = get_hydra_sweeps({PARAMS_PATH.name: changes})
+            if len(sweeps) > 1 and not may_be_several:
+                remedy = "give one (with a decimal point), or add --queue for a run of each"
+                raise ParamsError("several values stand for one run", where, remedy)
+            for sweep in sweeps:
                 copy_path.write_bytes(PARAMS_PATH.read_bytes())
                 apply_overrides(copy_path, sweep[PARAMS_PATH.name])
                 yield copy_path
-        except (DvcException, HydraException) as error:
-            what = f"DVC cannot read a change ({quote(error.__cause__ or error, 160)})"
-            remedy = "write key=value, and text with blanks or signs as \"key='text'\""
-            raise ParamsError(what, quote(", ".join(set_param), 200), remedy) from error
+        except (DvcException, OmegaConfBaseException) as error:
+            reason = quote(str(error.__cause__ or error).partition("\n")[0], 160)
+            what = f"DVC cannot make these changes ({reason})"
+            raise ParamsError(what, where, "correct them") from error
+
+
+def _read_change(text: str) -> str:
+    """Return an override that adds an unknown key: our own check refuses it and names the nearest.
+
+    Raises:
+        ParamsError: DVC cannot read it.
+    """
+    from dvc.utils.hydra import to_hydra_overrides
+    from hydra.errors import HydraException
+
+    try:
+        to_hydra_overrides([text])
+    except HydraException as error:
+        remedy = "write key=value, and a value with blanks or signs as \"key='value'\""
+        raise ParamsError("DVC cannot read this change", quote(text, 200), remedy) from error
+    return text if text[:1] in {"+", "~"} else f"++{text}"
 
 
 def _refuse_untracked_root(params: DataParams) -> None:
@@ -141,7 +165,8 @@ def _run_here(arguments: Sequence[str]) -> None:
         raise Interrupted(signals[0], message)
     if failed:
         what = "the run failed, and parameters and results are as before"
-        raise RunError(what, "dvc exp run", "mend what the lines above say")
+        remedy = "mend what the lines above say; `steelcli check PATH` lists the faults of data"
+        raise RunError(what, "dvc exp run", remedy)
 
 
 def _list_outputs() -> dict[Path, bool]:
