@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from steelcli.common.errors import RunError, quote
 from steelcli.common.inputs import read_json
 from steelcli.common.outputs import write_json
 
@@ -38,38 +40,49 @@ class FormerState:
             there and not Path(name).exists() for name, there in self._read_list().items()
         ):
             return
-        self.forget()
-        for path, can_link in self.outputs.items():
-            if path.exists():
-                target = self.folder / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                copy = _link if can_link else shutil.copy2
-                if path.is_dir():
-                    shutil.copytree(path, target, copy_function=copy)
-                else:
-                    copy(path, target)
+        try:
+            self.forget()
+            for path, can_link in self.outputs.items():
+                if path.exists():
+                    self._set_aside(path, _link if can_link else shutil.copy2)
+        except OSError as error:
+            what = f"cannot set the former results aside ({quote(error.strerror or error, 200)})"
+            raise RunError(what, self.folder, "free space or mend the permissions") from error
         write_json(self.list_path, {str(path): path.exists() for path in self.outputs})
+
+    def _set_aside(self, path: Path, copy: Callable[[Path, Path], object]) -> None:
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, target, copy_function=copy)
+        else:
+            copy(path, target)
 
     def bring_back(self) -> None:
         """Put everything back as it was; may be killed and called again."""
         for name, there in self._read_list().items():
-            path, kept_path = Path(name), self.folder / name
-            if there and not kept_path.exists():
-                continue  # put back by an earlier call
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-            if there:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                kept_path.replace(path)
+            try:
+                if not there or (self.folder / name).exists():  # not put back by an earlier call
+                    self._put_back(Path(name), there)
+            except OSError as error:
+                what = f"cannot bring {name} back ({quote(error.strerror or error, 200)})"
+                remedy = "mend the permissions and move the rest from there"
+                raise RunError(what, self.folder, remedy) from error
         self.forget()
+
+    def _put_back(self, path: Path, there: bool) -> None:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        if there:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).replace(path)
 
     def forget(self) -> None:
         """Remove the copies."""
         self.list_path.unlink(missing_ok=True)
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read_list(self) -> dict[str, Any]:
         return read_json(self.list_path, REMEDY)

@@ -140,6 +140,8 @@ def test_steelcli_run_brings_everything_back_itself(
     said = fail(clone, "steelcli", "run", "-S", change)
     assert f"failed to reproduce '{stage}'" in said
     assert "as before" in said
+    stale = json.loads(clone("dvc", "status", "--json"))
+    assert not [name for name in stale if not name.startswith("data/synthetic")]
 
 
 def start(clone: Clone, log_path: Path, *command: str) -> subprocess.Popen[bytes]:
