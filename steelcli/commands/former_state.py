@@ -50,7 +50,7 @@ class FormerState:
             raise RunError(what, self.folder, "free space or mend the permissions") from error
         write_json(self.list_path, {str(path): path.exists() for path in self.outputs})
 
-    def _set_aside(self, path: Path, copy: Callable[[Path, Path], object]) -> None:
+    def _set_aside(self, path: Path, copy: Callable[[Any, Any], object]) -> None:
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():

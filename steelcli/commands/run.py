@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> None:
     for params_path in _change_copies(options.set_param, options.queue):
         params = load_params(params_path)
         check_root(params.data)
-        if is_elsewhere and not options.copy_paths:
+        if (options.queue or options.tmp_dir) and not options.copy_paths:
             _refuse_untracked_root(params.data)
     if is_elsewhere or options.dry:
         if _call_dvc(arguments):
