@@ -31,13 +31,15 @@ OTHERS: dict[str, list[Any]] = {
     "model.std": [[0.25, 0.25, 0.25]],
     "train.trackers": [["dvclive"], [], ["wandb", "mlflow"]],
 }
-"""Other values of the keys that hold a list or nothing."""
+"""Other values of the keys that hold a list, a mapping or nothing."""
 
 
 def write_value(value: Any) -> str:
     """Return a value as it stands after ``=`` in ``-S``."""
     if isinstance(value, list):
         return f"[{','.join(map(write_value, value))}]"
+    if isinstance(value, dict):  # to DVC another mapping adds to this one: it goes by way of null
+        return f"{{{','.join(f'{key}: {write_value(value[key])}' for key in value)}}}"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"'{value}'" if isinstance(value, str) and " " in value else str(value)
@@ -62,7 +64,7 @@ class File:
 
         apply_overrides(self.path, [f"{key}={write_value(changes[key])}" for key in changes])
         self.values |= changes
-        assert flatten(read_document(self.path)) == self.values, changes
+        assert flatten(read_document(self.path)) == flatten(self.values), changes
         text = self.path.read_text(encoding="utf-8")
         assert find_comments(text) == find_comments(TEXT), changes
 
