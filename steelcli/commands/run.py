@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from steelcli.commands.former_state import FormerState
 from steelcli.common.errors import Interrupted, ParamsError, RunError, quote
 from steelcli.common.git import explain_no_git, is_tracked
+from steelcli.common.inputs import read_json
 from steelcli.common.paths import FORMER_DIR, LOCK_PATH, PARAMS_PATH, STAGES_PATH
 from steelcli.params.all import load_params
 from steelcli.params.data import DataParams, check_root, is_made_by_dvc
@@ -146,6 +147,7 @@ def _run_here(arguments: Sequence[str]) -> None:
         RunError: the run failed, or another one is at work here.
         Interrupted: SIGINT or SIGTERM.
     """
+    _refuse_other_dvc()
     former_state = FormerState(FORMER_DIR, _list_outputs())
     FORMER_DIR.parent.mkdir(exist_ok=True)
     try:
@@ -167,6 +169,21 @@ def _run_here(arguments: Sequence[str]) -> None:
         what = "the run failed, and parameters and results are as before"
         remedy = "mend what the lines above say; `steelcli check PATH` lists the faults of data"
         raise RunError(what, "dvc exp run", remedy)
+
+
+def _refuse_other_dvc() -> None:
+    """Refuse to set aside and bring back what another DVC is writing, such as that of a killed run.
+
+    Raises:
+        RunError: one is at work here.
+    """
+    locks_path = Path(".dvc/tmp/rwlock")
+    if locks_path.is_file():
+        locks = read_json(locks_path, "remove it when no dvc is at work here")
+        for pid in {lock["pid"] for lock in locks.get("write", {}).values()}:
+            if psutil.pid_exists(pid):
+                remedy = f"wait for it or stop it; if it is none, remove {locks_path}"
+                raise RunError(f"another dvc, process {pid}, is at work here", Path.cwd(), remedy)
 
 
 def _list_outputs() -> dict[Path, bool]:

@@ -5,7 +5,9 @@ The real DVC runs in tests/project/test_own_data.py.
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -134,6 +136,21 @@ def test_two_runs_in_one_folder_do_not_mix(calls: Calls) -> None:
     with FileLock(".steelcli/before.lock"), pytest.raises(RunError, match="another"):
         run([])
     assert not calls
+
+
+def test_another_dvc_at_work_is_not_disturbed(calls: Calls) -> None:
+    """Such as the one that a killed `steelcli run` left."""
+    locks_path = Path(".dvc/tmp/rwlock")
+    locks_path.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(["sleep", "60"])
+    lock = {"pid": process.pid, "cmd": "dvc exp run"}
+    locks_path.write_text(json.dumps({"write": {"models": lock}, "read": {}}), encoding="utf-8")
+    with pytest.raises(RunError, match=f"process {process.pid}, is at work"):
+        run([])
+    process.kill()
+    process.wait()
+    run([])
+    assert calls == [[]]
 
 
 def test_a_folder_without_a_repository_is_named(

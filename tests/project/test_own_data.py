@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,14 @@ def wait_for(log_path: Path, text: str) -> None:
         time.sleep(0.1)
 
 
+def wait_for_end(group: int) -> None:
+    """Wait until a process group has no process."""
+    with suppress(ProcessLookupError):
+        while True:
+            os.killpg(group, 0)
+            time.sleep(0.1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_brings_everything_back_and_the_same_command_goes_on(
     clone: Clone, former: dict[str, str], tmp_path: Path, number: signal.Signals
@@ -192,8 +201,11 @@ def test_after_a_kill_the_next_failure_brings_back_what_stood_before_both(
     changes = to_options("train.epochs=400", "train.patience=400", "train.seed=9")
     process = start(clone, tmp_path / "log", "steelcli", "run", *changes)
     wait_for(tmp_path / "log", "epoch 1/400")
-    os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
+    assert "another dvc" in fail(clone, "steelcli", "run", "-S", "train.lr=1e30")
+    os.killpg(process.pid, signal.SIGKILL)  # DVC and the stage, which the kill left
+    wait_for_end(process.pid)
     assert not (clone.clone_dir / "models").exists()
     assert "as before" in fail(clone, "steelcli", "run", "-S", "train.lr=1e30")
 
