@@ -52,7 +52,7 @@ def explain_no_git() -> str | None:
         return "git is not installed"
     if done.returncode:
         reason = quote(done.stderr.decode(errors="replace").partition("\n")[0], 120)
-        return f"this is no git repository ({reason})"
+        return f"there is no git repository ({reason})"
     if _git("rev-parse", "--verify", "--quiet", "HEAD") is None:
         return "the git repository has no commit yet"
     return None
