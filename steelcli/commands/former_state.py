@@ -53,7 +53,9 @@ class FormerState:
     def _set_aside(self, path: Path, copy: Callable[[Any, Any], object]) -> None:
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
+        if path.is_symlink():  # DVC removes the link, never what lies behind it
+            target.symlink_to(path.readlink())
+        elif path.is_dir():
             shutil.copytree(path, target, copy_function=copy)
         else:
             copy(path, target)
@@ -61,8 +63,10 @@ class FormerState:
     def bring_back(self) -> None:
         """Put everything back as it was; may be killed and called again."""
         for name, there in self._read_list().items():
+            kept_path = self.folder / name
             try:
-                if not there or (self.folder / name).exists():  # not put back by an earlier call
+                # one that is no longer kept was put back by an earlier call
+                if not there or kept_path.exists() or kept_path.is_symlink():
                     self._put_back(Path(name), there)
             except OSError as error:
                 what = f"cannot bring {name} back ({quote(error.strerror or error, 200)})"

@@ -128,7 +128,7 @@ def _read_change(text: str) -> str:
     try:
         to_hydra_overrides([text])
     except HydraException as error:
-        remedy = "write key=value, and a value with blanks or signs as \"key='value'\""
+        remedy = "write key=value, and a value with signs such as ( or ü as \"key='value'\""
         raise ParamsError("DVC cannot read this change", quote(text, 200), remedy) from error
     return text if text[:1] in {"+", "~"} else f"++{text}"
 

@@ -45,6 +45,17 @@ def test_everything_comes_back(state: FormerState) -> None:
     assert_former()
 
 
+def test_a_link_comes_back_as_a_link(state: FormerState) -> None:
+    Path("models").replace("elsewhere")
+    Path("models").symlink_to("elsewhere")
+    state.keep()
+    Path("models").unlink()
+    Path("models").mkdir()
+    state.bring_back()
+    assert Path("models").is_symlink()
+    assert_former()
+
+
 def test_large_outputs_are_linked_and_keep_their_identity(state: FormerState) -> None:
     before = Path("models/deep/a.pth").stat()
     state.keep()
