@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelcli import __version__
-from steelcli.common.errors import Interrupted, UserError
+from steelcli.common.errors import Interrupted, RunError, UserError
 from steelcli.common.paths import PARAMS_PATH, REPORT_PATH
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train and judge segmentation networks for defects on rolled steel.",
     epilog="Every stage reads params.yaml; "
-    "change a value for one run with `dvc exp run -S train.lr=1e-4`.",
+    "change a value for one run with `steelcli run -S train.lr=1e-4`.",
 )
 
 ParamsPath = Annotated[
@@ -72,6 +72,20 @@ def version(
     if show:
         typer.echo(f"steelcli {__version__}")
         raise typer.Exit
+    _refuse_other_code()
+
+
+def _refuse_other_code() -> None:
+    """Refuse to run this code in a folder that holds another copy of it, whose results they seem.
+
+    Raises:
+        RunError: the installed command was called in another clone, or in a queued experiment.
+    """
+    package = Path("steelcli/__init__.py")
+    if package.is_file() and not package.samefile(Path(__file__).with_name("__init__.py")):
+        what = f"this folder has a steelcli of its own, and the one that runs is {__file__}"
+        remedy = "run `python -m steelcli` here, or `pip install --editable .`"
+        raise RunError(what, Path.cwd(), remedy)
 
 
 @app.command()
@@ -89,6 +103,30 @@ def prepare(params: ParamsPath = PARAMS_PATH) -> None:
     except ProblemsError as error:
         show_problems(error.problems)
         raise
+
+
+@app.command()
+def check_params(params: ParamsPath = PARAMS_PATH) -> None:
+    """Refuse parameters that no stage could work with, before any stage runs."""
+    loaded = _load(params)
+    from steelcli.commands.check_params import check_params
+
+    check_params(loaded)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    options_metavar="[OPTIONS of dvc exp run]",
+)
+def run(context: typer.Context) -> None:
+    """Run the stages that are out of date, as `dvc exp run` does and with its options.
+
+    Such as -n NAME and -S train.lr=1e-4, once for each change. What cannot work is refused before
+    anything is touched; when a stage fails, parameters and results are brought back as they were.
+    """
+    from steelcli.commands.run import run
+
+    run(context.args)
 
 
 @app.command()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from closure import ROOT
 from walk import SMALL, steelcli, write_params
 
 from steelcli.data.images.level_png import load_levels
@@ -165,6 +169,24 @@ def test_wrong_usage_is_exit_code_two(tmp_path: Path) -> None:
         done = steelcli(tmp_path, "evaluate", *arguments)
         assert done.returncode == 2
         assert "--name" in done.stderr
+
+
+def test_the_command_refuses_a_folder_with_other_code(tmp_path: Path) -> None:
+    """As the installed command would meet it in another clone, or in a queued experiment."""
+    write_params(tmp_path, SMALL)
+    (tmp_path / "steelcli").mkdir()
+    (tmp_path / "steelcli" / "__init__.py").touch()
+    code = "import sys; sys.path.pop(0); from steelcli.cli import main; main()"
+    for arguments in (["train"], ["run"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert_one_sentence(done, "a steelcli of its own", str(tmp_path), "python -m steelcli")
 
 
 def test_an_empty_name_is_refused(tmp_path: Path) -> None:

@@ -45,14 +45,14 @@ def read_revision(commit: str, path: Path) -> bytes | None:
 
 
 def explain_no_git() -> str | None:
-    """Return in words why no revision can be looked up here, or None where git has a commit."""
+    """Return in words why there is no revision here, or None where git has a commit."""
     try:
         done = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, check=False)
     except OSError:
-        return "git is not installed, so no revision can be looked up"
+        return "git is not installed"
     if done.returncode:
         reason = quote(done.stderr.decode(errors="replace").partition("\n")[0], 120)
-        return f"there is no git repository to look for a revision in ({reason})"
+        return f"there is no git repository ({reason})"
     if _git("rev-parse", "--verify", "--quiet", "HEAD") is None:
         return "the git repository has no commit yet"
     return None
@@ -72,3 +72,8 @@ def code_revision() -> str:
     commit = (_git("rev-parse", "HEAD") or b"").decode().strip()
     changed = _git("status", "--porcelain", "-uno")
     return f"{commit}+" if commit and changed else commit
+
+
+def is_tracked(path: Path) -> bool:
+    """Tell whether git tracks a file or something in a folder."""
+    return bool(_git("ls-files", "--", str(path)))

@@ -8,7 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 PARAMS_PATH = Path("params.yaml")
+LOCK_PATH = Path("dvc.lock")
+STAGES_PATH = Path("dvc.yaml")
 
+SYNTHETIC_DIR = Path("data/synthetic/project")
+CHECKED_PATH = Path("data/params-checked")
+"""What the stage `check-params` writes; DVC runs the other stages after it."""
 STORE_DIR = Path("data/prepared")
 WEIGHTS_DIR = Path("data/weights")
 """Files of encoder weights; dvc.yaml makes the stage `train` depend on the one that is used."""
@@ -42,6 +47,8 @@ ARGS_NAME = "args.json"
 """In `MODELS_DIR`: the parameters and facts of the run."""
 STATES_NAME = ".steelcli/train"
 """Beside `MODELS_DIR`: the states of interrupted trainings, ignored by git and no output of DVC."""
+FORMER_DIR = Path(".steelcli/before")
+"""What stood before the `steelcli run` that is at work."""
 
 MAKE_STORE = "run `dvc repro prepare` or `steelcli prepare`"
 MAKE_MODEL = "run `dvc repro train` or `steelcli train`"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from steelcli.common.errors import ParamsError, quote
+from steelcli.common.paths import SYNTHETIC_DIR
 from steelcli.params.section import Float, Section, Text, Whole
 
 
@@ -61,3 +64,25 @@ class DataParams(Section):
         if info.data.get("val_fraction", 0) + fraction >= 1:
             raise ValueError("val_fraction + test_fraction leave nothing to train on")
         return fraction
+
+
+def is_made_by_dvc(root: Path) -> bool:
+    """Tell whether DVC brings the folder where it is missing: the embedded data, or `dvc add`ed."""
+    return root == SYNTHETIC_DIR or Path(f"{root}.dvc").is_file()
+
+
+def check_root(params: DataParams) -> None:
+    """Refuse a folder of raw data that is not there and that DVC will not bring.
+
+    Raises:
+        ParamsError: it is missing, or cannot be looked at.
+    """
+    root = Path(params.root)
+    try:
+        found = root.is_dir() or is_made_by_dvc(root)
+    except OSError as error:
+        what = f"cannot read {quote(root, 200)} ({error.strerror})"
+        raise ParamsError(what, "data.root", "mend the permissions") from error
+    if not found:
+        remedy = "correct it, or bring the data there"
+        raise ParamsError(f"there is no folder {quote(root, 200)}", "data.root", remedy)

@@ -126,17 +126,3 @@ def test_sections_cannot_be_changed() -> None:
     params = data_params()
     with pytest.raises(ValueError, match="frozen"):
         params.root = "elsewhere"
-
-
-def test_dvc_leaves_the_file_as_it_is_written(tmp_path: Path) -> None:
-    """`dvc exp run -S` writes the file anew; what it would reformat or lose would show as a change
-    in git."""
-    from dvc.utils.hydra import apply_overrides
-
-    path = tmp_path / "params.yaml"
-    text = COMMITTED.read_text(encoding="utf-8")
-    path.write_text(text, encoding="utf-8")
-    apply_overrides(path, ["train.lr=0.5", "data.limit=12", "data.image_size=[32,32]"])
-    assert path.read_text(encoding="utf-8") != text
-    apply_overrides(path, ["train.lr=0.001", "data.limit=null", "data.image_size=[384,64]"])
-    assert path.read_text(encoding="utf-8") == text

@@ -4,9 +4,12 @@ clone."""
 from __future__ import annotations
 
 import json
+import re
+import shlex
 
 import pytest
 from clone import Clone
+from closure import ROOT
 
 TINY = (
     "data.limit=2",
@@ -39,6 +42,40 @@ def test_two_experiments_differ_by_their_learning_rate(clone: Clone) -> None:
     assert "index.html" in clone("dvc", "plots", "diff", "hi", "lo")
 
 
+def read_block(page: str, start: str) -> list[str]:
+    """Return the commands of the fenced block of a page that holds ``start``."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (block,) = [block for block in blocks if start in block]
+    return [line.partition("  #")[0].strip() for line in block.splitlines()]
+
+
+def test_the_views_of_the_pages_fit_80_columns(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(clone.env, "COLUMNS", "80")
+    views = read_block("docs/parameters.md", "dvc exp show")
+    views += [line for line in read_block("README.md", "dvc metrics diff") if "diff" in line]
+    assert len(views) == 4
+    names = {"light": "hi", "mine": "hi", "slower": "lo"}
+    for view in views:
+        output = clone(*(names.get(word, word) for word in shlex.split(view)))
+        lines = output.splitlines()
+        assert max(map(len, lines)) <= 80, view
+        assert "…" not in output
+        assert len(lines) > 1
+        if "exp show" in view:
+            for text in ("[hi]", "[lo]", "optimal.dice", "train.lr", "0.0001"):
+                assert text in output
+
+
+def test_the_points_of_two_runs_need_no_page(clone: Clone) -> None:
+    plots = json.loads(clone("dvc", "plots", "diff", "hi", "lo", "--json"))
+    (loss,) = plots["data"]["loss"]
+    assert loss["revisions"] == ["hi", "lo"]
+    assert "train_loss" in json.dumps(loss["content"])
+
+
 def test_two_experiments_compare_by_name(clone: Clone) -> None:
     commits = [
         clone(
@@ -50,6 +87,13 @@ def test_two_experiments_compare_by_name(clone: Clone) -> None:
     for name, commit in zip(("hi", "lo"), commits, strict=True):
         assert f"{name} (metrics/test_images.csv at {commit})" in output
     assert "images, " in output
+
+
+def test_an_experiment_holds_no_image(clone: Clone) -> None:
+    (commit,) = clone("git", "for-each-ref", "--format=%(refname)", "refs/exps/*/*/hi").split()
+    names = clone("git", "ls-tree", "-r", "--name-only", commit).split()
+    assert "metrics/test.json" in names
+    assert not [name for name in names if name.startswith(("data/synthetic/project", "models"))]
 
 
 def test_the_second_run_left_its_results(clone: Clone) -> None:
@@ -66,7 +110,7 @@ def test_changing_the_report_does_not_train_again(clone: Clone) -> None:
     params_path.write_text(text.replace("title: Steel defects", "title: Another"), encoding="utf-8")
     stale = json.loads(clone("dvc", "status", "--json"))
     params_path.write_text(text, encoding="utf-8")
-    assert list(stale) == ["report"]
+    assert list(stale) == ["check-params", "report"]
 
 
 def test_the_same_run_again_does_nothing(clone: Clone) -> None:

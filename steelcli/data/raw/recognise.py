@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from steelcli.common.errors import DataError, ParamsError
+from steelcli.common.paths import SYNTHETIC_DIR
 from steelcli.common.problems import REFUSE, Problems
 from steelcli.data.raw.kaggle import find_csvs, open_kaggle
 from steelcli.data.raw.mask_folders import open_masks
 from steelcli.data.raw.source import RawSource
 from steelcli.data.raw.supervisely import find_datasets, open_supervisely
 from steelcli.params.data import DataParams
-
-_SYNTHETIC = ("data", "synthetic", "project")
 
 
 def open_source(params: DataParams, problems: Problems = REFUSE) -> RawSource:
@@ -61,6 +60,6 @@ def _recognise(root: Path) -> str:
 
 
 def _remedy(root: Path) -> str:
-    if root.parts[-3:] == _SYNTHETIC:
-        return f"run dvc repro, or steelcli synthesize {'/'.join(_SYNTHETIC)}"
+    if root.parts[-3:] == SYNTHETIC_DIR.parts:
+        return f"run dvc repro, or steelcli synthesize {SYNTHETIC_DIR}"
     return "fetch the data or correct the path in params.yaml"

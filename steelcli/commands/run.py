@@ -1,0 +1,238 @@
+"""`dvc exp run` made safe: a slip costs a sentence, not a model.
+
+DVC writes changed values into params.yaml and removes what a stage makes before the stage runs.
+Here the values are checked first, and when the run fails all that it touched is brought back.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+from filelock import FileLock, Timeout
+
+from steelcli.commands.former_state import FormerState
+from steelcli.common.errors import Interrupted, ParamsError, RunError, quote
+from steelcli.common.git import explain_no_git, is_tracked
+from steelcli.common.inputs import read_json
+from steelcli.common.paths import FORMER_DIR, LOCK_PATH, PARAMS_PATH, STAGES_PATH
+from steelcli.params.all import load_params
+from steelcli.params.data import DataParams, check_root, is_made_by_dvc
+from steelcli.params.section import read_params
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Check the parameters as the run would change them, then call `dvc exp run`.
+
+    Args:
+        arguments: those of `dvc exp run`, handed on as they are.
+
+    Raises:
+        UserError: no repository; wrong parameters; the run failed, and all is as it was.
+        Interrupted: SIGINT or SIGTERM; all is as it was, and the training's state is saved.
+    """
+    refuse_no_repository()
+    options = _parse(arguments)
+    is_elsewhere = options.queue or options.tmp_dir or options.run_all
+    for params_path in _change_copies(options.set_param, options.queue):
+        params = load_params(params_path)
+        check_root(params.data)
+        if (options.queue or options.tmp_dir) and not options.copy_paths:
+            _refuse_untracked_root(params.data)
+    if is_elsewhere or options.dry:
+        if _call_dvc(arguments):
+            raise RunError("the run failed", "dvc exp run", "mend what the lines above say")
+    else:
+        _run_here(arguments)
+
+
+def refuse_no_repository() -> None:
+    """Say what is missing here before DVC does.
+
+    Raises:
+        RunError: no git repository with a commit, or not the root of a DVC repository.
+    """
+    here = Path.cwd()
+    if reason := explain_no_git():
+        what = f"an experiment is a git commit, and {reason}"
+        remedy = "clone with git, or run `git init`, `git add -A` and `git commit -m Start`"
+        raise RunError(what, here, remedy)
+    if not (Path(".dvc").is_dir() and STAGES_PATH.is_file()):
+        what = f"this is not the root of a DVC repository: no .dvc or no {STAGES_PATH}"
+        raise RunError(what, here, "change to the folder that holds both")
+
+
+def _parse(arguments: Sequence[str]) -> Any:
+    """Return the options as DVC itself reads them; wrong usage ends the process with code 2."""
+    from dvc.cli import DvcParserError
+    from dvc.cli.parser import get_main_parser
+
+    try:
+        return get_main_parser().parse_args(["exp", "run", *arguments])
+    except DvcParserError:  # it has shown the usage
+        sys.exit(2)
+
+
+def _change_copies(set_param: Sequence[str], may_be_several: bool) -> Iterator[Path]:
+    """Yield a copy of params.yaml as DVC's own code would change it, one for each run.
+
+    With --queue, -S train.lr=0.1,0.01 stands for two runs.
+
+    Raises:
+        ParamsError: DVC cannot make the changes, or they are several runs where one is asked for.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.utils.cli_parse import to_path_overrides
+    from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
+    from omegaconf.errors import OmegaConfBaseException
+
+    read_params(PARAMS_PATH)  # DVC does not say where a file is broken
+    overrides = to_path_overrides(set_param).get(PARAMS_PATH.name, [])
+    changes = [_read_change(text) for text in overrides]
+    where = quote(", ".join(overrides), 200)
+    with tempfile.TemporaryDirectory() as folder:
+        copy_path = Path(folder) / PARAMS_PATH.name
+        try:
+            sweeps = get_hydra_sweeps({PARAMS_PATH.name: changes})
+            if len(sweeps) > 1 and not may_be_several:
+                remedy = "give one (with a decimal point), or add --queue for a run of each"
+                raise ParamsError("several values stand for one run", where, remedy)
+            for sweep in sweeps:
+                copy_path.write_bytes(PARAMS_PATH.read_bytes())
+                apply_overrides(copy_path, sweep[PARAMS_PATH.name])
+                yield copy_path
+        except (DvcException, OmegaConfBaseException) as error:
+            reason = quote(str(error.__cause__ or error).partition("\n")[0], 160)
+            what = f"DVC cannot make these changes ({reason})"
+            raise ParamsError(what, where, "correct them") from error
+
+
+def _read_change(text: str) -> str:
+    """Return an override that adds an unknown key: our own check refuses it and names the nearest.
+
+    Raises:
+        ParamsError: DVC cannot read it.
+    """
+    from dvc.utils.hydra import to_hydra_overrides
+    from hydra.errors import HydraException
+
+    try:
+        to_hydra_overrides([text])
+    except HydraException as error:
+        remedy = "write key=value, and a value with signs such as ( or ü as \"key='value'\""
+        raise ParamsError("DVC cannot read this change", quote(text, 200), remedy) from error
+    return text if text[:1] in {"+", "~"} else f"++{text}"
+
+
+def _refuse_untracked_root(params: DataParams) -> None:
+    root = Path(params.root)
+    if not root.is_absolute() and not is_made_by_dvc(root) and not is_tracked(root):
+        what = f"the folder of its own that such a run gets will hold no {quote(root, 200)}"
+        raise ParamsError(what, "data.root", f"write {root.resolve()}")
+
+
+def _run_here(arguments: Sequence[str]) -> None:
+    """Run in the working folder; bring back what stood there when the run fails or is stopped.
+
+    Raises:
+        RunError: the run failed, or another one is at work here.
+        Interrupted: SIGINT or SIGTERM.
+    """
+    _refuse_other_dvc()
+    former_state = FormerState(FORMER_DIR, _list_outputs())
+    FORMER_DIR.parent.mkdir(exist_ok=True)
+    try:
+        with FileLock(FORMER_DIR.with_suffix(".lock"), timeout=0):
+            former_state.keep()
+            with _note_signals() as signals:
+                failed = _call_dvc(arguments)
+            if failed:
+                former_state.bring_back()
+            else:
+                former_state.forget()
+    except Timeout as error:
+        what = "another `steelcli run` is at work here"
+        raise RunError(what, Path.cwd(), "wait for it or stop it") from error
+    if failed and signals:
+        message = "Everything is as before; the same command goes on with the training."
+        raise Interrupted(signals[0], message)
+    if failed:
+        what = "the run failed, and parameters and results are as before"
+        remedy = "mend what the lines above say; `steelcli check PATH` lists the faults of data"
+        raise RunError(what, "dvc exp run", remedy)
+
+
+def _refuse_other_dvc() -> None:
+    """Refuse to set aside and bring back what another DVC is writing, such as that of a killed run.
+
+    Raises:
+        RunError: one is at work here.
+    """
+    locks_path = Path(".dvc/tmp/rwlock")
+    if locks_path.is_file():
+        locks = read_json(locks_path, "remove it when no dvc is at work here")
+        for pid in {lock["pid"] for lock in locks.get("write", {}).values()}:
+            if psutil.pid_exists(pid):
+                remedy = f"wait for it or stop it; if it is none, remove {locks_path}"
+                raise RunError(f"another dvc, process {pid}, is at work here", Path.cwd(), remedy)
+
+
+def _list_outputs() -> dict[Path, bool]:
+    """Return what a run writes, and whether a link suffices to keep it, see `FormerState`.
+
+    Raises:
+        RunError: DVC cannot read its own files.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    outputs = {PARAMS_PATH: False, LOCK_PATH: False}
+    try:
+        with Repo() as repo:
+            for stage in repo.index.stages:
+                if stage.path_in_repo == STAGES_PATH.name:
+                    outputs |= {Path(out.def_path): out.use_cache for out in stage.outs}
+    except DvcException as error:
+        what = f"DVC cannot read the stages ({quote(error, 200)})"
+        raise RunError(what, STAGES_PATH, "mend it") from error
+    return outputs
+
+
+def _call_dvc(arguments: Sequence[str]) -> int:
+    """Call `dvc exp run` with this environment's commands first; return its exit code."""
+    folders = (str(Path(sys.executable).parent), os.environ.get("PATH", ""))
+    environment = os.environ | {"PATH": os.pathsep.join(folders)}
+    command = [sys.executable, "-m", "dvc", "exp", "run", *arguments]
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+@contextmanager
+def _note_signals() -> Iterator[list[int]]:
+    """Yield the signals that arrive in the block, which do not end this process.
+
+    A terminal sends SIGINT to the stage as well. SIGTERM is passed on to it.
+    """
+    received: list[int] = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if number == signal.SIGTERM:
+            for dvc in psutil.Process().children():
+                for process in dvc.children() or [dvc]:
+                    process.terminate()
+
+    old = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
