@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ import typer
 from steelcli import __version__
 from steelcli.common.errors import Interrupted, UserError
 from steelcli.common.paths import PARAMS_PATH, REPORT_PATH
+from steelcli.common.progress import say
 
 if TYPE_CHECKING:
     from steelcli.params.all import Params
@@ -60,7 +62,8 @@ def main() -> None:
     except UserError as error:
         sys.exit(f"Error: {error}")
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        with suppress(OSError):  # nobody reads
+            print(stop, file=sys.stderr)
         sys.exit(stop.exit_code)
 
 
@@ -70,7 +73,7 @@ def version(
 ) -> None:
     """Train and judge segmentation networks for defects on rolled steel."""
     if show:
-        typer.echo(f"steelcli {__version__}")
+        say(f"steelcli {__version__}")
         raise typer.Exit
 
 
@@ -183,7 +186,7 @@ def report(params: ParamsPath = PARAMS_PATH) -> None:
     from steelcli.reporting.table import show_tables
 
     show_tables(report(loaded.report).tables)
-    typer.echo(f"With curves: {REPORT_PATH}")
+    say(f"With curves: {REPORT_PATH}")
 
 
 @app.command()
@@ -218,7 +221,7 @@ def synthesize(
     from steelcli.commands.synthesize import synthesize
 
     synthesize(out, images, seed)
-    typer.echo(f"{images} images in {out}")
+    say(f"{images} images in {out}")
 
 
 def _load(path: Path) -> Params:

@@ -69,7 +69,6 @@ SURPLUS: dict[str, set[str]] = {
         "common.cores",
         "common.git",
         "common.problems",
-        "common.progress",
         "reporting.comparison",
         "reporting.dice_plot",
         "reporting.overlays",
