@@ -96,7 +96,9 @@ def prepare(params: ParamsPath = PARAMS_PATH) -> None:
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="Folder of raw data, read as data.root would be.")],
+    path: Annotated[
+        Path, typer.Argument(readable=False, help="Folder of raw data, read as data.root would be.")
+    ],
     params: ParamsPath = PARAMS_PATH,
 ) -> None:
     """Read raw data as prepare does, write nothing, and say what is there, what is at fault and
