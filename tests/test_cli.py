@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -178,3 +180,58 @@ def test_synthesize_writes_a_project_once(tmp_path: Path) -> None:
     assert steelcli(tmp_path, *arguments).returncode == 0
     assert (tmp_path / "out" / "meta.json").exists()
     assert_one_sentence(steelcli(tmp_path, *arguments), "out")
+
+
+def copy_walk(walked_dir: Path, tmp_path: Path) -> Path:
+    work_dir = tmp_path / "walk"
+    shutil.copytree(walked_dir, work_dir)
+    return work_dir
+
+
+def test_a_training_whose_reader_went_away_trains_to_its_end(
+    walked_dir: Path, tmp_path: Path
+) -> None:
+    work_dir = copy_walk(walked_dir, tmp_path)
+    for path in (work_dir / "models", work_dir / "metrics"):
+        shutil.rmtree(path)
+    script = f"set -o pipefail; {sys.executable} -m steelcli train | head -1; echo $?"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=work_dir, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[1:] == ["0"]
+    assert done.stderr == ""
+    assert read_json(work_dir / "metrics" / "train.json")["epochs"] == 1
+    assert list((work_dir / "models").glob("best_dice_*.pth"))
+
+
+def test_a_report_that_cannot_be_printed_says_so(walked_dir: Path, tmp_path: Path) -> None:
+    work_dir = copy_walk(walked_dir, tmp_path)
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        command = [sys.executable, "-m", "steelcli", "report"]
+        done = subprocess.run(
+            command, cwd=work_dir, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    done.stdout = ""
+    assert_one_sentence(done, "cannot print (No space left on device)", "standard output")
+
+
+def test_what_files_say_does_not_act_on_the_terminal(walked_dir: Path, tmp_path: Path) -> None:
+    work_dir, hostile = copy_walk(walked_dir, tmp_path), "\x1b]0;a\x07\x9b31m\u202e\n[red]"
+    metrics_dir = work_dir / "metrics"
+    test, settings = read_json(metrics_dir / "test.json"), read_json(work_dir / "models/args.json")
+    settings["model"]["encoder_name"] = hostile
+    test |= {hostile: 1}
+    test["recall_class"][hostile] = 0.5
+    for path, values in (
+        (metrics_dir / "test.json", test),
+        (work_dir / "models" / "args.json", settings),
+        (metrics_dir / f"twin{hostile.replace('/', '')}.json", {"data_fingerprint": 1}),
+    ):
+        path.write_text(json.dumps(values), encoding="utf-8")
+    images = (metrics_dir / "test_images.csv").read_text(encoding="utf-8").splitlines()
+    names = [f'"{hostile}{index}",{line.partition(",")[2]}' for index, line in enumerate(images)]
+    (metrics_dir / "test_images.csv").write_text("\n".join([images[0], *names[1:]]), "utf-8")
+    done = steelcli(work_dir, "report")
+    assert done.returncode == 0, done.stderr
+    assert all(line.isprintable() for line in done.stdout.split("\n"))
+    assert done.stdout.count(r"\x1b]0;a\x07\x9b31m\u202e\n[red]") >= 4

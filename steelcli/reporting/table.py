@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,13 +106,24 @@ def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]], note: str =
             console.print(Text(escape(note), style="dim"))
 
 
+class _Drawing(io.StringIO):
+    """Text for the terminal that standard output is, gathered first; Python may have none."""
+
+    encoding = property(lambda _: sys.stdout.encoding if sys.stdout else "utf-8")
+
+    def isatty(self) -> bool:
+        return bool(sys.stdout) and sys.stdout.isatty()
+
+
 @contextmanager
 def _printing() -> Iterator[Console]:
-    """Yield a console that knows the terminal; what it draws is printed when the block ends."""
-    console = Console()
-    with console.capture() as drawn:
-        yield console
-    put(drawn.get().removesuffix("\n"))
+    """Yield a console that knows the terminal; what it draws is printed when the block ends.
+
+    rich itself would end the command where the reader went away.
+    """
+    drawing = _Drawing()
+    yield Console(file=drawing)
+    put(drawing.getvalue().removesuffix("\n"))
 
 
 def _escape(table: Table) -> Table:

@@ -73,3 +73,8 @@ def test_names_from_files_do_not_act_on_the_terminal(capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert out.count(shown) == 6
     assert all(line.isprintable() for line in out.split("\n"))
+
+
+def test_without_a_standard_output_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)  # as under `steelcli report >&-`
+    show_tables([Table("title", ("class",), (("rust",),))])
