@@ -14,8 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 from walk import SMALL, steelcli, write_params
 
+from steelcli.cli import app
 from steelcli.data.images.level_png import load_levels
 from steelcli.data.levels import from_levels
 from steelcli.data.store.reader import Store
@@ -161,12 +163,30 @@ def test_no_params_file(tmp_path: Path) -> None:
 
 
 def test_wrong_usage_is_exit_code_two(tmp_path: Path) -> None:
-    assert steelcli(tmp_path, "train", "--lr", "1").returncode == 2
     assert steelcli(tmp_path, "nonsense").returncode == 2
     for arguments in (("--predictions", "a"), ("--name", "a"), ("--val-predictions", "a")):
         done = steelcli(tmp_path, "evaluate", *arguments)
         assert done.returncode == 2
         assert "--name" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        ("train --lr 1e-4", "it is a parameter: use `steelcli run -S train.lr=1e-4`"),
+        ("synthesize out --lr 3", "No such option: --lr (Possible options: --help)"),
+        ("train --zzzz", "No such option: --zzzz"),
+        ("train --restar", "No such option: --restar (Possible options: --restart)"),
+    ],
+)
+def test_an_option_that_is_a_parameter_is_answered_with_its_name(
+    arguments: str, answer: str
+) -> None:
+    done = CliRunner().invoke(app, arguments.split(), env={"COLUMNS": "80"})
+    assert done.exit_code == 2
+    told = [line.strip("│ ") for line in done.stderr.splitlines() if line.startswith("│")]
+    assert told[-1] == answer
+    assert told[0].startswith("No such option: --")
 
 
 def test_an_empty_name_is_refused(tmp_path: Path) -> None:
