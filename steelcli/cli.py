@@ -122,11 +122,16 @@ def check(
 ) -> None:
     """Read raw data as prepare does, write nothing, and say what is there, what is at fault and
     what looks odd."""
-    strict = _load(params).data.model_copy(update={"root": str(path), "on_error": "fail"})
-    from steelcli.commands.check import check
+    has_params = params != PARAMS_PATH or os.path.lexists(params)
+    data = _load(params).data if has_params else None
+    from steelcli.commands.check import WITHOUT_PARAMS, check, describe
     from steelcli.data.raw.survey import refuse_problems
     from steelcli.reporting.problem_table import show_check
 
+    if data is None:
+        say(f"no {params} here, so the data is read with {describe(WITHOUT_PARAMS)}")
+    update = {"root": str(path), "on_error": "fail"}
+    strict = (data or WITHOUT_PARAMS).model_copy(update=update)
     found = check(strict)
     show_check(found, strict)
     refuse_problems(found, strict, path)
