@@ -73,6 +73,7 @@ SURPLUS: dict[str, set[str]] = {
         "reporting.dice_plot",
         "reporting.overlays",
         "reporting.problem_table",
+        "reporting.storage",
     },
     "synthesize": {"data.images.find", "data.images.level_png"},
 }
