@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 from walk import SMALL, steelcli, write_params
+from without_rights import run_without_rights
 
 from steelcli.cli import app
 from steelcli.data.images.level_png import load_levels
@@ -233,6 +234,17 @@ def test_a_report_that_cannot_be_printed_says_so(walked_dir: Path, tmp_path: Pat
         )
     done.stdout = ""
     assert_one_sentence(done, "cannot print (No space left on device)", "standard output")
+
+
+def test_metrics_that_cannot_be_written_are_named_before_the_training(
+    walked_dir: Path, tmp_path: Path
+) -> None:
+    work_dir = copy_walk(walked_dir, tmp_path)
+    (work_dir / "metrics").chmod(0o555)
+    done = run_without_rights(work_dir, sys.executable, "-m", "steelcli", "train")
+    (work_dir / "metrics").chmod(0o755)
+    assert_one_sentence(done, "this folder cannot be written into: metrics; mend the permissions")
+    assert done.stdout == ""
 
 
 def test_what_files_say_does_not_act_on_the_terminal(walked_dir: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def refuse_unwritable(folders: Sequence[Path]) -> None:
     """Find out before the work, not after it, that nothing can be written into a folder.
 
     Raises:
-        RunError: a file stands there, the rights lack, or the place cannot be looked at.
+        RunError: a file stands there, the rights are missing, or the place cannot be looked at.
     """
     for path in folders:
         with _explained(path):
