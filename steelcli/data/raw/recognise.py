@@ -39,7 +39,7 @@ def open_source(params: DataParams, problems: Problems = REFUSE) -> RawSource:
 
 def _open(root: Path, params: DataParams, problems: Problems) -> RawSource:
     if not root.is_dir():
-        raise DataError("folder of raw data not found", root, _remedy(root))
+        raise DataError("data.root not found", root, _remedy(root))
     name = params.format if params.format != "auto" else _recognise(root)
     if name == "supervisely":
         return open_supervisely(root, params, problems)
