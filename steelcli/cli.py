@@ -8,19 +8,40 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from steelcli import __version__
 from steelcli.common.errors import Interrupted, RunError, UserError
 from steelcli.common.paths import PARAMS_PATH, REPORT_PATH
+from steelcli.common.progress import say
 
 if TYPE_CHECKING:
     from steelcli.params.all import Params
 
+
+class _Commands(TyperGroup):
+    """The commands; an option that is a parameter is answered with the way to set it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        self.words = list(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if type(error).__name__ == "NoSuchOption":  # Typer does not give its class away
+                _point_to_parameter(error, self.words)
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -60,7 +81,8 @@ def main() -> None:
     except UserError as error:
         sys.exit(f"Error: {error}")
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        with suppress(OSError):  # nobody reads
+            print(stop, file=sys.stderr)
         sys.exit(stop.exit_code)
 
 
@@ -70,7 +92,7 @@ def version(
 ) -> None:
     """Train and judge segmentation networks for defects on rolled steel."""
     if show:
-        typer.echo(f"steelcli {__version__}")
+        say(f"steelcli {__version__}")
         raise typer.Exit
     _refuse_other_code()
 
@@ -131,16 +153,23 @@ def run(context: typer.Context) -> None:
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="Folder of raw data, read as data.root would be.")],
+    path: Annotated[
+        Path, typer.Argument(readable=False, help="Folder of raw data, read as data.root would be.")
+    ],
     params: ParamsPath = PARAMS_PATH,
 ) -> None:
     """Read raw data as prepare does, write nothing, and say what is there, what is at fault and
     what looks odd."""
-    strict = _load(params).data.model_copy(update={"root": str(path), "on_error": "fail"})
-    from steelcli.commands.check import check
+    has_params = params != PARAMS_PATH or os.path.lexists(params)
+    data = _load(params).data if has_params else None
+    from steelcli.commands.check import WITHOUT_PARAMS, check, describe
     from steelcli.data.raw.survey import refuse_problems
     from steelcli.reporting.problem_table import show_check
 
+    if data is None:
+        say(f"no {params} here, so the data is read with {describe(WITHOUT_PARAMS)}")
+    update = {"root": str(path), "on_error": "fail"}
+    strict = (data or WITHOUT_PARAMS).model_copy(update=update)
     found = check(strict)
     show_check(found, strict)
     refuse_problems(found, strict, path)
@@ -221,7 +250,7 @@ def report(params: ParamsPath = PARAMS_PATH) -> None:
     from steelcli.reporting.table import show_tables
 
     show_tables(report(loaded.report).tables)
-    typer.echo(f"With curves: {REPORT_PATH}")
+    say(f"With curves: {REPORT_PATH}")
 
 
 @app.command()
@@ -256,7 +285,7 @@ def synthesize(
     from steelcli.commands.synthesize import synthesize
 
     synthesize(out, images, seed)
-    typer.echo(f"{images} images in {out}")
+    say(f"{images} images in {out}")
 
 
 def _load(path: Path) -> Params:
@@ -264,3 +293,21 @@ def _load(path: Path) -> Params:
     from steelcli.params.all import load_params
 
     return load_params(path)
+
+
+def _point_to_parameter(error: Any, words: list[str]) -> None:
+    """Add to a usage error how to set a parameter, where the unknown option is called like one.
+
+    Args:
+        error: its ``option_name`` is the option, its ``possibilities`` are real ones like it.
+        words: of the command line, after ``steelcli``.
+    """
+    from steelcli.params.options import explain_option
+
+    command = error.ctx.info_name
+    takes_parameters = "params" in (parameter.name for parameter in error.ctx.command.params)
+    rest = words[words.index(command) + 1 :]
+    hint = explain_option(error.option_name, command, rest, misspelt=not error.possibilities)
+    if hint and takes_parameters:
+        error.message += f"\n{hint}"
+        error.possibilities = None

@@ -16,8 +16,11 @@ import cv2
 import numpy as np
 import pytest
 from closure import ROOT
+from typer.testing import CliRunner
 from walk import SMALL, steelcli, write_params
+from without_rights import run_without_rights
 
+from steelcli.cli import app
 from steelcli.data.images.level_png import load_levels
 from steelcli.data.levels import from_levels
 from steelcli.data.store.reader import Store
@@ -163,7 +166,6 @@ def test_no_params_file(tmp_path: Path) -> None:
 
 
 def test_wrong_usage_is_exit_code_two(tmp_path: Path) -> None:
-    assert steelcli(tmp_path, "train", "--lr", "1").returncode == 2
     assert steelcli(tmp_path, "nonsense").returncode == 2
     for arguments in (("--predictions", "a"), ("--name", "a"), ("--val-predictions", "a")):
         done = steelcli(tmp_path, "evaluate", *arguments)
@@ -189,6 +191,25 @@ def test_the_command_refuses_a_folder_with_other_code(tmp_path: Path) -> None:
         assert_one_sentence(done, "a steelcli of its own", str(tmp_path), "python -m steelcli")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        ("train --lr 1e-4", "it is a parameter: use `steelcli run -S train.lr=1e-4`"),
+        ("synthesize out --lr 3", "No such option: --lr (Possible options: --help)"),
+        ("train --zzzz", "No such option: --zzzz"),
+        ("train --restar", "No such option: --restar (Possible options: --restart)"),
+    ],
+)
+def test_an_option_that_is_a_parameter_is_answered_with_its_name(
+    arguments: str, answer: str
+) -> None:
+    done = CliRunner().invoke(app, arguments.split(), env={"COLUMNS": "80"})
+    assert done.exit_code == 2
+    told = [line.strip("│ ") for line in done.stderr.splitlines() if line.startswith("│")]
+    assert told[-1] == answer
+    assert told[0].startswith("No such option: --")
+
+
 def test_an_empty_name_is_refused(tmp_path: Path) -> None:
     write_params(tmp_path, SMALL)
     arguments = ("evaluate", "--predictions", "a", "--name", "")
@@ -200,3 +221,69 @@ def test_synthesize_writes_a_project_once(tmp_path: Path) -> None:
     assert steelcli(tmp_path, *arguments).returncode == 0
     assert (tmp_path / "out" / "meta.json").exists()
     assert_one_sentence(steelcli(tmp_path, *arguments), "out")
+
+
+def copy_walk(walked_dir: Path, tmp_path: Path) -> Path:
+    work_dir = tmp_path / "walk"
+    shutil.copytree(walked_dir, work_dir)
+    return work_dir
+
+
+def test_a_training_whose_reader_went_away_trains_to_its_end(
+    walked_dir: Path, tmp_path: Path
+) -> None:
+    work_dir = copy_walk(walked_dir, tmp_path)
+    for path in (work_dir / "models", work_dir / "metrics"):
+        shutil.rmtree(path)
+    script = f"set -o pipefail; {sys.executable} -m steelcli train | head -1; echo $?"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=work_dir, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[1:] == ["0"]
+    assert done.stderr == ""
+    assert read_json(work_dir / "metrics" / "train.json")["epochs"] == 1
+    assert list((work_dir / "models").glob("best_dice_*.pth"))
+
+
+def test_a_report_that_cannot_be_printed_says_so(walked_dir: Path, tmp_path: Path) -> None:
+    work_dir = copy_walk(walked_dir, tmp_path)
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        command = [sys.executable, "-m", "steelcli", "report"]
+        done = subprocess.run(
+            command, cwd=work_dir, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    done.stdout = ""
+    assert_one_sentence(done, "cannot print (No space left on device)", "standard output")
+
+
+def test_metrics_that_cannot_be_written_are_named_before_the_training(
+    walked_dir: Path, tmp_path: Path
+) -> None:
+    work_dir = copy_walk(walked_dir, tmp_path)
+    (work_dir / "metrics").chmod(0o555)
+    done = run_without_rights(work_dir, sys.executable, "-m", "steelcli", "train")
+    (work_dir / "metrics").chmod(0o755)
+    assert_one_sentence(done, "this folder cannot be written into: metrics; mend the permissions")
+    assert done.stdout == ""
+
+
+def test_what_files_say_does_not_act_on_the_terminal(walked_dir: Path, tmp_path: Path) -> None:
+    work_dir, hostile = copy_walk(walked_dir, tmp_path), "\x1b]0;a\x07\x9b31m\u202e\n[red]"
+    metrics_dir = work_dir / "metrics"
+    test, settings = read_json(metrics_dir / "test.json"), read_json(work_dir / "models/args.json")
+    settings["model"]["encoder_name"] = hostile
+    test |= {hostile: 1}
+    test["recall_class"][hostile] = 0.5
+    for path, values in (
+        (metrics_dir / "test.json", test),
+        (work_dir / "models" / "args.json", settings),
+        (metrics_dir / f"twin{hostile.replace('/', '')}.json", {"data_fingerprint": 1}),
+    ):
+        path.write_text(json.dumps(values), encoding="utf-8")
+    images = (metrics_dir / "test_images.csv").read_text(encoding="utf-8").splitlines()
+    names = [f'"{hostile}{index}",{line.partition(",")[2]}' for index, line in enumerate(images)]
+    (metrics_dir / "test_images.csv").write_text("\n".join([images[0], *names[1:]]), "utf-8")
+    done = steelcli(work_dir, "report")
+    assert done.returncode == 0, done.stderr
+    assert all(line.isprintable() for line in done.stdout.split("\n"))
+    assert done.stdout.count(r"\x1b]0;a\x07\x9b31m\u202e\n[red]") >= 4

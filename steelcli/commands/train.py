@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steelcli.common.metrics_file import read_metrics
-from steelcli.common.outputs import refuse_files
+from steelcli.common.outputs import refuse_unwritable
 from steelcli.common.paths import MAKE_MODEL, MODELS_DIR, STORE_DIR, TRAIN_METRICS_PATH
 from steelcli.data.store.reader import Store
 from steelcli.params.model import ModelParams
@@ -45,7 +45,7 @@ def train(
         launch(params.processes, train, *arguments)
         return read_metrics(metrics_path, MAKE_MODEL).values
     with stop_on_signal(ignore_interrupt=world_size() > 1) as request:
-        refuse_files([models_dir, metrics_path.parent])
+        refuse_unwritable([models_dir, metrics_path.parent])
         store = Store(store_dir)
         if is_first_of_node():
             store.check_pixels()

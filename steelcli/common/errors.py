@@ -6,16 +6,24 @@ MAX_CLAUSE = 1000
 """Characters shown of each clause: a message stays readable whatever a file holds."""
 
 
+def escape(text: str) -> str:
+    """Escape what acts on a terminal instead of being shown, as Python writes it in a string.
+
+    Control characters among them line breaks, marks of writing direction, halves of characters.
+    """
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def quote(value: object, max_length: int = 60) -> str:
     """Return a value as one short line: what cannot be printed is escaped, the middle left out."""
     text = str(value)
     if len(text) > max_length:
         head = (max_length - 1) // 2
         text = f"{text[:head]}…{text[len(text) - (max_length - 1 - head) :]}"
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
+    return escape(text)
 
 
 class UserError(Exception):

@@ -39,6 +39,13 @@ def find_revision(name: str) -> str | None:
     return found.get(head, next(iter(found.values()), None))
 
 
+def count_experiments() -> int:
+    """Return how many DVC experiments the git repository keeps."""
+    listed = _git("for-each-ref", "--format=%(refname)", "refs/exps") or b""
+    names = listed.decode(errors="replace").splitlines()
+    return sum(_EXPERIMENT.fullmatch(name) is not None for name in names)
+
+
 def read_revision(commit: str, path: Path) -> bytes | None:
     """Return ``path``, relative to the working folder, as committed there; None where it is not."""
     return _git("show", f"{commit}:./{path.as_posix()}")

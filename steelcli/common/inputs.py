@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from steelcli.common.csv_cells import restore
 from steelcli.common.errors import RunError, quote
 
 MAX_JSON_BYTES, MAX_JSON_DEPTH = 2**26, 32
@@ -43,7 +44,9 @@ def read_bytes(path: Path, max_bytes: int | None) -> bytes:
 
 
 def read_columns(raw: bytes, names: Sequence[str]) -> dict[str, list[str]]:
-    """Return the named columns of a csv as text; a cell that a short row lacks is empty.
+    """Return the named columns of a csv that `write_csv` wrote, as the text it was given.
+
+    A cell that a short row lacks is empty.
 
     Raises:
         KeyError: a column is missing.
@@ -54,7 +57,7 @@ def read_columns(raw: bytes, names: Sequence[str]) -> dict[str, list[str]]:
     # the head is read as a row: told of a head, pandas drops what the first row has beyond it
     table = pandas.read_csv(io.BytesIO(raw), header=None, dtype=str, keep_default_na=False)
     columns = {cells[0]: cells[1:] for cells in table.fillna("").T.to_numpy().tolist()}
-    return {name: columns[name] for name in names}
+    return {name: [restore(cell) for cell in columns[name]] for name in names}
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from steelcli.common.csv_cells import protect
 from steelcli.common.errors import RunError
 
 _REMEDIES = {
@@ -25,6 +26,8 @@ _REMEDIES = {
     errno.EISDIR: "move the folder away that stands where a file belongs",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What is refused for the folder's sake: files are made, moved and removed, never written into."""
 
 
 @contextmanager
@@ -43,7 +46,7 @@ def staged_dir(final_dir: Path, files: Mapping[Path, str] | None = None) -> Iter
     final_dir = _resolve(final_dir)
     partial_dir = final_dir.with_name(f".{final_dir.name}.partial")
     old_dir = final_dir.with_name(f".{final_dir.name}.old")
-    refuse_files([final_dir, *(path.parent for path in files)])
+    refuse_unwritable([final_dir, final_dir.parent, *(path.parent for path in files)])
     with _explained(final_dir), _alone(final_dir):
         _remove(partial_dir)
         partial_dir.mkdir()
@@ -131,18 +134,22 @@ def _alone(final_dir: Path) -> Iterator[None]:
         lock.release()
 
 
-def refuse_files(folders: Sequence[Path]) -> None:
-    """Find out before the work, not after it, that a file stands where a folder is to be written.
+def refuse_unwritable(folders: Sequence[Path]) -> None:
+    """Find out before the work, not after it, that nothing can be written into a folder.
 
     Raises:
-        RunError: one does, or the place cannot be looked at.
+        RunError: a file stands there, the rights are missing, or the place cannot be looked at.
     """
     for path in folders:
         with _explained(path):
-            if path.exists() and not path.is_dir():
+            there = next(place for place in (path, *path.parents) if place.exists())
+            if not there.is_dir():
                 raise RunError(
-                    "a file stands where a folder is to be written", path, "move the file away"
+                    "a file stands where a folder is to be written", there, "move the file away"
                 )
+            if not os.access(there, os.W_OK | os.X_OK):
+                what = "this folder cannot be written into"
+                raise RunError(what, _name(there), "mend the permissions")
 
 
 @contextmanager
@@ -163,12 +170,15 @@ def staged_file(final_path: Path) -> Iterator[Path]:
 
 
 def format_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Return rows under the columns; an absent, None or non-finite value becomes an empty cell."""
+    """Return rows under the columns; text that could be a formula gets an apostrophe in front.
+
+    An absent, None or non-finite value becomes an empty cell.
+    """
     file = io.StringIO()
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({key: "" if _is_blank(row.get(key)) else row[key] for key in columns})
+        writer.writerow({key: _to_cell(row.get(key)) for key in columns})
     return file.getvalue()
 
 
@@ -196,8 +206,10 @@ def _resolve(path: Path) -> Path:
         raise RunError("the links of a path go in a circle", path, "remove them") from error
 
 
-def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and not math.isfinite(value))
+def _to_cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    return protect(value) if isinstance(value, str) else value
 
 
 def _remove(path: Path) -> None:
@@ -215,5 +227,24 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:
             raise
+        reason = error.strerror or str(error)
+        refused = _find_refused(error, path)
+        if error.errno in _NO_RIGHT:
+            what = f"cannot write {refused.name} ({reason})"
+            raise RunError(what, _name(refused.parent), "mend the permissions") from error
         remedy = _REMEDIES.get(error.errno, "free space or mend the permissions")
-        raise RunError(f"cannot write ({error.strerror or str(error)})", path, remedy) from error
+        raise RunError(f"cannot write ({reason})", refused, remedy) from error
+
+
+def _name(folder: Path) -> Path:
+    """Return a folder under a name that can be shown, which that of the working folder cannot."""
+    return folder if folder.name else folder.absolute()
+
+
+def _find_refused(error: OSError, path: Path) -> Path:
+    """Return what could not be written: ``path`` for its temporary names and what is in them."""
+    if not isinstance(error.filename, str):  # a full disk names none
+        return path
+    named = Path(error.filename)
+    is_temporary = any(part.startswith(f".{path.name}.") for part in named.parts)
+    return path if is_temporary else named

@@ -1,8 +1,13 @@
-"""A progress bar where a person watches, silence in a log."""
+"""What reaches the terminal: lines, laid out text, and a progress bar where a person watches.
+
+All that is printed goes through `say` or `put`, but for the sentence of an error.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -15,6 +20,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from steelcli.common.errors import RunError, escape
 
 T = TypeVar("T")
 
@@ -41,5 +48,29 @@ def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
 
 
 def say(text: str) -> None:
-    """Print one line for a person, at once, also into a log."""
-    print(text, flush=True)
+    """Print one line for a person, at once, also into a log; see `put`."""
+    put(escape(text))
+
+
+def put(text: str) -> None:
+    """Print text in which all that comes from files is escaped.
+
+    A reader that goes away, as `head` does, ends no work: from then on nothing is printed.
+
+    Raises:
+        RunError: the text cannot be written, because the disk is full for instance.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        _stop_printing()
+        if error.errno != errno.EPIPE:
+            what = f"cannot print ({error.strerror})"
+            raise RunError(what, "standard output", "free space or print elsewhere") from error
+
+
+def _stop_printing() -> None:
+    """Send what is printed nowhere, also what Python still holds and writes as it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from steelcli.params.data import DataParams
 from steelcli.params.evaluate import EvaluateParams
+from steelcli.params.hints import refuse_unknown
 from steelcli.params.model import ModelParams
 from steelcli.params.report import ReportParams
 from steelcli.params.section import pick_section, read_params
@@ -35,6 +36,7 @@ def load_params(path: Path) -> Params:
         ParamsError: anything missing, unknown, of a wrong type or out of range, by its dotted name.
     """
     raw = read_params(path)
+    refuse_unknown(raw, Params)  # first: a slip of a key is also a missing key
     return Params(
         data=pick_section(raw, path, "data", DataParams),
         model=pick_section(raw, path, "model", ModelParams),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -60,7 +58,7 @@ def read_params(path: Path) -> dict[str, Any]:
     """Return the raw mapping of ``params.yaml``.
 
     Raises:
-        ParamsError: see `read_document`; no mapping, or an unknown section.
+        ParamsError: see `read_document`; no mapping.
     """
     raw = read_document(path)
     remedy = f"write the sections {', '.join(SECTIONS)}"
@@ -68,9 +66,6 @@ def read_params(path: Path) -> dict[str, Any]:
         raise ParamsError("the parameter file is empty", path, remedy)
     if not isinstance(raw, dict):
         raise ParamsError("the parameters are no mapping of sections", path, remedy)
-    for key in raw:
-        if key not in SECTIONS:
-            raise ParamsError("unknown section", quote(key), _suggest(str(key), SECTIONS))
     return raw
 
 
@@ -95,7 +90,7 @@ def parse_section(raw: Any, name: str, kind: type[S]) -> S:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        raise _explain(error, name, kind) from error
+        raise _explain(error, name) from error
 
 
 def _name_type(value: object) -> dict[str, str]:
@@ -103,32 +98,15 @@ def _name_type(value: object) -> dict[str, str]:
     return {"type": type(value).__name__}
 
 
-def _explain(error: ValidationError, name: str, kind: type[Section]) -> ParamsError:
+def _explain(error: ValidationError, name: str) -> ParamsError:
     """Turn one of pydantic's complaints into a sentence with the dotted key."""
-    complaints = error.errors(include_url=False)
-    unknown = [one for one in complaints if one["type"] == "extra_forbidden"]
-    first = (unknown or complaints)[0]  # a slip of the key is also a missing key: name the slip
+    first = error.errors(include_url=False)[0]
     message = first["msg"].removeprefix("Value error, ")
     place, value = list(first["loc"]), first["input"]
     where = ".".join([name, *(quote(part) for part in place)])
     if first["type"] == "extra_forbidden":
-        remedy = _suggest(str(place[-1]), _known_keys(kind, place[:-1]))
-        return ParamsError("unknown parameter", where, remedy)
+        return ParamsError("unknown parameter", where, "remove it")
     if first["type"] == "missing":
         return ParamsError("missing parameter", where, "add it; params.yaml holds every parameter")
     shown = quote(json.dumps(value, default=str))
     return ParamsError(f"bad value {shown} ({quote(message, 200)})", where, "correct it")
-
-
-def _known_keys(kind: type[BaseModel], place: Sequence[object]) -> list[str]:
-    """Return the parameters of the section, or of the section in it that ``place`` leads to."""
-    for part in place:
-        inner = kind.model_fields[str(part)].annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            kind = inner
-    return list(kind.model_fields)
-
-
-def _suggest(key: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {close[0]}" if close else f"known here: {', '.join(known)}"

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
-
 from steelcli.common.problems import COLUMNS, Problem
 from steelcli.data.raw.survey import Survey
 from steelcli.data.raw.suspicions import Finding, count_classes, count_sizes, list_suspicions
 from steelcli.params.data import DataParams
-from steelcli.reporting.table import DECIMALS, Table, format_number, show_tables
+from steelcli.reporting.table import DECIMALS, Table, format_number, show_rows, show_tables
 
 MAX_SHOWN = 20
 """Problems printed; the csv has them all."""
@@ -58,17 +53,9 @@ def _build_classes(found: Survey[Finding]) -> Table:
 
 def show_problems(problems: Sequence[Problem]) -> None:
     """Print the first faults."""
-    show_rows(COLUMNS, [(row.file, row.what, row.remedy) for row in problems[:MAX_SHOWN]])
-    if len(problems) > MAX_SHOWN:
-        Console().print(Text(f"and {len(problems) - MAX_SHOWN} more", style="dim"))
-
-
-def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of prose, which wraps, long names too."""
-    view = RichTable(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for row in rows:
-        view.add_row(*(Text(cell, overflow="fold") for cell in row))
-    Console().print(view)
+    rows = [(row.file, row.what, row.remedy) for row in problems[:MAX_SHOWN]]
+    left = len(problems) - MAX_SHOWN
+    show_rows(COLUMNS, rows, note=f"and {left} more" if left > 0 else "")
 
 
 def _shorten(names: Sequence[str]) -> str:

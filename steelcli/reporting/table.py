@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +16,9 @@ from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
+
+from steelcli.common.errors import escape
+from steelcli.common.progress import put
 
 DECIMALS = 4
 """Digits after the point in what a single stage prints; the report has a parameter for it."""
@@ -75,18 +81,55 @@ def show_tables(tables: Iterable[Table]) -> None:
     """Print tables.
 
     Prose wraps at the width of the terminal; numbers and names never break, the table becomes wider
-    than the terminal instead.
+    than the terminal instead. What cannot be printed is escaped, for names come from files.
     """
-    console = Console()
-    for table in tables:
-        view = _lay_out(table)
-        no_limit = console.options.update(width=10_000)
-        needed = Measurement.get(console, no_limit, view).minimum
-        console.print(Text(table.title, style="bold"), soft_wrap=True)
-        console.print(view, width=max(console.width, needed), crop=False)
-        if table.note:
-            console.print(Text(table.note, style="dim"), soft_wrap=True)
-        console.print()
+    with _printing() as console:
+        for table in map(_escape, tables):
+            view = _lay_out(table)
+            no_limit = console.options.update(width=10_000)
+            needed = Measurement.get(console, no_limit, view).minimum
+            console.print(Text(table.title, style="bold"), soft_wrap=True)
+            console.print(view, width=max(console.width, needed), crop=False)
+            if table.note:
+                console.print(Text(table.note, style="dim"), soft_wrap=True)
+            console.print()
+
+
+def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> None:
+    """Print rows of prose, which wraps, long names too; escaped as in `show_tables`."""
+    view = RichTable(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for row in rows:
+        view.add_row(*(Text(escape(cell), overflow="fold") for cell in row))
+    with _printing() as console:
+        console.print(view)
+        if note:
+            console.print(Text(escape(note), style="dim"))
+
+
+class _Drawing(io.StringIO):
+    """Text for the terminal that standard output is, gathered first; Python may have none."""
+
+    encoding = property(lambda _: sys.stdout.encoding if sys.stdout else "utf-8")
+
+    def isatty(self) -> bool:
+        return bool(sys.stdout) and sys.stdout.isatty()
+
+
+@contextmanager
+def _printing() -> Iterator[Console]:
+    """Yield a console that knows the terminal; what it draws is printed when the block ends.
+
+    rich itself would end the command where the reader went away.
+    """
+    drawing = _Drawing()
+    yield Console(file=drawing)
+    put(drawing.getvalue().removesuffix("\n"))
+
+
+def _escape(table: Table) -> Table:
+    rows = tuple(tuple(map(escape, row)) for row in table.rows)
+    columns = tuple(map(escape, table.columns))
+    return Table(escape(table.title), columns, rows, escape(table.note))
 
 
 def _lay_out(table: Table) -> RichTable:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import sys
 from pathlib import Path
 
 import pytest
+from without_rights import run_without_rights
 
 from steelcli.common.errors import RunError
 from steelcli.common.inputs import read_json
@@ -190,3 +192,60 @@ def test_a_replacement_that_fails_loses_nothing(
     assert (target / "a").read_text() == "old"
     assert [path.name for path in sorted(tmp_path.iterdir())][-1] == "out"
     assert metrics.exists() == (failing == "out")
+
+
+TRY = """
+from pathlib import Path
+from steelcli.common.errors import RunError
+from steelcli.common.outputs import refuse_unwritable, staged_dir, write_json
+try:
+    {}
+except RunError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("refuse_unwritable([Path('models'), Path('metrics')])", "into: metrics; mend"),
+        ("refuse_unwritable([Path('metrics/a/b')])", "into: metrics; mend"),
+        ("refuse_unwritable([Path('new')])", "into: {folder}; mend"),
+        ("write_json(Path('metrics/a.json'), {})", "a.json (Permission denied): metrics; mend"),
+        ("write_json(Path('new/a.json'), {})", "new (Permission denied): {folder}; mend"),
+        (
+            "with staged_dir(Path('models/a'), [Path('metrics/a.json')]): pass",
+            "into: metrics; mend",
+        ),
+    ],
+)
+def test_the_folder_that_cannot_be_written_is_named(
+    code: str, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "metrics").mkdir(0o555)
+    tmp_path.chmod(0o555)
+    told = run_without_rights(tmp_path, sys.executable, "-c", TRY.format(code)).stdout
+    tmp_path.chmod(0o755)
+    assert sentence.format(folder=tmp_path) in told
+    assert told.count("\n") == 1
+
+
+def test_a_folder_that_loses_its_rights_meanwhile_is_named(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "a.json").touch()
+
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "a.json":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        unlink(path, missing_ok)
+
+    with (
+        pytest.raises(RunError, match=r"cannot write a.json \(Permission denied\): .*/metrics;"),
+        pytest.MonkeyPatch.context() as patch,
+        staged_dir(tmp_path / "models" / "a", [tmp_path / "metrics" / "a.json"]),
+    ):
+        patch.setattr(Path, "unlink", refuse)

@@ -113,7 +113,7 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ParamsError) as caught:
-        read_params(path)
+        load_params(path)
     assert "\n" not in str(caught.value)
 
 

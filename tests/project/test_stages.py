@@ -71,11 +71,11 @@ SURPLUS: dict[str, set[str]] = {
         "common.fingerprint",
         "common.git",
         "common.problems",
-        "common.progress",
         "reporting.comparison",
         "reporting.dice_plot",
         "reporting.overlays",
         "reporting.problem_table",
+        "reporting.storage",
     },
     "synthesize": {"data.images.find", "data.images.level_png"},
 }

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from steelcli.reporting.page import Page
-from steelcli.reporting.table import Table, format_number, show_tables
+from steelcli.reporting.table import Table, format_number, show_rows, show_tables
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,19 @@ def test_markup_in_names_is_printed_as_it_is(capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     for text in ("[b]title[/b]", "[bold]rust[/x] :boom:", "[i]note[/i]"):
         assert text in out
+
+
+@pytest.mark.usefixtures("terminal")
+def test_names_from_files_do_not_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "\x1b[2J\x9b1m\u202eb\nc\x07"
+    shown = r"\x1b[2J\x9b1m\u202eb\nc\x07"
+    show_tables([Table(hostile, ("metric", hostile), (("name", hostile),), hostile)])
+    show_rows(("file",), [(hostile,)], hostile)
+    out = capsys.readouterr().out
+    assert out.count(shown) == 6
+    assert all(line.isprintable() for line in out.split("\n"))
+
+
+def test_without_a_standard_output_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)  # as under `steelcli report >&-`
+    show_tables([Table("title", ("class",), (("rust",),))])

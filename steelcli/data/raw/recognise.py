@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,10 +24,19 @@ def open_source(params: DataParams, problems: Problems = REFUSE) -> RawSource:
         problems: takes what is wrong with single images; their samples are left out.
 
     Raises:
-        DataError: a missing root, a format that cannot be told, or any error of the format itself.
+        DataError: a missing root, a folder that cannot be read, a format that cannot be told, or
+            any error of the format itself.
         ParamsError: classes or data sets that the data does not have.
     """
     root = Path(params.root)
+    try:
+        return _open(root, params, problems)
+    except OSError as error:
+        what = f"cannot read the raw data ({error.strerror})"
+        raise DataError(what, error.filename or root, "mend the permissions") from error
+
+
+def _open(root: Path, params: DataParams, problems: Problems) -> RawSource:
     if not root.is_dir():
         raise DataError("data.root not found", root, _remedy(root))
     name = params.format if params.format != "auto" else _recognise(root)
@@ -41,6 +51,7 @@ def open_source(params: DataParams, problems: Problems = REFUSE) -> RawSource:
 
 def _recognise(root: Path) -> str:
     """Return the one format whose files stand in ``root``."""
+    os.scandir(root).close()  # what follows takes a folder that cannot be listed for an empty one
     fits = {
         "supervisely": (root / "meta.json").is_file() and bool(find_datasets(root)),
         "kaggle": bool(find_csvs(root)),
@@ -62,4 +73,4 @@ def _recognise(root: Path) -> str:
 def _remedy(root: Path) -> str:
     if root.parts[-3:] == SYNTHETIC_DIR.parts:
         return f"run dvc repro, or steelcli synthesize {SYNTHETIC_DIR}"
-    return "fetch the data or correct the path in params.yaml"
+    return "fetch the data or correct the path"
