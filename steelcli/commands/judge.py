@@ -13,8 +13,10 @@ from steelcli.common.fingerprint import fingerprint
 from steelcli.common.outputs import write_csv, write_json
 from steelcli.common.paths import METRICS_DIR, OWN_NAMES, STORE_DIR
 from steelcli.common.progress import say, track
+from steelcli.common.small_splits import warn_of_small_splits
 from steelcli.data.predictions.match import Predictions, match_predictions, open_predictions
 from steelcli.data.predictions.source import Kind
+from steelcli.data.store.index import count_kinds
 from steelcli.data.store.reader import Store, open_store
 from steelcli.data.types import Split
 from steelcli.params.data import DataParams
@@ -71,11 +73,14 @@ def evaluate_foreign(
     titles = store.class_titles
     new_scorer = partial(SplitScorer, titles, thresholds, params.min_overlap, params.min_area_px)
     scorer = score_images(new_scorer, _iter_images(store, "test", test, kind))
-    metrics = summarise(scorer, threshold) | {"data_fingerprint": fingerprint([store.fingerprint])}
+    metrics = summarise(scorer, threshold, kind == "masks") | {
+        "data_fingerprint": fingerprint([store.fingerprint])
+    }
     rows = scorer.image_rows(FIXED_THRESHOLD if threshold is None else threshold)
     (metrics_dir / f"{name}.json").unlink(missing_ok=True)  # never beside another's images
     write_csv(metrics_dir / f"{name}_images.csv", rows, IMAGE_COLUMNS)
     write_json(metrics_dir / f"{name}.json", metrics)
+    warn_of_small_splits(count_kinds(store.records, ["test"]))
     return metrics
 
 

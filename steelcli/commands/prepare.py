@@ -8,8 +8,11 @@ from typing import Any
 from steelcli.common.errors import DataError
 from steelcli.common.outputs import staged_dir, write_json
 from steelcli.common.paths import DATA_METRICS_PATH, PROBLEMS_NAME, STORE_DIR
+from steelcli.common.small_splits import warn_of_small_splits
 from steelcli.data.raw.survey import refuse_problems, survey, write_problems
 from steelcli.data.raw.to_store import choose_images, count_images, get_facts, write_store
+from steelcli.data.store.index import count_kinds
+from steelcli.data.types import SPLITS
 from steelcli.params.data import DataParams
 
 
@@ -41,4 +44,5 @@ def prepare(
     metrics |= count_images(found.source.class_titles, stored)
     write_problems(problems_path, found.problems)
     write_json(metrics_path, metrics)
+    warn_of_small_splits(count_kinds(stored, SPLITS))
     return metrics

@@ -20,6 +20,8 @@ ABSENT = "–"
 """Shown for a metric without a value."""
 MEANING = "meaning"
 """Heading of a column of prose."""
+MODEL = "model"
+"""Heading of a column of models' names, which may be long and break where need be."""
 PROSE_WIDTH = 20
 """Least width of a column of prose, in characters."""
 
@@ -94,7 +96,7 @@ def _lay_out(table: Table) -> RichTable:
     for index, (column, is_left) in enumerate(zip(table.columns, table.is_left, strict=True)):
         cells = [column, *(row[index] for row in table.rows)]
         width = max(cell_len(cell) for cell in cells)
-        if column == MEANING:
+        if column in (MEANING, MODEL):
             width = min(width, PROSE_WIDTH)
         justify: JustifyMethod = "left" if is_left else "right"
         view.add_column(Text(column), justify=justify, min_width=width, overflow="fold")

@@ -10,7 +10,6 @@ from steelcli.common.outputs import write_csv, write_json
 from steelcli.reporting.metric_tables import (
     build_data,
     build_scores,
-    build_test,
     build_threshold,
     build_training,
     build_whole,
@@ -126,7 +125,7 @@ def test_without_a_learned_threshold_nothing_that_needs_one_is_shown() -> None:
         (build_data(DATA), ["12,568", "10,054", "2.3456"]),
         ([build_training(TRAINING)], ["14,321,937", "0.8234"]),
         ([build_threshold(THRESHOLD)], ["0.5713", "0.6422"]),
-        (build_test(TEST), ["0.7522", "0.7623", "0.8765", "0.6611", "5.4321"]),
+        (build_scores(TEST), ["0.7522", "0.7623", "0.8765", "0.6611"]),
     ],
 )
 @pytest.mark.usefixtures("terminal")
