@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from steelcli.common.errors import RunError
-from steelcli.common.inputs import read_metrics
-from steelcli.common.outputs import staged_dir, write_csv, write_json
+from steelcli.common.metrics_file import format_metrics, read_metrics
+from steelcli.common.outputs import format_csv, staged_dir
 from steelcli.common.paths import (
     FROC_NAME,
     MAKE_THRESHOLD,
@@ -37,6 +37,9 @@ from steelcli.scores.summary import summarise
 from steelcli.scores.threshold import FIXED_THRESHOLD
 from steelcli.training.trackers import Trackers
 
+FILE_NAMES = (TEST_IMAGES_NAME, PR_CURVE_NAME, RELIABILITY_NAME, FROC_NAME, TEST_NAME)
+"""In `METRICS_DIR`; the last one stands for all, see `write_together`."""
+
 
 def evaluate(
     params: EvaluateParams,
@@ -49,20 +52,21 @@ def evaluate(
     """Write predictions, overlays, curves and ``metrics/test.json``; return the latter's content.
 
     Raises:
-        UserError: a missing threshold, one learned on other data or for another checkpoint, a
-            missing or foreign checkpoint or store, or a test image that stands in another split.
+        UserError: a missing threshold, one learned for another checkpoint, a missing or foreign
+            checkpoint or store, or a test image that stands in another split.
     """
     threshold, learned_for = read_threshold(threshold_path)
     trained = load_trained(models_dir, store_dir)
-    if learned_for != trained.fingerprint:
-        what = "the threshold was learned on other data or for another checkpoint"
+    if learned_for != trained.run_key:
+        what = "the threshold was learned for another checkpoint"
         raise RunError(what, threshold_path, MAKE_THRESHOLD)
     store = trained.store
     run = trained.settings.run.trackers
     trackers = Trackers(
         trained.settings.train.trackers, run.model_dump(exclude_none=True) if run else {}
     )
-    with staged_dir(predictions_dir, outdates=[metrics_dir / TEST_NAME]) as partial_dir:
+    files = dict.fromkeys([metrics_dir / name for name in FILE_NAMES], "")
+    with staged_dir(predictions_dir, files) as partial_dir:
 
         def iter_images() -> Iterator[Scored]:
             for position, levels in trained.iter_levels("test", params.batch_size):
@@ -77,29 +81,29 @@ def evaluate(
         scorer = score_images(new_scorer, iter_images())
         rows = scorer.image_rows(threshold)
         draw_overlays(partial_dir, store, rows, threshold, params.overlays)
-    metrics = summarise(scorer, threshold)
-    metrics |= measure_speed(trained, threshold, params.timing_images)
-    write_csv(metrics_dir / TEST_IMAGES_NAME, rows, IMAGE_COLUMNS)
-    write_csv(metrics_dir / PR_CURVE_NAME, scorer.pr_curve(), PR_COLUMNS)
-    write_csv(metrics_dir / RELIABILITY_NAME, scorer.reliability(), RELIABILITY_COLUMNS)
-    write_csv(metrics_dir / FROC_NAME, scorer.froc_rows(), FROC_COLUMNS)
-    write_json(metrics_dir / TEST_NAME, metrics)
+        metrics = summarise(scorer, threshold)
+        metrics |= measure_speed(trained, threshold, params.timing_images)
+        files[metrics_dir / TEST_IMAGES_NAME] = format_csv(rows, IMAGE_COLUMNS)
+        files[metrics_dir / PR_CURVE_NAME] = format_csv(scorer.pr_curve(), PR_COLUMNS)
+        files[metrics_dir / RELIABILITY_NAME] = format_csv(
+            scorer.reliability(), RELIABILITY_COLUMNS
+        )
+        files[metrics_dir / FROC_NAME] = format_csv(scorer.froc_rows(), FROC_COLUMNS)
+        files[metrics_dir / TEST_NAME] = format_metrics(metrics, store.fingerprint, trained.run_key)
     trackers.log({"test": metrics})
     trackers.finish()
     warn_of_small_splits(count_kinds(store.records, ["test"]))
     return metrics
 
 
-def read_threshold(path: Path) -> tuple[float, Any]:
-    """Return the threshold that ``tune-threshold`` froze, and what it was learned for.
-
-    The latter is `Trained.fingerprint`.
+def read_threshold(path: Path) -> tuple[float, str | None]:
+    """Return the threshold that ``tune-threshold`` froze, and the key of the run it is for.
 
     Raises:
         RunError: the file is missing or holds no number in (0, 1).
     """
-    values = read_metrics(path, MAKE_THRESHOLD, ("threshold",))
-    value = values.get("threshold")
+    metrics = read_metrics(path, MAKE_THRESHOLD, ("threshold",))
+    value = metrics.values.get("threshold")
     if value is None or not 0 < value < 1:
         raise RunError("the file holds no threshold between 0 and 1", path, MAKE_THRESHOLD)
-    return float(value), values.get("run_fingerprint")
+    return float(value), metrics.run_key

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from steelcli.common.errors import DataError, ParamsError
-from steelcli.common.fingerprint import fingerprint
-from steelcli.common.outputs import write_csv, write_json
+from steelcli.common.metrics_file import format_metrics
+from steelcli.common.outputs import format_csv, write_together
 from steelcli.common.paths import METRICS_DIR, OWN_NAMES, STORE_DIR
 from steelcli.common.progress import say, track
 from steelcli.common.small_splits import warn_of_small_splits
@@ -73,13 +73,14 @@ def evaluate_foreign(
     titles = store.class_titles
     new_scorer = partial(SplitScorer, titles, thresholds, params.min_overlap, params.min_area_px)
     scorer = score_images(new_scorer, _iter_images(store, "test", test, kind))
-    metrics = summarise(scorer, threshold, kind == "masks") | {
-        "data_fingerprint": fingerprint([store.fingerprint])
-    }
+    metrics = summarise(scorer, threshold, kind == "masks")
     rows = scorer.image_rows(FIXED_THRESHOLD if threshold is None else threshold)
-    (metrics_dir / f"{name}.json").unlink(missing_ok=True)  # never beside another's images
-    write_csv(metrics_dir / f"{name}_images.csv", rows, IMAGE_COLUMNS)
-    write_json(metrics_dir / f"{name}.json", metrics)
+    write_together(
+        {
+            metrics_dir / f"{name}_images.csv": format_csv(rows, IMAGE_COLUMNS),
+            metrics_dir / f"{name}.json": format_metrics(metrics, store.fingerprint),
+        }
+    )
     warn_of_small_splits(count_kinds(store.records, ["test"]))
     return metrics
 

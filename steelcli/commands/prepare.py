@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from steelcli.common.errors import DataError
-from steelcli.common.outputs import staged_dir, write_json
+from steelcli.common.metrics_file import format_metrics
+from steelcli.common.outputs import staged_dir
 from steelcli.common.paths import DATA_METRICS_PATH, PROBLEMS_NAME, STORE_DIR
 from steelcli.common.small_splits import warn_of_small_splits
-from steelcli.data.raw.survey import refuse_problems, survey, write_problems
+from steelcli.data.raw.survey import format_problems, refuse_problems, survey, write_problems
 from steelcli.data.raw.to_store import choose_images, count_images, get_facts, write_store
-from steelcli.data.store.index import count_kinds
+from steelcli.data.store.index import INDEX_NAME, count_kinds, read_index
 from steelcli.data.types import SPLITS
 from steelcli.params.data import DataParams
 
@@ -38,11 +39,13 @@ def prepare(
     except DataError:
         write_problems(problems_path, found.problems)
         raise
-    with staged_dir(store_dir, outdates=[metrics_path, problems_path]) as partial_dir:
+    files = {problems_path: format_problems(found.problems), metrics_path: ""}
+    with staged_dir(store_dir, files) as partial_dir:
         stored = write_store(partial_dir, found.source, params, chosen)
-    metrics: dict[str, Any] = {"images_found": found.found, "skipped": found.left_out, **left_out}
-    metrics |= count_images(found.source.class_titles, stored)
-    write_problems(problems_path, found.problems)
-    write_json(metrics_path, metrics)
+        metrics: dict[str, Any] = {"images_found": found.found, "skipped": found.left_out}
+        metrics |= left_out | count_images(found.source.class_titles, stored)
+        files[metrics_path] = format_metrics(
+            metrics, read_index(partial_dir / INDEX_NAME).fingerprint
+        )
     warn_of_small_splits(count_kinds(stored, SPLITS))
     return metrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from steelcli.common.inputs import read_json
+from steelcli.common.metrics_file import read_metrics
 from steelcli.common.outputs import refuse_files
 from steelcli.common.paths import MAKE_MODEL, MODELS_DIR, STORE_DIR, TRAIN_METRICS_PATH
 from steelcli.data.store.reader import Store
@@ -43,7 +43,7 @@ def train(
     if params.processes > 1 and world_size() == 1:
         arguments = (model_params, params, store_dir, models_dir, metrics_path, restart)
         launch(params.processes, train, *arguments)
-        return read_json(metrics_path, MAKE_MODEL)
+        return read_metrics(metrics_path, MAKE_MODEL).values
     with stop_on_signal(ignore_interrupt=world_size() > 1) as request:
         refuse_files([models_dir, metrics_path.parent])
         store = Store(store_dir)

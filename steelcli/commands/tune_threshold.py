@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from steelcli.common.outputs import write_csv, write_json
+from steelcli.common.metrics_file import format_metrics
+from steelcli.common.outputs import format_csv, write_together
 from steelcli.common.paths import MODELS_DIR, STORE_DIR, THRESHOLD_CURVE_PATH, THRESHOLD_PATH
 from steelcli.model.trained_model import load_trained
 from steelcli.params.threshold import ThresholdParams
@@ -33,7 +34,6 @@ def tune_threshold(
         for position, levels in trained.iter_levels("val", params.batch_size)
     )
     metrics, curve = learn_threshold(params.objective, store.class_titles, images)
-    metrics["run_fingerprint"] = trained.fingerprint
-    write_csv(curve_path, curve, CURVE_COLUMNS)
-    write_json(metrics_path, metrics)
+    text = format_metrics(metrics, store.fingerprint, trained.run_key)
+    write_together({curve_path: format_csv(curve, CURVE_COLUMNS), metrics_path: text})
     return metrics

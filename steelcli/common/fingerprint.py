@@ -1,4 +1,4 @@
-"""Hashes of content, as numbers: a metrics file may hold nothing else."""
+"""Hashes of content."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def fingerprint(parts: Iterable[str | bytes]) -> int:
-    """Return 48 bits of the SHA-256 of the parts: a number that every JSON reader keeps exactly."""
+def fingerprint(parts: Iterable[str | bytes]) -> str:
+    """Return the SHA-256 of the parts and their lengths, in hexadecimal digits."""
     digest = hashlib.sha256()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
         digest.update(len(raw).to_bytes(8, "big") + raw)
-    return int.from_bytes(digest.digest()[:6], "big")
+    return digest.hexdigest()
 
 
 def code_digest(paths: Iterable[str]) -> str:

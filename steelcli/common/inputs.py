@@ -99,27 +99,6 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     return values
 
 
-def read_metrics(path: Path, remedy: str, numbers: Sequence[str] = ()) -> dict[str, Any]:
-    """Return metrics that `write_json` wrote: numbers, or groups of them.
-
-    Raises:
-        RunError: see `read_json`; a value is no number, or a group stands under ``numbers``.
-    """
-    values = read_json(path, remedy)
-    for name, value in values.items():
-        is_group = isinstance(value, dict) and name not in numbers
-        for key, number in value.items() if is_group else [(name, value)]:
-            if not _is_number(number):
-                what = f"a stage's input holds {quote(number)} for {quote(key)}, which is no number"
-                raise RunError(what, path, remedy)
-    return values
-
-
-def _is_number(value: Any) -> bool:
-    is_numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_numeric and abs(value) < 1e300
-
-
 def is_shallow(value: Any, max_depth: int, items: int = 1_000_000) -> bool:
     """Tell whether nested lists and mappings have few levels and at most ``items`` items in all.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,41 +28,88 @@ _REMEDIES = {
 
 
 @contextmanager
-def staged_dir(final_dir: Path, outdates: Sequence[Path] = ()) -> Iterator[Path]:
+def staged_dir(final_dir: Path, files: Mapping[Path, str] | None = None) -> Iterator[Path]:
     """Yield an empty folder that takes the place of ``final_dir`` when the block ends well.
 
     Args:
         final_dir: where the folder goes; where this is a link, its target is replaced.
-        outdates: files that describe the old folder, removed just before it is replaced.
+        files: what belongs to the folder, as in `write_together`; the block fills in the texts.
 
     Raises:
-        RunError: the folder cannot be written, another process is at it, or something else stands
-            in its place.
+        RunError: the folder or a file cannot be written, another process is at it, or something
+            else stands in its place.
     """
+    files = files if files is not None else {}
     final_dir = _resolve(final_dir)
     partial_dir = final_dir.with_name(f".{final_dir.name}.partial")
     old_dir = final_dir.with_name(f".{final_dir.name}.old")
-    refuse_files([final_dir, *(path.parent for path in outdates)])
+    refuse_files([final_dir, *(path.parent for path in files)])
     with _explained(final_dir), _alone(final_dir):
         _remove(partial_dir)
         partial_dir.mkdir()
         try:
             yield partial_dir
             _remove(old_dir)
-            if final_dir.exists():
-                final_dir.replace(old_dir)  # first: this fails early on a mount point
-            try:
-                for path in outdates:
-                    path.unlink(missing_ok=True)
-                partial_dir.replace(final_dir)
-            except BaseException:
-                if old_dir.exists():
-                    old_dir.replace(final_dir)
-                raise
+            with _staged_texts(files) as publish:
+                if final_dir.exists():
+                    final_dir.replace(old_dir)  # first: this fails early on a mount point
+                try:
+                    _unlink(files)
+                    partial_dir.replace(final_dir)
+                except BaseException:
+                    if old_dir.exists():
+                        old_dir.replace(final_dir)
+                    raise
+                publish()
             _remove(old_dir)
         except BaseException:
             _remove(partial_dir)
             raise
+
+
+def write_together(texts: Mapping[Path, str]) -> None:
+    """Write files that belong together; the last one stands for all.
+
+    It is removed before the others are replaced and comes back after them, so a killed command
+    leaves no mixture that holds it.
+
+    Raises:
+        RunError: a file cannot be written; all are as before.
+    """
+    with _staged_texts(texts) as publish:
+        _unlink(texts)
+        publish()
+
+
+def _unlink(texts: Mapping[Path, str]) -> None:
+    for path in reversed(list(texts)):
+        with _explained(path):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _staged_texts(texts: Mapping[Path, str]) -> Iterator[Callable[[], None]]:
+    """Write texts under temporary names; yield what moves them into place, in order."""
+    partial_paths = {path: _partial_path(path) for path in texts}
+
+    def publish() -> None:
+        for path, partial_path in partial_paths.items():
+            with _explained(path):
+                partial_path.replace(path)
+
+    try:
+        for path, partial_path in partial_paths.items():
+            with _explained(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial_path.write_text(texts[path], encoding="utf-8", newline="\n")
+        yield publish
+    finally:
+        for partial_path in partial_paths.values():
+            partial_path.unlink(missing_ok=True)
+
+
+def _partial_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
 @contextmanager
@@ -104,7 +152,7 @@ def staged_file(final_path: Path) -> Iterator[Path]:
     Raises:
         RunError: the file cannot be written.
     """
-    partial_path = final_path.with_name(f".{final_path.name}.{os.getpid()}.partial")
+    partial_path = _partial_path(final_path)
     with _explained(final_path):
         final_path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -114,27 +162,31 @@ def staged_file(final_path: Path) -> Iterator[Path]:
             partial_path.unlink(missing_ok=True)
 
 
+def format_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Return rows under the columns; an absent, None or non-finite value becomes an empty cell."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: "" if _is_blank(row.get(key)) else row[key] for key in columns})
+    return file.getvalue()
+
+
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a mapping of finite scalars, or of such mappings, as DVC metrics want it.
+    """Write a mapping of finite numbers, texts, lists and such mappings.
 
     Raises:
         ValueError: a value that is not finite, a bug of the caller.
     """
     with staged_file(path) as partial_path:
         text = json.dumps(values, indent=2, allow_nan=False) + "\n"
-        partial_path.write_text(text, encoding="utf-8")
+        partial_path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows under the columns; an absent, None or non-finite value becomes an empty cell."""
-    with (
-        staged_file(path) as partial_path,
-        partial_path.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: "" if _is_blank(row.get(key)) else row[key] for key in columns})
+    """Write `format_csv`."""
+    with staged_file(path) as partial_path:
+        partial_path.write_text(format_csv(rows, columns), encoding="utf-8", newline="\n")
 
 
 def _resolve(path: Path) -> Path:

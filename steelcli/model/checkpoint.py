@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ import torch
 from pydantic import ConfigDict, Field
 
 from steelcli.common.errors import ModelError, ParamsError, quote
+from steelcli.common.fingerprint import fingerprint
 from steelcli.common.inputs import is_shallow
 from steelcli.common.outputs import staged_file
 from steelcli.common.paths import MAKE_MODEL
@@ -68,6 +70,17 @@ class Checkpoint(Header):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     weights: dict[str, torch.Tensor]
+
+    @property
+    def run_key(self) -> str:
+        """What stands for the data and the weights: of one run's files all state the same."""
+        return fingerprint(self._iter_parts())
+
+    def _iter_parts(self) -> Iterator[str | bytes]:
+        yield self.store
+        for key, tensor in sorted(self.weights.items()):
+            yield key
+            yield tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def make_checkpoint(header: dict[str, Any], weights: dict[str, torch.Tensor]) -> Checkpoint:

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from steelcli.common.errors import ModelError
-from steelcli.common.fingerprint import fingerprint
 from steelcli.common.paths import ARGS_NAME, MAKE_MODEL
 from steelcli.common.progress import track
 from steelcli.data.store.reader import Store, open_store
@@ -36,15 +35,8 @@ class Trained:
     precision: str
 
     @property
-    def fingerprint(self) -> int:
-        """A number for the data a threshold is learned on and the weights it is learned for."""
-        return fingerprint(self._iter_parts())
-
-    def _iter_parts(self) -> Iterator[str | bytes]:
-        yield self.store.fingerprint
-        for key, tensor in sorted(self.checkpoint.weights.items()):
-            yield key
-            yield tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    def run_key(self) -> str:
+        return self.checkpoint.run_key
 
     def iter_levels(
         self, split: Split, batch_size: int

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from steelcli.common.errors import MAX_CLAUSE, RunError, quote
 from steelcli.common.git import explain_no_git, find_revision, read_revision
 from steelcli.common.inputs import MAX_CSV_BYTES, read_bytes, read_columns
-from steelcli.common.paths import MAKE_TEST, TEST_IMAGES_NAME
+from steelcli.common.paths import MAKE_TEST, TEST_IMAGES_NAME, TEST_NAME
 from steelcli.common.progress import say
 from steelcli.common.small_splits import MIN_IMAGES
 from steelcli.reporting.metric_meanings import SHARE_MEANINGS
@@ -68,7 +68,8 @@ def load_images(name: str, metrics_dir: Path) -> ScoredImages:
     """Read ``NAME_images.csv``, or else ``test_images.csv`` of the experiment or revision NAME.
 
     Raises:
-        RunError: neither is there, or the table is damaged.
+        RunError: neither is there, the table is damaged, or the json file beside it is missing,
+            which every evaluation writes last.
     """
     path = metrics_dir / f"{name}_images.csv"
     try:
@@ -78,6 +79,9 @@ def load_images(name: str, metrics_dir: Path) -> ScoredImages:
             what = f"cannot read the table ({error.strerror})"
             raise RunError(what, path, "mend or remove the file") from error
         return _load_revision(name, path)
+    json_path = metrics_dir / f"{name}.json"
+    if not json_path.is_file():
+        raise _unfinished(path, json_path)
     if find_revision(name):
         say(f"note: {name} is a file and a git revision; taking the file {path}")
     return _parse(name, str(path), raw)
@@ -97,10 +101,18 @@ def _load_revision(name: str, absent_path: Path) -> ScoredImages:
         remedy = "commit it, or name an experiment that ran"
         raise RunError(f"the revision holds no {path}", name, remedy)
     source = f"{path} at {commit[:10]}"
+    json_path = path.with_name(TEST_NAME)
+    if read_revision(commit, json_path) is None:
+        raise _unfinished(source, json_path)
     if len(content) > MAX_CSV_BYTES:
         what = f"the table is larger than {MAX_CSV_BYTES:,} bytes"
         raise RunError(what, source, f"{MAKE_TEST} again")
     return _parse(name, source, content)
+
+
+def _unfinished(source: object, json_path: Path) -> RunError:
+    what = f"the table is what an interrupted evaluation left, for {json_path} is missing"
+    return RunError(what, source, f"{MAKE_TEST} again")
 
 
 def _parse(name: str, source: str, content: bytes) -> ScoredImages:

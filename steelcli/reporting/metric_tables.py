@@ -31,7 +31,7 @@ from steelcli.reporting.table import (
     format_numbers,
 )
 
-SHOWN_ELSEWHERE = {*SPEED_MEANINGS, "auprc_low", "auprc_high", "data_fingerprint"}
+SHOWN_ELSEWHERE = {*SPEED_MEANINGS, "auprc_low", "auprc_high"}
 """Keys that the table of the whole test split leaves out."""
 
 

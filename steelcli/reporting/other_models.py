@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from steelcli.common.errors import quote
-from steelcli.common.fingerprint import fingerprint
-from steelcli.common.inputs import read_json, read_metrics
+from steelcli.common.inputs import read_json
+from steelcli.common.metrics_file import DATA_KEY, Metrics, read_metrics
 from steelcli.common.paths import OWN_NAMES
 from steelcli.common.progress import say
 from steelcli.reporting.metric_tables import pick_group
 from steelcli.reporting.shares import INTERVAL, INTERVAL_NOTE, count_whole, format_share
 from steelcli.reporting.table import DECIMALS, MODEL, Table, format_numbers
 
-Models = Mapping[str, Mapping[str, Any]]
-"""Content of the json file of each model, by its name."""
+Models = list[tuple[str, Mapping[str, Any]]]
+"""Name of each model and content of its json file."""
 THIS_RUN = "this run"
-NUMBERS = ("threshold", "data_fingerprint", "auprc_low", "auprc_high")
+NUMBERS = ("threshold", "auprc_low", "auprc_high")
 """Keys of ``metrics/NAME.json`` that must hold a number, not a group."""
 GROUPED = {
     "means over images": ("dice", "dice_defect", "iou", "iou_defect"),
@@ -29,7 +29,7 @@ CLEAN, FOUND = "clean_false_alarm", "recall_at_1_fp"
 """The shares compared, of clean images and of defects."""
 
 
-def read_others(metrics_dir: Path) -> dict[str, dict[str, Any]]:
+def read_others(metrics_dir: Path) -> dict[str, Metrics]:
     """Return the content of every ``metrics/NAME.json`` that `evaluate_foreign` wrote, by name.
 
     Raises:
@@ -43,15 +43,15 @@ def read_others(metrics_dir: Path) -> dict[str, dict[str, Any]]:
         if not _is_utf8(path.name):  # no name of ours, and nothing that a page could show
             say(f"note: {quote(path.name)} is left out: its name is no UTF-8")
             continue
-        if "data_fingerprint" in read_json(path, remedy):
+        if DATA_KEY in read_json(path, remedy):
             others[path.stem] = read_metrics(path, remedy, NUMBERS)
     return others
 
 
 def build_others(
     test: Mapping[str, Any],
-    others: Mapping[str, Mapping[str, Any]],
-    store: str | None,
+    others: Mapping[str, Metrics],
+    data_key: str,
     decimals: int = DECIMALS,
 ) -> list[Table]:
     """Return tables of our run and other models, each at its learned threshold and at 0.5.
@@ -59,16 +59,15 @@ def build_others(
     Args:
         test: ``metrics/test.json``.
         others: what `read_others` returned.
-        store: fingerprint of the data our numbers belong to. A model judged on other data is left
-            out, and the note names it.
+        data_key: of the data our numbers belong to. A model judged on other data is left out, and
+            the note names it.
         decimals: digits after the point.
     """
-    ours = fingerprint([store]) if store else None
-    models = {THIS_RUN: test}
+    models: Models = [(THIS_RUN, test)]
     stale = []
-    for name, values in others.items():
-        if values["data_fingerprint"] == ours:
-            models[name] = values
+    for name, metrics in others.items():
+        if metrics.data_key == data_key:
+            models.append((name, metrics.values))
         else:
             stale.append(name)
     note = (
@@ -81,7 +80,7 @@ def build_others(
     tables = []
     for title, keys in GROUPED.items():
         rows = []
-        for name, threshold, group in _iter_groups(models):
+        for name, threshold, group, _ in _iter_groups(models):
             numbers = [threshold, *(group.get(key) for key in keys)]
             rows.append((name, *format_numbers(numbers, decimals)))
         tables.append(
@@ -91,19 +90,21 @@ def build_others(
     return [*tables, _build_clean(models, decimals), _build_over_thresholds(models, decimals)]
 
 
-def _iter_groups(models: Models) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
-    """Yield each model's name, threshold and numbers there, for each threshold it was judged at."""
-    for name, values in models.items():
+def _iter_groups(
+    models: Models,
+) -> Iterator[tuple[str, Any, Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield name, threshold, the numbers there and all numbers, for each model and threshold."""
+    for name, values in models:
         for key, threshold in (("optimal", values.get("threshold")), ("fixed", 0.5)):
             if group := pick_group(values, key):
-                yield name, threshold, group
+                yield name, threshold, group, values
 
 
 def _build_clean(models: Models, decimals: int) -> Table:
     rows = []
-    for name, threshold, group in _iter_groups(models):
+    for name, threshold, group, values in _iter_groups(models):
         numbers = format_numbers((threshold, group.get(CLEAN)), decimals)
-        counted = format_share(group.get(CLEAN), count_whole(CLEAN, models[name]), decimals)
+        counted = format_share(group.get(CLEAN), count_whole(CLEAN, values), decimals)
         rows.append((name, *numbers, *counted))
     columns = (MODEL, "threshold", CLEAN, "counted", INTERVAL)
     title = "Other models: clean images with a false alarm"
@@ -112,7 +113,7 @@ def _build_clean(models: Models, decimals: int) -> Table:
 
 def _build_over_thresholds(models: Models, decimals: int) -> Table:
     rows = []
-    for name, values in models.items():
+    for name, values in models:
         found = values.get(FOUND)
         numbers = format_numbers((values.get("auprc"), found), decimals)
         counted = format_share(found, count_whole(FOUND, values), decimals)

@@ -102,8 +102,8 @@ def build_page(results: Results, title: str, decimals: int) -> Page:
         _build_test_chapter(results, decimals),
     ]
     if results.others:
-        store = results.settings.get("run.store")
-        others = build_others(results.test, results.others, store, decimals)
+        data_key = results.settings["run.store"]
+        others = build_others(results.test, results.others, data_key, decimals)
         chapters.append(Chapter("Comparison", others))
     chapters += [
         Chapter(

@@ -15,13 +15,8 @@ from typing import Any
 
 from steelcli.common import paths
 from steelcli.common.errors import RunError, quote
-from steelcli.common.inputs import (
-    MAX_CSV_BYTES,
-    read_bytes,
-    read_columns,
-    read_json,
-    read_metrics,
-)
+from steelcli.common.inputs import MAX_CSV_BYTES, read_bytes, read_columns, read_json
+from steelcli.common.metrics_file import Metrics, read_metrics
 from steelcli.common.settings import flatten
 from steelcli.reporting.other_models import read_others
 from steelcli.scores.columns import FROC_COLUMNS, NUMBER_COLUMNS, RELIABILITY_COLUMNS
@@ -62,7 +57,7 @@ class Results:
     thresholds: Columns
     pr_curve: Columns
     froc: Columns
-    others: dict[str, dict[str, Any]]
+    others: dict[str, Metrics]
     reliability: Columns
 
 
@@ -70,7 +65,8 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     """Read every file the report shows.
 
     Raises:
-        RunError: a file is missing, cannot be read, or lacks a column.
+        RunError: a file is missing, cannot be read, lacks a column, or belongs to other data or to
+            another training than the models.
     """
     settings = _read_settings(models_dir / paths.ARGS_NAME)
     epochs_path = models_dir / paths.epochs_name(settings["train.seed"])
@@ -87,13 +83,23 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     images_path = metrics_dir / paths.TEST_IMAGES_NAME
 
     def read(name: str, numbers: Sequence[str] = ()) -> dict[str, Any]:
-        return read_metrics(metrics_dir / f"{name}.json", REMEDIES[name], numbers)
+        path = metrics_dir / f"{name}.json"
+        metrics = read_metrics(path, REMEDIES[name], numbers)
+        _refuse_other_run(path, metrics, settings, models_dir)
+        return metrics.values
 
+    data = read("data")
+    training = read("train", ("best_epoch",))
+    threshold = read("threshold", ("threshold",))
+    test = read("test", ("threshold", "auprc_low", "auprc_high"))
+    if test.get("threshold") != threshold.get("threshold"):
+        what = "the test images were scored at another threshold than the one learned last"
+        raise RunError(what, metrics_dir / paths.TEST_NAME, paths.MAKE_TEST)
     return Results(
-        data=read("data"),
-        training=read("train", ("best_epoch",)),
-        threshold=read("threshold", ("threshold",)),
-        test=read("test", ("threshold", "auprc_low", "auprc_high")),
+        data=data,
+        training=training,
+        threshold=threshold,
+        test=test,
         settings=settings,
         image_names=_read_texts(images_path, ("image",), "test")["image"],
         images=_read_columns(images_path, NUMBER_COLUMNS, "test"),
@@ -108,10 +114,26 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     )
 
 
+def _refuse_other_run(
+    path: Path, metrics: Metrics, settings: Mapping[str, str], models_dir: Path
+) -> None:
+    """Raise where a file of metrics does not belong to the models that the report is about."""
+    remedy = REMEDIES[path.stem]
+    if metrics.data_key != settings["run.store"]:
+        what = f"the file belongs to other data than {models_dir}"
+        raise RunError(what, path, f"run `dvc repro`, or {remedy}")
+    if path.name != paths.DATA_NAME and metrics.run_key != settings["run.run_key"]:
+        what = f"the file belongs to another training than {models_dir}"
+        raise RunError(what, path, f"run `dvc repro`, or {remedy}")
+
+
 def _read_settings(path: Path) -> dict[str, str]:
     settings = format_settings(read_json(path, REMEDIES["train"]))
     if not re.fullmatch("[0-9]{1,10}", settings.get("train.seed", "")):
         raise RunError("the file holds no train.seed", path, REMEDIES["train"])
+    for name in ("run.store", "run.run_key"):
+        if name not in settings:
+            raise RunError(f"the file holds no {name}", path, REMEDIES["train"])
     return settings
 
 

@@ -11,10 +11,12 @@ import torch
 
 from steelcli.common.errors import RunError
 from steelcli.common.fingerprint import code_digest
-from steelcli.common.outputs import staged_dir, write_json
+from steelcli.common.metrics_file import format_metrics
+from steelcli.common.outputs import staged_dir
 from steelcli.common.paths import STATES_NAME
 from steelcli.common.progress import say
 from steelcli.data.store.reader import Store
+from steelcli.model.checkpoint import find_best, load_checkpoint
 from steelcli.model.network import build_model
 from steelcli.model.seeds import seed_everything
 from steelcli.params.model import ModelParams
@@ -86,7 +88,7 @@ def run_training(
         _train(trainer, run_folder, saver, trackers)
         metrics = run_folder.summary()
         if is_first_process():
-            _publish(run_folder, models_dir, metrics_path, metrics)
+            _publish(run_folder, models_dir, metrics_path, metrics, store.fingerprint)
             trackers.configure({"checkpoints": run_folder.best_paths(models_dir)})
             trackers.finish()
             state_dir.remove()
@@ -178,11 +180,19 @@ def _train_epochs(
 
 
 def _publish(
-    run_folder: RunFolder, models_dir: Path, metrics_path: Path, metrics: dict[str, Any]
+    run_folder: RunFolder,
+    models_dir: Path,
+    metrics_path: Path,
+    metrics: dict[str, Any],
+    data_key: str,
 ) -> None:
-    with staged_dir(models_dir, outdates=[metrics_path]) as partial_dir:
+    """Put the checkpoints and ``metrics/train.json`` into place, with the key of the run."""
+    best = load_checkpoint(find_best(run_folder.models_dir, run_folder.params.monitor))
+    run_folder.settings["run"]["run_key"] = best.run_key
+    run_folder.write_settings()
+    files = {metrics_path: format_metrics(metrics, data_key, best.run_key)}
+    with staged_dir(models_dir, files) as partial_dir:
         shutil.copytree(run_folder.models_dir, partial_dir, dirs_exist_ok=True)
-    write_json(metrics_path, metrics)
 
 
 def _memory_advice(params: TrainParams, precision: str) -> str:

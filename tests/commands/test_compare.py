@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from steelcli.cli import app
 from steelcli.commands.compare import compare
 from steelcli.common.errors import RunError
-from steelcli.common.outputs import write_csv
+from steelcli.common.outputs import write_csv, write_json
 from steelcli.reporting.comparison import build_comparison
 from steelcli.scores.bootstrap import METRICS
 from steelcli.scores.columns import IMAGE_COLUMNS
@@ -47,6 +47,7 @@ OTHER = rows((70, 10, 30), (35, 0, 5), (0, 0, 0), (0, 0, 0), (85, 5, 15))
 
 def write(work_dir: Path, name: str, table: list[dict[str, Any]]) -> None:
     write_csv(work_dir / "metrics" / f"{name}_images.csv", table, IMAGE_COLUMNS)
+    write_json(work_dir / "metrics" / f"{name}.json", {"images": len(table)})
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def repository(work_dir: Path) -> Path:
     for branch, table in (("old", ONE), ("new", OTHER)):
         git("checkout", "-qb", branch)
         write(work_dir, "test", table)
-        git("add", "metrics/test_images.csv")
+        git("add", "metrics/test_images.csv", "metrics/test.json")
         git("commit", "-qm", branch)
     add_experiment("lower", base="new", commit="old")
     (work_dir / "metrics" / "test_images.csv").unlink()
@@ -143,10 +144,12 @@ def test_real_experiments_compare_by_name(work_dir: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     stage = {
-        "cmd": "cp tables/${which}.csv metrics/test_images.csv",
+        "cmd": "cp tables/${which}.csv metrics/test_images.csv && cp params.yaml metrics/test.json",
         "deps": ["tables"],
         "params": ["which"],
-        "outs": [{"metrics/test_images.csv": {"cache": False}}],
+        "outs": [
+            {f"metrics/{name}": {"cache": False}} for name in ("test_images.csv", "test.json")
+        ],
     }
     (work_dir / "dvc.yaml").write_text(
         yaml.safe_dump({"stages": {"evaluate": stage}}), encoding="utf-8"
@@ -246,6 +249,7 @@ def test_tables_that_do_not_fit_are_refused(
     "content", [b"", b"image,tp\n1,2\n", b"\xff\xfe", b"image,defect_pixels,tp,fp,fn\na,1\n"]
 )
 def test_a_file_that_is_no_table_is_refused(work_dir: Path, content: bytes) -> None:
+    write(work_dir, "x", ONE)
     (work_dir / "metrics" / "x_images.csv").write_bytes(content)
     with pytest.raises(RunError, match=r"no table of images|no image"):
         compare("one", "x", PARAMS)
@@ -285,3 +289,9 @@ def test_the_command_prints_the_table_and_draws(work_dir: Path) -> None:
     assert "+0.125" in result.output
     assert "100 resamples, seed 5" in result.output
     assert (work_dir / "dice.svg").stat().st_size
+
+
+def test_a_table_without_its_json_file_is_refused(work_dir: Path) -> None:
+    (work_dir / "metrics" / "other.json").unlink()
+    with pytest.raises(RunError, match=r"interrupted evaluation left, for metrics/other\.json"):
+        compare("one", "other", PARAMS)

@@ -4,21 +4,22 @@ runs are refused."""
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from make_params import evaluate_params, threshold_params
 
 from steelcli.commands.evaluate import evaluate
 from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import DataError, ModelError, RunError
 from steelcli.common.fingerprint import fingerprint
-from steelcli.data.store.reader import Store, open_store
+from steelcli.common.metrics_file import read_metrics
+from steelcli.data.store.reader import open_store
 from steelcli.model.checkpoint import find_best, load_checkpoint, make_checkpoint, save_checkpoint
 from steelcli.model.trained_model import load_trained
 
@@ -77,9 +78,11 @@ def nudge(values: dict[str, Any]) -> None:
 def test_the_threshold_says_what_it_was_learned_for(run: Run) -> None:
     learned = run.tune()
     trained = load_trained(run.models_dir, run.store_dir)
-    assert learned["run_fingerprint"] == trained.fingerprint
-    assert 0 < learned["run_fingerprint"] < 2**48
+    metrics = read_metrics(run.metrics_dir / "threshold.json", "")
+    assert (metrics.data_key, metrics.run_key) == (trained.store.fingerprint, trained.run_key)
     assert run.evaluate()["threshold"] == learned["threshold"]
+    metrics = read_metrics(run.metrics_dir / "test.json", "", ("threshold",))
+    assert (metrics.data_key, metrics.run_key) == (trained.store.fingerprint, trained.run_key)
 
 
 def test_a_threshold_learned_for_another_checkpoint_is_refused(run: Run) -> None:
@@ -92,28 +95,14 @@ def test_a_threshold_learned_for_another_checkpoint_is_refused(run: Run) -> None
     assert not run.predictions_dir.exists()
 
 
-@pytest.mark.parametrize("foreign", [None, 0, 1.5, "1"])
+@pytest.mark.parametrize("foreign", [None, 0, "1", ["another"], [1], ["1", "2"]])
 def test_a_threshold_that_does_not_say_is_refused(run: Run, foreign: object) -> None:
     path = run.metrics_dir / "threshold.json"
     path.parent.mkdir()
-    values = {"threshold": 0.5} | ({} if foreign is None else {"run_fingerprint": foreign})
+    values = {"threshold": 0.5} | ({} if foreign is None else {"run_key": foreign})
     path.write_text(json.dumps(values), encoding="utf-8")
-    with pytest.raises(RunError, match=r"learned on other data|no number"):
+    with pytest.raises(RunError, match=r"for another checkpoint|no list of one text"):
         run.evaluate()
-
-
-def test_the_fingerprint_stands_for_data_and_weights(run: Run) -> None:
-    trained = load_trained(run.models_dir, run.store_dir)
-    first = trained.fingerprint
-    other_store = Store(run.store_dir)
-    other_store.fingerprint = "another"
-    assert replace(trained, store=other_store).fingerprint != first
-    weights = {key: value.clone() for key, value in trained.checkpoint.weights.items()}
-    checkpoint = trained.checkpoint.model_copy(update={"weights": weights})
-    assert replace(trained, checkpoint=checkpoint).fingerprint == first
-    counter = next(key for key, value in weights.items() if value.dtype == torch.int64)
-    weights[counter] += 1
-    assert replace(trained, checkpoint=checkpoint).fingerprint != first
 
 
 def test_parts_of_a_fingerprint_do_not_run_together() -> None:
@@ -161,3 +150,35 @@ def test_a_picture_twice_in_one_split_is_no_leak(store_dir: Path, tmp_path: Path
     one["content"] = other["content"]
     index_path.write_text(json.dumps(index), encoding="utf-8")
     assert len(open_store(tmp_path / "prepared").records) == len(index["records"])
+
+
+def test_an_evaluation_killed_while_it_is_timed_leaves_the_old_one_whole(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.tune()
+    run.evaluate()
+    before = digests(run.metrics_dir, run.predictions_dir)
+    assert len(before) > 8
+
+    def die(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr("steelcli.commands.evaluate.measure_speed", die)
+        monkeypatch.setattr("steelcli.commands.evaluate.FIXED_THRESHOLD", 0.25)
+        run.evaluate()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert digests(run.metrics_dir, run.predictions_dir) == before
+
+
+def digests(*folders: Path) -> dict[str, bytes]:
+    """Return the content of all files that are not temporary."""
+    found = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and ".partial" not in str(path):
+                found[str(path)] = path.read_bytes()
+    return found

@@ -50,8 +50,8 @@ class Judge:
             path, name, val_path, *sections, self.store_dir, self.metrics_dir
         )
         written = json.loads((self.metrics_dir / f"{name}.json").read_text(encoding="utf-8"))
+        assert written.pop("data_key") == [self.store.fingerprint]
         assert written == metrics
-        metrics.pop("data_fingerprint")
         return metrics
 
     def expected(self, maps: dict[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
@@ -105,7 +105,8 @@ def test_our_own_maps_score_as_our_model_did(
     own = json.loads((own_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
     capsys.readouterr()
     found = judge(own_dir / "predictions" / "test", own_dir / "val")
-    assert found == {key: value for key, value in own.items() if not key.startswith("ms_per_image")}
+    not_shared = {"ms_per_image", "ms_per_image_end_to_end", "data_key", "run_key"}
+    assert found == {key: value for key, value in own.items() if key not in not_shared}
     own_rows = (own_dir / "metrics" / "test_images.csv").read_bytes()
     assert (judge.metrics_dir / "other_images.csv").read_bytes() == own_rows
     said = capsys.readouterr().out
@@ -649,11 +650,11 @@ def test_the_table_sets_models_beside_this_run(judge: Judge, own_dir: Path, tmp_
     assert [row[0] for row in table.rows] == ["this run", "this run", "hard", "soft", "soft"]
     assert [row[1] for row in table.rows[2:]] == [
         "0.5000",
-        f"{others['soft']['threshold']:.4f}",
+        f"{others['soft'].values['threshold']:.4f}",
         "0.5000",
     ]
     column = table.columns.index("dice_defect")
-    assert table.rows[2][column] == f"{others['hard']['fixed']['dice_defect']:.4f}"
+    assert table.rows[2][column] == f"{others['hard'].values['fixed']['dice_defect']:.4f}"
     assert "Left out" not in table.note
     stale = build_others(own, others, "another")
     assert {row[0] for row in stale.rows} == {"this run"}
@@ -663,8 +664,8 @@ def test_the_table_sets_models_beside_this_run(judge: Judge, own_dir: Path, tmp_
 def test_what_is_shown_has_no_empty_columns_without_a_threshold(
     judge: Judge, tmp_path: Path
 ) -> None:
-    metrics = judge(make.write_npys(tmp_path / "hard", judge.masks)) | {"data_fingerprint": 1}
+    metrics = judge(make.write_npys(tmp_path / "hard", judge.masks))
     pairs, whole = build_scores(metrics)
     assert pairs.columns == ("metric", "0.5", "meaning")
     assert all(len(row) == 3 for row in pairs.rows)
-    assert {"threshold", "data_fingerprint"}.isdisjoint(row[0] for row in whole.rows)
+    assert "threshold" not in {row[0] for row in whole.rows}

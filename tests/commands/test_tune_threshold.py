@@ -25,11 +25,12 @@ def tune(
     levels = [to_levels(np.array([probs], np.float32)) for probs, _ in images]
     store = SimpleNamespace(
         class_titles=("defect",),
+        fingerprint="data",
         records=[SimpleNamespace(image=str(index)) for index in range(len(images))],
         class_masks=lambda position: np.array([[images[position][1]]], bool),
     )
     trained = SimpleNamespace(
-        store=store, fingerprint=7, iter_levels=lambda _split, _batch_size: enumerate(levels)
+        store=store, run_key="run", iter_levels=lambda _split, _batch_size: enumerate(levels)
     )
     monkeypatch.setattr("steelcli.commands.tune_threshold.load_trained", lambda *_: trained)
     params = threshold_params(objective=objective)
@@ -37,6 +38,7 @@ def tune(
         params, metrics_path=folder / "threshold.json", curve_path=folder / "curve.csv"
     )
     written: dict[str, Any] = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
+    assert (written.pop("data_key"), written.pop("run_key")) == (["data"], ["run"])
     assert written == found
     return written
 

@@ -10,7 +10,7 @@ import pytest
 
 from steelcli.common.errors import RunError
 from steelcli.common.inputs import read_json
-from steelcli.common.outputs import staged_dir, staged_file, write_csv, write_json
+from steelcli.common.outputs import staged_dir, staged_file, write_csv, write_json, write_together
 
 
 def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
@@ -37,10 +37,12 @@ def test_what_describes_the_old_folder_goes_with_it(tmp_path: Path) -> None:
     with staged_dir(tmp_path / "out"):
         pass
     stale_path = tmp_path / "out.json"
-    stale_path.touch()
-    with staged_dir(tmp_path / "out", outdates=[stale_path]):
-        assert stale_path.exists()
-    assert not stale_path.exists()
+    stale_path.write_text("old", encoding="utf-8")
+    files = {stale_path: ""}
+    with staged_dir(tmp_path / "out", files):
+        files[stale_path] = "new"
+        assert stale_path.read_text(encoding="utf-8") == "old"
+    assert stale_path.read_text(encoding="utf-8") == "new"
 
 
 def interrupt(final_dir: Path) -> None:
@@ -81,6 +83,47 @@ def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
     assert read_json(path, "") == {"a": 1}
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_files_that_belong_together_are_written_or_kept_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, metrics = tmp_path / "table.csv", tmp_path / "metrics.json"
+    write_together({table: "old", metrics: "old"})
+    write_text = Path.write_text
+
+    def fill_up(path: Path, text: str, **options: str) -> int:
+        if path.name.startswith(".metrics"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_text(path, text, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", fill_up)
+        with pytest.raises(RunError, match=r"No space left.*metrics\.json"):
+            write_together({table: "new", metrics: "new"})
+    assert (table.read_text(), metrics.read_text()) == ("old", "old")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("moves", [0, 1])
+def test_the_last_file_is_away_while_the_others_are_replaced(
+    moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, metrics = tmp_path / "table.csv", tmp_path / "metrics.json"
+    write_together({table: "old", metrics: "old"})
+    replace, done = Path.replace, []
+
+    def die(path: Path, other: Path) -> Path:
+        if len(done) == moves:
+            raise KeyboardInterrupt
+        done.append(other)
+        return replace(path, other)
+
+    monkeypatch.setattr(Path, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        write_together({table: "new", metrics: "new"})
+    assert not metrics.exists()
+    assert table.exists() == (moves == 1)
 
 
 def test_metrics_are_finite(tmp_path: Path) -> None:
@@ -141,7 +184,7 @@ def test_a_replacement_that_fails_loses_nothing(
     monkeypatch.setattr(Path, "replace", refuse)
     with (
         pytest.raises(RunError, match="Device or resource busy"),
-        staged_dir(target, outdates=[metrics]),
+        staged_dir(target, {metrics: "new"}),
     ):
         pass
     assert (target / "a").read_text() == "old"

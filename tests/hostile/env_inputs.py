@@ -280,7 +280,7 @@ _METRICS: list[tuple[str, str, Spoil, str, tuple[str, ...]]] = [
     (
         "threshold of another run",
         "evaluate",
-        edit("metrics/threshold.json", lambda v: v.update(run_fingerprint=1)),
+        edit("metrics/threshold.json", lambda v: v.update(run_key=["another"])),
         "threshold.json",
         ("for another checkpoint", TUNE),
     ),

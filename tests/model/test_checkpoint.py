@@ -31,6 +31,18 @@ def test_a_checkpoint_describes_itself(best_path: Path, store_dir: Path) -> None
     assert set(checkpoint.versions) >= {"python", "torch", "steelcli"}
 
 
+def test_the_key_of_a_run_stands_for_its_data_and_weights(best_path: Path) -> None:
+    checkpoint = load_checkpoint(best_path)
+    weights = {key: value.clone() for key, value in checkpoint.weights.items()}
+    same = checkpoint.model_copy(update={"weights": weights, "epoch": 9})
+    assert same.run_key == checkpoint.run_key
+    assert len(checkpoint.run_key) == 64
+    assert checkpoint.model_copy(update={"store": "another"}).run_key != checkpoint.run_key
+    counter = next(key for key, value in weights.items() if value.dtype == torch.int64)
+    changed = weights | {counter: weights[counter] + 1}
+    assert checkpoint.model_copy(update={"weights": changed}).run_key != checkpoint.run_key
+
+
 def test_weights_survive_the_round_trip(best_path: Path, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(best_path)
     save_checkpoint(tmp_path / "copy.pth", checkpoint)

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelcli.common.outputs import write_csv, write_json
+from steelcli.common.metrics_file import format_metrics
+from steelcli.common.outputs import write_csv, write_together
 from steelcli.data.levels import to_levels
 from steelcli.scores.columns import RELIABILITY_COLUMNS
 from steelcli.scores.scorer import SplitScorer
@@ -52,7 +53,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dvc.yaml").write_text("metrics:\n  - metrics/test.json\n", encoding="utf-8")
     for name, (defects, kind) in CASES.items():
         scorer = score(defects, kind)
-        write_json(folder / "metrics" / "test.json", summarise(scorer, 0.3))
+        text = format_metrics(summarise(scorer, 0.3), f"data of {name}", f"run of {name}")
+        write_together({folder / "metrics" / "test.json": text})
         write_csv(folder / "metrics" / "reliability.csv", scorer.reliability(), RELIABILITY_COLUMNS)
         run(folder, "git", "add", "-A")
         identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
@@ -112,6 +114,11 @@ def test_dvc_compares_a_clean_split_with_a_mixed_one(repository: Path) -> None:
     assert found["found_class.scratch"]["old"] == 1
     assert found["found_class.scratch"].get("new") is None
     assert found["ece"]["diff"] != 0
+
+
+def test_no_key_is_a_row_of_a_difference(repository: Path) -> None:
+    for command in (("metrics", "diff", "mixed", "all-clean"), ("metrics", "show")):
+        assert "_key" not in run(repository, "dvc", *command)
 
 
 def flatten(metrics: dict[str, object]) -> list[tuple[str, object]]:

@@ -67,6 +67,7 @@ SURPLUS: dict[str, set[str]] = {
     },
     "report": {
         "common.cores",
+        "common.fingerprint",
         "common.git",
         "common.problems",
         "common.progress",

@@ -6,14 +6,13 @@ import pytest
 from make_run import OTHER, Run, by_title
 
 from steelcli.common.errors import RunError
-from steelcli.common.outputs import write_json
 
 
 @pytest.mark.usefixtures("no_charts")
 def test_other_models_stand_beside_the_run(run: Run) -> None:
     assert "Other models" not in {table.title for table in run.report().tables}
-    write_json(run.metrics_dir / "yolo.v8.json", OTHER)
-    write_json(run.metrics_dir / "<b>old.json", OTHER | {"data_fingerprint": 7})
+    run.write_metrics("yolo.v8", OTHER)
+    run.write_metrics("<b>old", OTHER, data_key="other data")
     made = run.report()
     rows = by_title(made, "Other models").rows
     assert [row[:4] for row in rows] == [

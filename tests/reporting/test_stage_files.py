@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from make_run import Run
+from make_run import DATA, SETTINGS, TEST, THRESHOLD, TRAINING, Run
 
 from steelcli.common.errors import RunError
+from steelcli.common.outputs import write_json
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,34 @@ def test_damaged_file_is_refused(
     with pytest.raises(RunError, match=what) as caught:
         run.report()
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["data", "train", "threshold", "test"])
+def test_a_file_of_other_data_is_refused(run: Run, name: str) -> None:
+    values = {"data": DATA, "train": TRAINING, "threshold": THRESHOLD, "test": TEST}[name]
+    run.write_metrics(name, values, data_key="other data")
+    with pytest.raises(RunError, match="belongs to other data than") as caught:
+        run.report()
+    assert f"{name}.json; run `dvc repro`" in str(caught.value)
+    assert not run.report_path.exists()
+
+
+@pytest.mark.parametrize("name", ["train", "threshold", "test"])
+def test_a_file_of_another_training_is_refused(run: Run, name: str) -> None:
+    values = {"train": TRAINING, "threshold": THRESHOLD, "test": TEST}[name]
+    run.write_metrics(name, values, run_key="another run")
+    with pytest.raises(RunError, match="belongs to another training than") as caught:
+        run.report()
+    assert f"{name}.json; run `dvc repro`" in str(caught.value)
+
+
+def test_scores_at_a_former_threshold_are_refused(run: Run) -> None:
+    run.write_metrics("threshold", THRESHOLD | {"threshold": 0.25})
+    with pytest.raises(RunError, match=r"at another threshold.*test\.json; run `dvc repro eval"):
+        run.report()
+
+
+def test_models_that_state_no_key_are_refused(run: Run) -> None:
+    write_json(run.models_dir / "args.json", SETTINGS | {"run": {"store": "ab"}})
+    with pytest.raises(RunError, match=r"no run\.run_key: .*args\.json; run `dvc repro train`"):
+        run.report()

@@ -9,12 +9,13 @@ from typing import Any
 from make_params import report_params
 
 from steelcli.commands.report import report
-from steelcli.common.fingerprint import fingerprint
-from steelcli.common.outputs import write_csv, write_json
+from steelcli.common.metrics_file import format_metrics
+from steelcli.common.outputs import write_csv, write_json, write_together
 from steelcli.params.report import ReportParams
 from steelcli.reporting.page import Page
 from steelcli.reporting.table import Table
 
+DATA_KEY, RUN_KEY = "ab" * 32, "cd" * 32
 PARAMS = report_params(title="Steel <b>defects</b> & more")
 GROUP = {
     "iou": 0.7012,
@@ -105,7 +106,8 @@ SETTINGS = {
         "seed": 42,
     },
     "run": {
-        "store": "ab" * 32,
+        "store": DATA_KEY,
+        "run_key": RUN_KEY,
         "image_width": 1024,
         "image_height": 256,
         "precision": "bf16",
@@ -120,7 +122,6 @@ OTHER = {
     "images": 3,
     "auprc": 0.4321,
     "fixed": GROUP | {"dice": 0.3456},
-    "data_fingerprint": fingerprint(["ab" * 32]),
 }
 
 
@@ -137,7 +138,7 @@ class Run:
             ("threshold", THRESHOLD),
             ("test", TEST),
         ):
-            write_json(self.metrics_dir / f"{name}.json", values)
+            self.write_metrics(name, values)
         write_json(self.models_dir / "args.json", SETTINGS)
         self.write("test_images.csv", images())
         self.write("threshold_curve.csv", threshold_curve())
@@ -151,6 +152,12 @@ class Run:
         self.write("froc.csv", froc())
         self.write("reliability.csv", reliability())
         write_csv(self.models_dir / "metrics_seed42.csv", epochs(), list(epochs()[0]))
+
+    def write_metrics(
+        self, name: str, values: dict[str, Any], data_key: str = DATA_KEY, run_key: str = RUN_KEY
+    ) -> None:
+        path = self.metrics_dir / f"{name}.json"
+        write_together({path: format_metrics(values, data_key, run_key)})
 
     def write(self, name: str, rows: list[dict[str, Any]]) -> None:
         write_csv(self.metrics_dir / name, rows, list(rows[0]))

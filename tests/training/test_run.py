@@ -62,7 +62,7 @@ def test_a_run_killed_before_its_last_file_only_writes_that(
     whole_dir: Path, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        kill_at(patch, steelcli.training.run, "write_json", 1)
+        kill_at(patch, steelcli.training.run, "staged_dir", 1)
         with pytest.raises(Killed):
             run_small(tmp_path, small_store_dir)
         patch.setattr(steelcli.training.run.Trainer, "_step", None)  # nothing is trained again

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from steelcli.common.cores import over_cores
 from steelcli.common.errors import DataError
-from steelcli.common.outputs import write_csv
+from steelcli.common.outputs import format_csv, write_together
 from steelcli.common.problems import COLUMNS, Problem, Problems, list_problems
 from steelcli.data.images.decode import file_limit, read_bytes, read_image_bytes, use_one_thread
 from steelcli.data.raw.recognise import open_source
@@ -153,8 +153,13 @@ def refuse_problems(survey: Survey[Any], params: DataParams, problems_path: Path
 
 
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:
-    """Write ``data_problems.csv``, a header alone where there are none."""
-    write_csv(path, [asdict(row) for row in problems], COLUMNS)
+    """Write `format_problems`."""
+    write_together({path: format_problems(problems)})
+
+
+def format_problems(problems: Sequence[Problem]) -> str:
+    """Return ``data_problems.csv``, a header alone where there are none."""
+    return format_csv([asdict(row) for row in problems], COLUMNS)
 
 
 def _read_one(

@@ -17,6 +17,7 @@ from steelcli.common.paths import MAKE_STORE
 from steelcli.data.types import Split
 
 VERSION = 1
+INDEX_NAME = "index.json"
 MAX_INDEX_BYTES = 2**30
 MAX_SIDE, MAX_RATIO = 2**20, 1100
 """Pixels of an image's side, and bytes that zlib packs into one (1032, a few more at the start)."""

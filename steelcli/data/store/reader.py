@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError, quote
 from steelcli.common.paths import MAKE_STORE
-from steelcli.data.store.index import Place, bits_dtype, end_of, read_index
+from steelcli.data.store.index import INDEX_NAME, Place, bits_dtype, end_of, read_index
 from steelcli.data.store.letterbox import Letterbox, fit
 from steelcli.data.types import SPLITS, Color, Split
 
@@ -39,7 +39,7 @@ class Store:
             DataError: it is missing, truncated or written by another version.
         """
         self.store_dir = store_dir
-        path = store_dir / "index.json"
+        path = store_dir / INDEX_NAME
         index = read_index(path)
         self.class_titles = index.class_titles
         self.fingerprint = index.fingerprint

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.data.store.index import VERSION, StoredImage, bits_dtype
+from steelcli.data.store.index import INDEX_NAME, VERSION, StoredImage, bits_dtype
 from steelcli.data.types import Color
 
 
@@ -74,7 +74,7 @@ class StoreWriter:
             "records": rows,
         }
         text = json.dumps(index, indent=0) + "\n"
-        (self.store_dir / "index.json").write_text(text, encoding="utf-8")
+        (self.store_dir / INDEX_NAME).write_text(text, encoding="utf-8")
 
 
 def write_pixels(
