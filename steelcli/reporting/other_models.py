@@ -106,7 +106,7 @@ def _build_clean(models: Models, decimals: int) -> Table:
         numbers = format_numbers((threshold, group.get(CLEAN)), decimals)
         counted = format_share(group.get(CLEAN), count_whole(CLEAN, values), decimals)
         rows.append((name, *numbers, *counted))
-    columns = (MODEL, "threshold", CLEAN, "counted", INTERVAL)
+    columns = (MODEL, "threshold", "share", "counted", INTERVAL)
     title = "Other models: clean images with a false alarm"
     return Table(title, columns, tuple(rows), INTERVAL_NOTE)
 

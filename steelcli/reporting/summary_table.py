@@ -46,8 +46,10 @@ def build_summary(metrics: Mapping[str, Any], path: Path, decimals: int = DECIMA
         value = values.get(key)
         meaning = meanings[key] + explain_share(key, value, metrics, decimals)
         rows.append((key, format_number(value, decimals), meaning))
-    learned = f"the learned {format_number(metrics.get('threshold'), decimals)}"
-    title = f"Test split at threshold {learned if is_learned else '0.5'}"
+    threshold = format_number(metrics.get("threshold"), decimals)
+    title = (
+        f"Test split at {f'the learned threshold {threshold}' if is_learned else 'threshold 0.5'}"
+    )
     images, defect_images = metrics.get("images"), metrics.get("defect_images")
     note = (
         f"{images} test images, {defect_images} with a defect. "
