@@ -22,10 +22,8 @@ def describe_small_splits(images: Mapping[str, tuple[int, int]]) -> str:
             small.append(f"{split}: {defect} with a defect, {clean} clean")
     if not small:
         return ""
-    return (
-        f"few images ({'; '.join(small)}): a number from under {MIN_IMAGES} images "
-        "changes much with the choice of images, so go by its interval"
-    )
+    scores = f"under {MIN_IMAGES} of a kind, other images would give quite other scores"
+    return f"few images ({'; '.join(small)}): {scores}"
 
 
 def warn_of_small_splits(images: Mapping[str, tuple[int, int]]) -> None:

@@ -11,7 +11,9 @@ from steelcli.scores.wilson import wilson_interval
 
 INTERVAL = "95 % interval"
 """Heading of the column of intervals."""
-INTERVAL_NOTE = "Intervals: Wilson 1927, as if images and defects were independent of each other."
+INTERVAL_NOTE = (
+    "95 % intervals: Wilson 1927, as if images and defects were independent of each other."
+)
 
 
 def count_whole(key: str, metrics: Mapping[str, Any]) -> Any:
@@ -43,6 +45,6 @@ def format_share(share: Any, whole: Any, decimals: int) -> tuple[str, str]:
 
 
 def explain_share(key: str, share: Any, metrics: Mapping[str, Any], decimals: int) -> str:
-    """Return ``: 26 of 40, 95 % 0.4951 to 0.7787`` to follow a meaning; empty without counts."""
+    """Return ``: 26 of 40, interval 0.4951 to 0.7787`` for a meaning; empty without counts."""
     counts, interval = format_share(share, count_whole(key, metrics), decimals)
-    return "" if counts == ABSENT else f": {counts}, 95 % {interval}"
+    return "" if counts == ABSENT else f": {counts}, interval {interval}"

@@ -38,21 +38,20 @@ def build_summary(metrics: Mapping[str, Any], path: Path, decimals: int = DECIMA
         path: of that file.
         decimals: digits after the point.
     """
-    is_learned = "optimal" in metrics
-    values = {**metrics, **pick_group(metrics, "optimal" if is_learned else "fixed")}
+    group, title = "fixed", "Test split at threshold 0.5"
+    if "optimal" in metrics:
+        threshold = format_number(metrics.get("threshold"), decimals)
+        group, title = "optimal", f"Test split at the learned threshold {threshold}"
+    values = {**metrics, **pick_group(metrics, group)}
     meanings = GROUP_MEANINGS | SHARE_MEANINGS | TEST_MEANINGS | SPEED_MEANINGS
     rows = []
     for key in SUMMARY_KEYS:
         value = values.get(key)
         meaning = meanings[key] + explain_share(key, value, metrics, decimals)
         rows.append((key, format_number(value, decimals), meaning))
-    threshold = format_number(metrics.get("threshold"), decimals)
-    title = (
-        f"Test split at {f'the learned threshold {threshold}' if is_learned else 'threshold 0.5'}"
-    )
     images, defect_images = metrics.get("images"), metrics.get("defect_images")
     note = (
         f"{images} test images, {defect_images} with a defect. "
-        f"Every number: {path}; with tables and curves: `steelcli report`."
+        f"Every number: {path}; tables, curves and intervals: `steelcli report`."
     )
     return Table(title, ("metric", "value", MEANING), tuple(rows), note)

@@ -326,13 +326,12 @@ def test_the_table_states_images_and_draws() -> None:
     assert {row[4:] for row in same.rows} == {("0.0000", "–", "–", "–")}
 
 
-def test_a_table_that_is_too_large_is_refused(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("repository")
+def test_a_table_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("steelcli.reporting.comparison.MAX_CSV_BYTES", 100)
     for name in ("one", "HEAD"):
         with pytest.raises(RunError, match=r"larger than 100 bytes.*_images\.csv"):
-            load_images(name, repository / "metrics")
+            load_images(name, Path("metrics"))
 
 
 def test_a_name_that_is_no_text_is_compared_and_shown_escaped(work_dir: Path) -> None:

@@ -47,16 +47,16 @@ def test_contents_of_the_tables(made: Page) -> None:
         ("clean_false_alarm", "0.5713", "0.2154", "127 of 591", "0.1837 to 0.2498"),
         ("clean_false_alarm", "0.5000", "0.2053", "121 of 591", "0.1742 to 0.2391"),
     )
-    assert whole["recall_at_1_fp"][1].endswith(": 877 of 1,001, 95 % 0.8543 to 0.8950")
+    assert whole["recall_at_1_fp"][1].endswith(": 877 of 1,001, interval 0.8543 to 0.8951")
     assert cells(by_title(made, "Recall by class")) == {
         "scratch": ("0.6611", "0.8044", "563 of 700", "0.7733 to 0.8320"),
-        "patch": ("0.7722", "0.9011", "245 of 272", "0.8596 to 0.9309"),
+        "patch": ("0.7722", "0.9011", "245 of 272", "0.8594 to 0.9309"),
         "<i>pit</i>": ("0.0033", "0.0000", "0 of 30", "0.0000 to 0.1135"),
         "crack": ("–", "–", "–", "–"),
     }
     assert cells(by_title(made, "Recall by size")) == {
         "small, up to 120": ("0.3211", "0.4321", "144 of 334", "0.3791 to 0.4847"),
-        "medium, up to 3,456": ("0.5433", "0.6543", "219 of 334", "0.6032 to 0.7047"),
+        "medium, up to 3,456": ("0.5433", "0.6543", "219 of 334", "0.6032 to 0.7046"),
         "large, over 3,456": ("0.8766", "0.9876", "329 of 333", "0.9695 to 0.9953"),
     }
     assert by_title(made, "Probability").rows[2:4] == (

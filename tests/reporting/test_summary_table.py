@@ -26,7 +26,7 @@ def test_ten_numbers_and_where_the_rest_is(capsys: pytest.CaptureFixture[str]) -
     assert shown["auprc"][0] == "0.7845"
     assert shown["clean_false_alarm"] == (
         "0.2154",
-        "share of clean images with a detection: 127 of 591, 95 % 0.1837 to 0.2498",
+        "share of clean images with a detection: 127 of 591, interval 0.1837 to 0.2498",
     )
     assert "metrics/test.json" in out
     assert "`steelcli report`" in out
@@ -38,7 +38,7 @@ def test_one_of_one_says_so() -> None:
     table = build_summary(metrics, PATH)
     assert table.title == "Test split at threshold 0.5"
     meaning = cells(table)["clean_false_alarm"][1]
-    assert meaning.endswith("a detection: 1 of 1, 95 % 0.2065 to 1.0000")
+    assert meaning.endswith("a detection: 1 of 1, interval 0.2065 to 1.0000")
 
 
 def test_what_masks_have_no_value_for_is_a_dash() -> None:
