@@ -87,7 +87,7 @@ def prepare(params: ParamsPath = PARAMS_PATH) -> None:
     try:
         show_tables(build_data(prepare(loaded.data)))
     except ProblemsError as error:
-        show_problems(error.problems)
+        show_problems(error.problems, loaded.data.root)
         raise
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
-
-from steelcli.common.problems import COLUMNS, Problem
+from steelcli.common.problems import Problem
+from steelcli.common.progress import say
 from steelcli.data.raw.survey import Survey
 from steelcli.data.raw.suspicions import Finding, count_classes, count_sizes, list_suspicions
 from steelcli.params.data import DataParams
@@ -18,6 +14,8 @@ from steelcli.reporting.table import DECIMALS, Table, format_number, show_tables
 
 MAX_SHOWN = 20
 """Problems printed; the csv has them all."""
+MAX_NAMES = 3
+"""Images named of each suspicion."""
 MAX_SIZES = 10
 """Sizes of images printed."""
 
@@ -27,12 +25,9 @@ def show_check(found: Survey[Finding], params: DataParams) -> None:
     show_tables([_build_images(found, params), _build_classes(found)])
     suspicions = list_suspicions(found, params)
     if suspicions:
-        rows = []
-        for what, names in suspicions.items():
-            rows.append((what, format_number(len(names), 0), _shorten(names)))
-        show_rows(("suspicious", "images", "the first of them"), rows)
+        _show_suspicions(suspicions)
     if found.problems:
-        show_problems(found.problems)
+        show_problems(found.problems, params.root)
 
 
 def _build_images(found: Survey[Finding], params: DataParams) -> Table:
@@ -56,21 +51,34 @@ def _build_classes(found: Survey[Finding]) -> Table:
     return Table("Classes", ("class", "images", "pixels, %"), tuple(rows))
 
 
-def show_problems(problems: Sequence[Problem]) -> None:
-    """Print the first faults."""
-    show_rows(COLUMNS, [(row.file, row.what, row.remedy) for row in problems[:MAX_SHOWN]])
-    if len(problems) > MAX_SHOWN:
-        Console().print(Text(f"and {len(problems) - MAX_SHOWN} more", style="dim"))
+def show_problems(problems: Sequence[Problem], root: str) -> None:
+    """Print the first faults, each file on a line of its own, where no path is broken.
+
+    Args:
+        problems: all of them.
+        root: ``data.root``, from which files are named.
+    """
+    count = format_number(len(problems), 0)
+    first = f", the first {MAX_SHOWN}" if len(problems) > MAX_SHOWN else ""
+    say(f"{count} problem{'s' * (len(problems) > 1)} in {root}{first}:")
+    for row in problems[:MAX_SHOWN]:
+        say(f"  {_shorten(row.file, root)}")
+        say(f"    {row.what}; {row.remedy}")
+    say("")
 
 
-def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of prose, which wraps, long names too."""
-    view = RichTable(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for row in rows:
-        view.add_row(*(Text(cell, overflow="fold") for cell in row))
-    Console().print(view)
+def _show_suspicions(suspicions: Mapping[str, Sequence[str]]) -> None:
+    """Print what looks odd, each with the names of the first images."""
+    for what, names in suspicions.items():
+        first = ", the first ones" if len(names) > MAX_NAMES else ""
+        say(f"suspicious: {what} ({format_number(len(names), 0)} of the images{first}):")
+        for name in names[:MAX_NAMES]:
+            say(f"  {name}")
+    say("")
 
 
-def _shorten(names: Sequence[str]) -> str:
-    text = ", ".join(names[:3])
-    return f"{text}, …" if len(names) > 3 else text
+def _shorten(file: str, root: str) -> str:
+    """Return a file's path from ``root`` where it lies in it."""
+    path = Path(file)
+    inside = path.is_relative_to(root) and path != Path(root)
+    return path.relative_to(root).as_posix() if inside else file
