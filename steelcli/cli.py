@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from steelcli import __version__
 from steelcli.common.errors import Interrupted, RunError, UserError
-from steelcli.common.paths import PARAMS_PATH, REPORT_PATH
+from steelcli.common.paths import METRICS_DIR, PARAMS_PATH, REPORT_PATH, TEST_NAME
 from steelcli.common.progress import say
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def prepare(params: ParamsPath = PARAMS_PATH) -> None:
     try:
         show_tables(build_data(prepare(loaded.data)))
     except ProblemsError as error:
-        show_problems(error.problems)
+        show_problems(error.problems, loaded.data.root)
         raise
 
 
@@ -223,23 +223,23 @@ def evaluate(
         _evaluate_foreign(loaded, predictions, name, val_predictions)
         return
     from steelcli.commands.evaluate import evaluate
-    from steelcli.reporting.metric_tables import build_test
+    from steelcli.reporting.summary_table import build_summary
     from steelcli.reporting.table import show_tables
 
-    show_tables(build_test(evaluate(loaded.evaluate)))
+    show_tables([build_summary(evaluate(loaded.evaluate), METRICS_DIR / TEST_NAME)])
 
 
 def _evaluate_foreign(
     params: Params, predictions: Path, name: str, val_predictions: Path | None
 ) -> None:
     from steelcli.commands.judge import evaluate_foreign
-    from steelcli.reporting.metric_tables import build_scores
+    from steelcli.reporting.summary_table import build_summary
     from steelcli.reporting.table import show_tables
 
     metrics = evaluate_foreign(
         predictions, name, val_predictions, params.data, params.threshold, params.evaluate
     )
-    show_tables(build_scores(metrics))
+    show_tables([build_summary(metrics, METRICS_DIR / f"{name}.json")])
 
 
 @app.command()
@@ -272,7 +272,7 @@ def compare(
     from steelcli.reporting.table import show_tables
 
     comparison = compare(a, b, loaded, plot_path=plot)
-    show_tables([build_comparison(comparison, loaded.decimals)])
+    show_tables(build_comparison(comparison, loaded.decimals))
 
 
 @app.command()

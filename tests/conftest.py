@@ -51,11 +51,12 @@ def run_dir(store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def walked_dir(project_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which every stage has run."""
+    """A folder in which every stage has run, with what each printed."""
     work_dir = tmp_path_factory.mktemp("walk")
     write_params(work_dir, SMALL | {"data": {"root": str(project_dir), **SMALL["data"]}})
     for name in ("prepare", "train", "tune-threshold", "evaluate", "report"):
         done = steelcli(work_dir, name)
         assert done.returncode == 0, done.stderr
         assert done.stdout
+        (work_dir / f"{name}.stdout").write_text(done.stdout, encoding="utf-8")
     return work_dir

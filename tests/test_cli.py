@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,33 @@ def test_test_json_has_the_contract_s_keys(walked_dir: Path) -> None:
     assert metrics["auprc_low"] <= metrics["auprc"] <= metrics["auprc_high"]
     assert metrics["ms_per_image"] > 0 < metrics["ms_per_image_end_to_end"]
     assert metrics["threshold"] == read_json(walked_dir / "metrics" / "threshold.json")["threshold"]
+
+
+@pytest.mark.parametrize(
+    ("name", "splits"),
+    [
+        ("prepare", ["train", "val", "test"]),
+        ("train", ["train", "val"]),
+        ("tune-threshold", []),
+        ("evaluate", ["test"]),
+        ("report", ["train", "val", "test"]),
+    ],
+)
+def test_each_stage_warns_once_of_small_splits(
+    walked_dir: Path, name: str, splits: list[str]
+) -> None:
+    lines = (walked_dir / f"{name}.stdout").read_text(encoding="utf-8").splitlines()
+    warnings = [line for line in lines if line.startswith("warning: few images")]
+    assert len(warnings) == bool(splits)
+    for line in warnings:
+        assert re.findall(r"(\w+): \d+ with a defect, \d+ clean", line) == splits
+
+
+def test_evaluate_prints_ten_numbers_and_where_the_rest_is(walked_dir: Path) -> None:
+    shown = (walked_dir / "evaluate.stdout").read_text(encoding="utf-8")
+    assert len(shown.splitlines()) < 25
+    for text in ("clean_false_alarm", " of ", "metrics/test.json", "`steelcli report`"):
+        assert text in shown
 
 
 def test_numbers_come_back_from_the_saved_maps(walked_dir: Path) -> None:

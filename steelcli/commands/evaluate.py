@@ -23,7 +23,9 @@ from steelcli.common.paths import (
     TEST_NAME,
     THRESHOLD_PATH,
 )
+from steelcli.common.small_splits import warn_of_small_splits
 from steelcli.data.images.level_png import save_levels
+from steelcli.data.store.index import count_kinds
 from steelcli.model.speed import measure_speed
 from steelcli.model.trained_model import load_trained
 from steelcli.params.evaluate import EvaluateParams
@@ -90,6 +92,7 @@ def evaluate(
         files[metrics_dir / TEST_NAME] = format_metrics(metrics, store.fingerprint, trained.run_key)
     trackers.log({"test": metrics})
     trackers.finish()
+    warn_of_small_splits(count_kinds(store.records, ["test"]))
     return metrics
 
 

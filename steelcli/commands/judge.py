@@ -13,8 +13,10 @@ from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import format_csv, write_together
 from steelcli.common.paths import METRICS_DIR, OWN_NAMES, STORE_DIR
 from steelcli.common.progress import say, track
+from steelcli.common.small_splits import warn_of_small_splits
 from steelcli.data.predictions.match import Predictions, match_predictions, open_predictions
 from steelcli.data.predictions.source import Kind
+from steelcli.data.store.index import count_kinds
 from steelcli.data.store.reader import Store, open_store
 from steelcli.data.types import Split
 from steelcli.params.data import DataParams
@@ -71,7 +73,7 @@ def evaluate_foreign(
     titles = store.class_titles
     new_scorer = partial(SplitScorer, titles, thresholds, params.min_overlap, params.min_area_px)
     scorer = score_images(new_scorer, _iter_images(store, "test", test, kind))
-    metrics = summarise(scorer, threshold)
+    metrics = summarise(scorer, threshold, kind == "masks")
     rows = scorer.image_rows(FIXED_THRESHOLD if threshold is None else threshold)
     write_together(
         {
@@ -79,6 +81,7 @@ def evaluate_foreign(
             metrics_dir / f"{name}.json": format_metrics(metrics, store.fingerprint),
         }
     )
+    warn_of_small_splits(count_kinds(store.records, ["test"]))
     return metrics
 
 

@@ -9,9 +9,11 @@ from steelcli.common.errors import DataError
 from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import staged_dir
 from steelcli.common.paths import DATA_METRICS_PATH, PROBLEMS_NAME, STORE_DIR
+from steelcli.common.small_splits import warn_of_small_splits
 from steelcli.data.raw.survey import format_problems, refuse_problems, survey, write_problems
 from steelcli.data.raw.to_store import choose_images, count_images, get_facts, write_store
-from steelcli.data.store.index import INDEX_NAME, read_index
+from steelcli.data.store.index import INDEX_NAME, count_kinds, read_index
+from steelcli.data.types import SPLITS
 from steelcli.params.data import DataParams
 
 
@@ -45,4 +47,5 @@ def prepare(
         files[metrics_path] = format_metrics(
             metrics, read_index(partial_dir / INDEX_NAME).fingerprint
         )
+    warn_of_small_splits(count_kinds(stored, SPLITS))
     return metrics

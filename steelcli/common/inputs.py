@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import math
+import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ from steelcli.common.errors import RunError, quote
 
 MAX_JSON_BYTES, MAX_JSON_DEPTH = 2**26, 32
 """Bounds of a stage's json file; those written here are far smaller."""
+MAX_CSV_BYTES, MAX_CSV_COLUMNS = 2**26, 1000
+"""Bounds of a stage's csv file: a table of half a million images, read in seconds. Columns are what
+pandas is slowest at: a minute for half a million of them."""
 
 
 def check_file(path: Path, max_bytes: int | None = None) -> None:
@@ -43,21 +47,33 @@ def read_bytes(path: Path, max_bytes: int | None) -> bytes:
     return raw
 
 
-def read_columns(raw: bytes, names: Sequence[str]) -> dict[str, list[str]]:
+def read_columns(
+    raw: bytes, names: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, list[str]]:
     """Return the named columns of a csv that `write_csv` wrote, as the text it was given.
 
     A cell that a short row lacks is empty.
 
+    Columns of ``optional`` may be missing.
+
     Raises:
         KeyError: a column is missing.
-        ValueError: the bytes are no csv in UTF-8, or a row has more cells than the head.
+        ValueError: the bytes are no csv in UTF-8, a row has more cells than the head, or the head
+            has more than `MAX_CSV_COLUMNS`.
     """
+    head = re.split(rb"[\r\n]", raw, maxsplit=1)[0]
+    if head.count(b",") >= MAX_CSV_COLUMNS:
+        raise ValueError(f"it has more than {MAX_CSV_COLUMNS:,} columns")
     import pandas  # a quarter of a second, which only the commands that read tables pay
 
     # the head is read as a row: told of a head, pandas drops what the first row has beyond it
     table = pandas.read_csv(io.BytesIO(raw), header=None, dtype=str, keep_default_na=False)
-    columns = {cells[0]: cells[1:] for cells in table.fillna("").T.to_numpy().tolist()}
-    return {name: [restore(cell) for cell in columns[name]] for name in names}
+    columns = {}
+    for index in table:  # by column: transposing 20 MB of text took ten seconds
+        name, *cells = table[index].fillna("").tolist()
+        columns[name] = cells
+    present = [name for name in optional if name in columns]
+    return {name: [restore(cell) for cell in columns[name]] for name in (*names, *present)}
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:

@@ -41,6 +41,8 @@ STYLE: dict[Any, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+MAX_POINTS = 2000
+"""Of one curve: more would swell the page, and no screen shows them."""
 MAX_MARKED = 30
 """Up to this many points, each is marked: a curve of one point would not show."""
 
@@ -133,7 +135,8 @@ def _plot(axes: Axes, line: Line, steps: bool) -> None:
     else:
         look["marker"] = "o" if len(line.x) <= MAX_MARKED else ""
         look["drawstyle"] = "steps-pre" if steps else "default"
-    axes.plot(line.x, line.y, line.style, **look)
+    step = -(-len(line.x) // MAX_POINTS)
+    axes.plot(line.x[::step], line.y[::step], line.style, **look)
 
 
 def _scale(axes: Axes, chart: Chart) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from steelcli.common.errors import RunError, quote
+from steelcli.common.errors import MAX_CLAUSE, RunError, quote
 from steelcli.common.git import explain_no_git, find_revision, read_revision
-from steelcli.common.inputs import read_bytes, read_columns
+from steelcli.common.inputs import MAX_CSV_BYTES, read_bytes, read_columns
 from steelcli.common.paths import MAKE_TEST, TEST_IMAGES_NAME, TEST_NAME
 from steelcli.common.progress import say
+from steelcli.common.small_splits import MIN_IMAGES
+from steelcli.reporting.metric_meanings import SHARE_MEANINGS
+from steelcli.reporting.shares import INTERVAL, INTERVAL_NOTE, format_share
 from steelcli.reporting.table import ABSENT, Table, format_number, format_numbers
 from steelcli.scores.bootstrap import Difference, ImageCounts, compare_counts
-from steelcli.scores.columns import COUNT_COLUMNS
+from steelcli.scores.columns import COUNT_COLUMNS, DETECTED_COLUMN
 
-MAX_BYTES, MAX_PIXELS = 2**28, 2**40
-"""Of a table, and of one of its cells."""
+MAX_PIXELS = 2**40
+"""Of a cell."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 """How reading fails where there is no file of this name."""
 
@@ -28,7 +33,7 @@ class ScoredImages:
     """The images of one model.
 
     Attributes:
-        name: as the user gave it.
+        name: as the user gave it, fit to print.
         source: the file, or the revision and the file.
         images: names, in order.
         counts: their pixels.
@@ -68,7 +73,7 @@ def load_images(name: str, metrics_dir: Path) -> ScoredImages:
     """
     path = metrics_dir / f"{name}_images.csv"
     try:
-        raw = read_bytes(path, MAX_BYTES)
+        raw = read_bytes(path, MAX_CSV_BYTES)
     except OSError as error:
         if error.errno not in _ABSENT:
             what = f"cannot read the table ({error.strerror})"
@@ -95,10 +100,14 @@ def _load_revision(name: str, absent_path: Path) -> ScoredImages:
     if content is None:
         remedy = "commit it, or name an experiment that ran"
         raise RunError(f"the revision holds no {path}", name, remedy)
+    source = f"{path} at {commit[:10]}"
     json_path = path.with_name(TEST_NAME)
     if read_revision(commit, json_path) is None:
-        raise _unfinished(f"{path} at {commit[:10]}", json_path)
-    return _parse(name, f"{path} at {commit[:10]}", content)
+        raise _unfinished(source, json_path)
+    if len(content) > MAX_CSV_BYTES:
+        what = f"the table is larger than {MAX_CSV_BYTES:,} bytes"
+        raise RunError(what, source, f"{MAKE_TEST} again")
+    return _parse(name, source, content)
 
 
 def _unfinished(source: object, json_path: Path) -> RunError:
@@ -109,10 +118,11 @@ def _unfinished(source: object, json_path: Path) -> RunError:
 def _parse(name: str, source: str, content: bytes) -> ScoredImages:
     remedy = f"{MAKE_TEST} again"
     try:
-        columns = read_columns(content, ("image", *COUNT_COLUMNS))
+        columns = read_columns(content, ("image", *COUNT_COLUMNS), (DETECTED_COLUMN,))
         images = tuple(columns["image"])
         numbers = [[int(cell) for cell in columns[name]] for name in COUNT_COLUMNS]
         table = np.array(numbers, np.int64).T
+        detected = _read_detected(columns[DETECTED_COLUMN]) if DETECTED_COLUMN in columns else None
     except (KeyError, ValueError, OverflowError) as error:
         raise RunError(
             f"no table of images with {', '.join(('image', *COUNT_COLUMNS))}", source, remedy
@@ -125,7 +135,15 @@ def _parse(name: str, source: str, content: bytes) -> ScoredImages:
     )
     if wrong.size:
         raise RunError(f"defect_pixels is not tp + fn for {images[wrong[0]]}", source, remedy)
-    return ScoredImages(name, source, images, ImageCounts(tp, fp, fn))
+    shown = quote(name), quote(source, MAX_CLAUSE)  # a name of a file may be no UTF-8
+    return ScoredImages(*shown, images, ImageCounts(tp, fp, fn, detected))
+
+
+def _read_detected(cells: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which images have a predicted component; raise a ValueError for other than 0 and 1."""
+    if not {"0", "1"}.issuperset(cells):
+        raise ValueError(f"{DETECTED_COLUMN} is neither 0 nor 1")
+    return np.array([cell == "1" for cell in cells], bool)
 
 
 def compare_images(a: ScoredImages, b: ScoredImages, resamples: int, seed: int) -> Comparison:
@@ -156,11 +174,18 @@ def _refuse_other_images(a: ScoredImages, b: ScoredImages) -> None:
         raise RunError(f"the truth differs for {a.images[differing[0]]}", where, remedy)
 
 
-def build_comparison(comparison: Comparison, decimals: int) -> Table:
-    """Return a row per metric: both values, the difference, its interval and p-value."""
+def build_comparison(comparison: Comparison, decimals: int) -> list[Table]:
+    """Return a table of both values and their difference by metric, and one of the shares."""
     a, b = comparison.a, comparison.b
     title = f"A = {a.name} ({a.source}), B = {b.name} ({b.source})"
-    images = len(a.images)
+    rows = tuple(_row(difference, decimals) for difference in comparison.differences)
+    columns = ("metric", "images", "A", "B", "B - A", "low", "high", "p")
+    differences = Table(title, columns, rows, _build_note(comparison))
+    return [differences, _build_shares(comparison.differences, decimals)]
+
+
+def _build_note(comparison: Comparison) -> str:
+    images = len(comparison.a.images)
     noun = "image" if images == 1 else "images"
     note = (
         f"{images:,} {noun}, {comparison.defect_images:,} with a defect. "
@@ -168,15 +193,38 @@ def build_comparison(comparison: Comparison, decimals: int) -> Table:
         f"{comparison.resamples:,} resamples, seed {comparison.seed}. "
         f"The p-values are not corrected for testing several metrics."
     )
-    rows = tuple(_row(difference, decimals) for difference in comparison.differences)
-    return Table(title, ("metric", "A", "B", "B - A", "low", "high", "p"), rows, note)
+    if any(row.images < MIN_IMAGES for row in comparison.differences):
+        note += (
+            f" What rests on under {MIN_IMAGES} images has no interval and no p: "
+            "drawn again and again, so few would look sure."
+        )
+    for scored in (comparison.a, comparison.b):
+        if scored.counts.detected is None:
+            note += (
+                f" The table of {scored.name} lacks the column {DETECTED_COLUMN}, hence "
+                "clean_false_alarm: evaluate it again."
+            )
+    return note
 
 
 def _row(row: Difference, decimals: int) -> tuple[str, ...]:
     values = format_numbers((row.a, row.b), decimals)
     signed = [_signed(value, decimals) for value in (row.difference, row.low, row.high)]
     p_value = ABSENT if row.p_value is None else f"{row.p_value:.4f}"
-    return (row.metric, *values, *signed, p_value)
+    return (row.metric, f"{row.images:,}", *values, *signed, p_value)
+
+
+def _build_shares(differences: Sequence[Difference], decimals: int) -> Table:
+    rows = []
+    for row in differences:
+        if row.metric in SHARE_MEANINGS:
+            cells = (
+                *format_share(row.a, row.images, decimals),
+                *format_share(row.b, row.images, decimals),
+            )
+            rows.append((row.metric, *cells))
+    columns = ("share of images", "A", INTERVAL, "B", INTERVAL)
+    return Table("Shares of images", columns, tuple(rows), INTERVAL_NOTE)
 
 
 def _signed(value: float | None, decimals: int) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from steelcli.reporting.shares import INTERVAL, INTERVAL_NOTE, format_share
 from steelcli.reporting.stage_files import Columns
 from steelcli.reporting.table import Table, format_number, format_numbers
 
@@ -11,18 +13,19 @@ LOWEST_IMAGES = 8
 """Images listed by `build_lowest`."""
 
 
-def build_froc(froc: Columns, decimals: int) -> Table:
-    """Return ``metrics/froc.csv``."""
+def build_froc(froc: Columns, defects: Any, decimals: int) -> Table:
+    """Return ``metrics/froc.csv``; ``defects`` is their number, None where nobody noted it."""
     names = ("max_fp_per_image", "recall", "fp_per_image", "threshold")
     rows = []
     for limit, *values in zip(*(froc[name] for name in names), strict=True):
-        rows.append((f"{limit:g}", *format_numbers(values, decimals)))
+        found = format_share(values[0], defects, decimals)
+        rows.append((f"{limit:g}", *format_numbers(values, decimals), *found))
     return Table(
-        "Share of defects found by false components allowed",
-        ("allowed per image", "recall", "false per image", "threshold"),
+        "Share of defects found by false components allowed per image",
+        ("allowed", "recall", "false per image", "threshold", "found", INTERVAL),
         tuple(rows),
         "The highest recall over thresholds 0.01 to 0.99; "
-        "components are 8-connected, clean images count too.",
+        f"components are 8-connected, clean images count too. {INTERVAL_NOTE}",
     )
 
 

@@ -41,8 +41,9 @@ def plot_dice(a: ScoredImages, b: ScoredImages, path: Path) -> None:
 
 def _plot_images(axes: Axes, a: ScoredImages, b: ScoredImages) -> None:
     defect = a.counts.tp + a.counts.fn > 0
-    x = formulas.dice(*a.counts, empty=1.0)
-    y = formulas.dice(*b.counts, empty=1.0)
+    x, y = (
+        formulas.dice(counts.tp, counts.fp, counts.fn, empty=1.0) for counts in (a.counts, b.counts)
+    )
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, zorder=1)
     groups = (("with a defect", "C0", "o", defect), ("clean", "C1", "x", ~defect))
     for name, color, marker, chosen in groups:

@@ -27,6 +27,7 @@ OBJECTIVE_MEANINGS = {
 TEST_MEANINGS = {
     "images": "images in the test split",
     "defect_images": "of them with a defect",
+    "defects": "their defects, connected components of the truth",
     "threshold": "probability from which a pixel counts as defect; learned on validation images",
     "auprc": "average precision over all pixels",
     "brier": "mean squared difference of probability and truth over all pixels; 0 is perfect",
@@ -48,6 +49,8 @@ GROUP_MEANINGS = {
     "precision": "share of predicted pixels that are defect",
     "recall": "share of defect pixels that are predicted",
     "f1": "Dice of all pixels together",
+}
+SHARE_MEANINGS = {
     "iou_50": "share of defect images, IoU at least 0.50",
     "iou_75": "share of defect images, IoU at least 0.75",
     "iou_90": "share of defect images, IoU at least 0.90",

@@ -10,9 +10,17 @@ from steelcli.reporting.metric_meanings import (
     DATA_MEANINGS,
     GROUP_MEANINGS,
     OBJECTIVE_MEANINGS,
+    SHARE_MEANINGS,
     SPEED_MEANINGS,
     TEST_MEANINGS,
     TRAINING_MEANINGS,
+)
+from steelcli.reporting.shares import (
+    INTERVAL,
+    INTERVAL_NOTE,
+    count_whole,
+    explain_share,
+    format_share,
 )
 from steelcli.reporting.table import (
     ABSENT,
@@ -25,6 +33,9 @@ from steelcli.reporting.table import (
 
 SHOWN_ELSEWHERE = {*SPEED_MEANINGS, "auprc_low", "auprc_high"}
 """Keys that the table of the whole test split leaves out."""
+
+
+RECALL_COLUMNS = ("pixels", "defects", "found", INTERVAL)
 
 
 def pick_group(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -86,11 +97,6 @@ def build_threshold(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Tab
     return Table(title, ("objective", "threshold", "score", MEANING), tuple(rows))
 
 
-def build_test(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> list[Table]:
-    """Return every table of ``metrics/test.json``."""
-    return [*build_scores(metrics, decimals), build_speed(metrics, decimals)]
-
-
 def build_scores(
     metrics: Mapping[str, Any], decimals: int = DECIMALS, class_titles: Sequence[str] = ()
 ) -> list[Table]:
@@ -103,7 +109,11 @@ def build_scores(
         decimals: digits after the point.
         class_titles: classes to list even where the split has no pixel of them.
     """
-    tables = [build_groups(metrics, decimals), build_whole(metrics, decimals)]
+    tables = [
+        build_groups(metrics, decimals),
+        build_shares(metrics, decimals),
+        build_whole(metrics, decimals),
+    ]
     if "optimal" in metrics:
         tables.append(build_by_class(metrics, decimals, class_titles))
         tables.append(build_by_size(metrics, decimals))
@@ -124,14 +134,36 @@ def build_groups(metrics: Mapping[str, Any], decimals: int) -> Table:
         keys |= dict.fromkeys(group)
     rows = []
     for key in keys:
+        if key in SHARE_MEANINGS:  # see `build_shares`
+            continue
         numbers = format_numbers((group.get(key) for group in groups), decimals)
         rows.append((key, *numbers, GROUP_MEANINGS.get(key, "")))
     return Table(title, ("metric", *columns, MEANING), tuple(rows))
 
 
+def build_shares(metrics: Mapping[str, Any], decimals: int) -> Table:
+    """Return the shares of images, at the learned threshold and at 0.5, with their intervals."""
+    rows = []
+    for key in SHARE_MEANINGS:
+        whole = count_whole(key, metrics)
+        for group, threshold in (("optimal", metrics.get("threshold")), ("fixed", 0.5)):
+            if group in metrics:
+                share = pick_group(metrics, group).get(key)
+                numbers = format_numbers((threshold, share), decimals)
+                rows.append((key, *numbers, *format_share(share, whole, decimals)))
+    meanings = "; ".join(f"{key}: {meaning}" for key, meaning in SHARE_MEANINGS.items())
+    columns = ("share of images", "threshold", "share", "counted", INTERVAL)
+    return Table("Shares of test images", columns, tuple(rows), f"{meanings}. {INTERVAL_NOTE}")
+
+
 def build_whole(metrics: Mapping[str, Any], decimals: int) -> Table:
     """Return the metrics that belong to no group."""
-    meanings = TEST_MEANINGS | {"auprc": TEST_MEANINGS["auprc"] + _bracket(metrics, decimals)}
+    recall_key = "recall_at_1_fp"
+    found = explain_share(recall_key, metrics.get(recall_key), metrics, decimals)
+    meanings = TEST_MEANINGS | {
+        "auprc": TEST_MEANINGS["auprc"] + _bracket(metrics, decimals),
+        recall_key: TEST_MEANINGS[recall_key] + found,
+    }
     if "optimal" not in metrics:
         del meanings["threshold"]
     values = {}
@@ -146,19 +178,33 @@ def build_by_class(
 ) -> Table:
     """Return the recall of each class at the learned threshold."""
     pixels, found = pick_group(metrics, "recall_class"), pick_group(metrics, "found_class")
+    defects = pick_group(metrics, "defects_class")
     rows = []
     for title in dict.fromkeys([*class_titles, *pixels, *found]):
-        rows.append((title, *format_numbers((pixels.get(title), found.get(title)), decimals)))
+        rows.append((title, *_recall_cells(title, pixels, found, defects, decimals)))
     threshold = format_number(metrics.get("threshold"), decimals)
     note = "Share of the class's pixels that are predicted, and of its defects that are found."
-    columns = ("class", "pixels", "defects")
-    return Table(f"Recall by class at {threshold}", columns, tuple(rows), note)
+    columns = ("class", *RECALL_COLUMNS)
+    title = f"Recall by class at {threshold}"
+    return Table(title, columns, tuple(rows), f"{note} {INTERVAL_NOTE}")
+
+
+def _recall_cells(
+    key: str,
+    pixels: Mapping[str, Any],
+    found: Mapping[str, Any],
+    defects: Mapping[str, Any],
+    decimals: int,
+) -> tuple[str, ...]:
+    """Return the cells of RECALL_COLUMNS."""
+    numbers = format_numbers((pixels.get(key), found.get(key)), decimals)
+    return (*numbers, *format_share(found.get(key), defects.get(key), decimals))
 
 
 def build_by_size(metrics: Mapping[str, Any], decimals: int) -> Table:
     """Return the recall of small, medium and large defects, each with its bounds in pixels."""
     pixels, found = pick_group(metrics, "recall_size"), pick_group(metrics, "found_size")
-    bounds = pick_group(metrics, "size_bounds_px")
+    bounds, defects = pick_group(metrics, "size_bounds_px"), pick_group(metrics, "defects_size")
     rows = []
     if bounds:
         small = format_number(bounds.get("small_max"), decimals)
@@ -169,10 +215,10 @@ def build_by_size(metrics: Mapping[str, Any], decimals: int) -> Table:
             "large": f"large, over {medium}",
         }
         for size, label in labels.items():
-            rows.append((label, *format_numbers((pixels.get(size), found.get(size)), decimals)))
+            rows.append((label, *_recall_cells(size, pixels, found, defects, decimals)))
     threshold = format_number(metrics.get("threshold"), decimals)
     note = "Thirds of the split's defects by their area in pixels; no class is told apart."
-    columns = ("area", "pixels", "defects")
+    columns = ("area", *RECALL_COLUMNS)
     return Table(f"Recall by size at {threshold}", columns, tuple(rows), note)
 
 

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from steelcli.common.errors import quote
 from steelcli.common.inputs import read_json
 from steelcli.common.metrics_file import DATA_KEY, Metrics, read_metrics
 from steelcli.common.paths import OWN_NAMES
+from steelcli.common.progress import say
 from steelcli.reporting.metric_tables import pick_group
-from steelcli.reporting.table import DECIMALS, Table, format_numbers
+from steelcli.reporting.shares import INTERVAL, INTERVAL_NOTE, count_whole, format_share
+from steelcli.reporting.table import DECIMALS, MODEL, Table, format_numbers
 
+Models = list[tuple[str, Mapping[str, Any]]]
+"""Name of each model and content of its json file."""
 THIS_RUN = "this run"
 NUMBERS = ("threshold", "auprc_low", "auprc_high")
 """Keys of ``metrics/NAME.json`` that must hold a number, not a group."""
-WHOLE = ("auprc", "recall_at_1_fp")
-GROUPED = ("dice", "dice_defect", "iou_defect", "f1", "precision", "recall", "clean_false_alarm")
-"""The metrics compared: without a threshold, and at one."""
+GROUPED = {
+    "means over images": ("dice", "dice_defect", "iou", "iou_defect"),
+    "all pixels together": ("f1", "precision", "recall"),
+}
+"""The metrics compared at a threshold, in a table each: one of all is wider than a terminal."""
+CLEAN, FOUND = "clean_false_alarm", "recall_at_1_fp"
+"""The shares compared, of clean images and of defects."""
 
 
 def read_others(metrics_dir: Path) -> dict[str, Metrics]:
@@ -31,6 +40,9 @@ def read_others(metrics_dir: Path) -> dict[str, Metrics]:
     for path in sorted(metrics_dir.glob("*.json")):
         if path.stem in OWN_NAMES or path.name.startswith("."):
             continue
+        if not _is_utf8(path.name):  # no name of ours, and nothing that a page could show
+            say(f"note: {quote(path.name)} is left out: its name is no UTF-8")
+            continue
         if DATA_KEY in read_json(path, remedy):
             others[path.stem] = read_metrics(path, remedy, NUMBERS)
     return others
@@ -41,8 +53,8 @@ def build_others(
     others: Mapping[str, Metrics],
     data_key: str,
     decimals: int = DECIMALS,
-) -> Table:
-    """Return our run and other models in one table, each at its learned threshold and at 0.5.
+) -> list[Table]:
+    """Return tables of our run and other models, each at its learned threshold and at 0.5.
 
     Args:
         test: ``metrics/test.json``.
@@ -51,11 +63,11 @@ def build_others(
             the note names it.
         decimals: digits after the point.
     """
-    rows = _rows(THIS_RUN, test, decimals)
+    models: Models = [(THIS_RUN, test)]
     stale = []
     for name, metrics in others.items():
         if metrics.data_key == data_key:
-            rows += _rows(name, metrics.values, decimals)
+            models.append((name, metrics.values))
         else:
             stale.append(name)
     note = (
@@ -65,16 +77,56 @@ def build_others(
     if stale:
         names = ", ".join(stale)
         note += f" Left out, for they were judged on other data: {names}; evaluate them again."
-    return Table("Other models", ("model", "threshold", *WHOLE, *GROUPED), tuple(rows), note)
-
-
-def _rows(name: str, values: Mapping[str, Any], decimals: int) -> list[tuple[str, ...]]:
-    """Return a row for each threshold the model was judged at."""
-    rows = []
-    whole = [values.get(metric) for metric in WHOLE]
-    for key, threshold in (("optimal", values.get("threshold")), ("fixed", 0.5)):
-        group = pick_group(values, key)
-        if group:
-            numbers = [threshold, *whole, *(group.get(metric) for metric in GROUPED)]
+    tables = []
+    for title, keys in GROUPED.items():
+        rows = []
+        for name, threshold, group, _ in _iter_groups(models):
+            numbers = [threshold, *(group.get(key) for key in keys)]
             rows.append((name, *format_numbers(numbers, decimals)))
-    return rows
+        tables.append(
+            Table(f"Other models: {title}", (MODEL, "threshold", *keys), tuple(rows), note)
+        )
+        note = ""
+    return [*tables, _build_clean(models, decimals), _build_over_thresholds(models, decimals)]
+
+
+def _iter_groups(
+    models: Models,
+) -> Iterator[tuple[str, Any, Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield name, threshold, the numbers there and all numbers, for each model and threshold."""
+    for name, values in models:
+        for key, threshold in (("optimal", values.get("threshold")), ("fixed", 0.5)):
+            if group := pick_group(values, key):
+                yield name, threshold, group, values
+
+
+def _build_clean(models: Models, decimals: int) -> Table:
+    rows = []
+    for name, threshold, group, values in _iter_groups(models):
+        numbers = format_numbers((threshold, group.get(CLEAN)), decimals)
+        counted = format_share(group.get(CLEAN), count_whole(CLEAN, values), decimals)
+        rows.append((name, *numbers, *counted))
+    columns = (MODEL, "threshold", "share", "counted", INTERVAL)
+    title = "Other models: clean images with a false alarm"
+    return Table(title, columns, tuple(rows), INTERVAL_NOTE)
+
+
+def _build_over_thresholds(models: Models, decimals: int) -> Table:
+    rows = []
+    for name, values in models:
+        found = values.get(FOUND)
+        numbers = format_numbers((values.get("auprc"), found), decimals)
+        counted = format_share(found, count_whole(FOUND, values), decimals)
+        rows.append((name, *numbers, *counted))
+    note = f"Masks have no other threshold, so no such number. {INTERVAL_NOTE}"
+    columns = (MODEL, "auprc", FOUND, "found", INTERVAL)
+    return Table("Other models: over all thresholds", columns, tuple(rows), note)
+
+
+def _is_utf8(name: str) -> bool:
+    """Tell whether a file's name is text: Python writes other bytes as half characters."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

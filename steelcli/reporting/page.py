@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from steelcli.common.small_splits import describe_small_splits
 from steelcli.reporting.charts import Chart, draw_chart
 from steelcli.reporting.csv_tables import build_froc, build_lowest, build_reliability
 from steelcli.reporting.metric_tables import (
@@ -20,6 +21,7 @@ from steelcli.reporting.metric_tables import (
     pick_group,
 )
 from steelcli.reporting.other_models import build_others
+from steelcli.reporting.shares import explain_share
 from steelcli.reporting.stage_charts import (
     build_froc_chart,
     build_precision_chart,
@@ -62,10 +64,18 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page shows; ``headline`` holds label and value of the numbers to read first."""
+    """What the page shows.
+
+    Attributes:
+        title: of the page.
+        headline: label and value of the numbers to read first.
+        warning: a sentence on small splits, or empty.
+        chapters: in order.
+    """
 
     title: str
     headline: list[tuple[str, str]]
+    warning: str
     chapters: list[Chapter]
 
     @property
@@ -94,7 +104,7 @@ def build_page(results: Results, title: str, decimals: int) -> Page:
     if results.others:
         data_key = results.settings["run.store"]
         others = build_others(results.test, results.others, data_key, decimals)
-        chapters.append(Chapter("Comparison", [others]))
+        chapters.append(Chapter("Comparison", others))
     chapters += [
         Chapter(
             "Calibration",
@@ -104,7 +114,19 @@ def build_page(results: Results, title: str, decimals: int) -> Page:
         Chapter("Images", [build_lowest(results.image_names, results.images, decimals)]),
         Chapter("Speed", [build_speed(results.test, decimals)]),
     ]
-    return Page(title, _build_headline(results.test, decimals), chapters)
+    headline = _build_headline(results.test, decimals)
+    return Page(title, headline, _describe_splits(results.data), chapters)
+
+
+def _describe_splits(data: Mapping[str, Any]) -> str:
+    """Return the sentence on small splits of ``data.json``."""
+    images = {}
+    for split in data:
+        group = pick_group(data, split)
+        defect, clean = group.get("defect_images"), group.get("clean_images")
+        if isinstance(defect, int) and isinstance(clean, int):
+            images[split] = defect, clean
+    return describe_small_splits(images)
 
 
 def _build_settings_chapter(settings: Mapping[str, str]) -> Chapter:
@@ -119,7 +141,7 @@ def _build_test_chapter(results: Results, decimals: int) -> Chapter:
     classes = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
     tables = [
         *build_scores(results.test, decimals, classes),
-        build_froc(results.froc, decimals),
+        build_froc(results.froc, results.test.get("defects"), decimals),
     ]
     charts = (build_precision_chart(results), build_froc_chart(results.froc))
     return Chapter("Test", tables, charts)
@@ -132,9 +154,12 @@ def _build_headline(test: Mapping[str, Any], decimals: int) -> list[tuple[str, s
         "Dice of defect images": optimal.get("dice_defect"),
         "average precision": test.get("auprc"),
         "defect pixels found": optimal.get("recall"),
-        "clean images with a false alarm": optimal.get("clean_false_alarm"),
     }
-    return [(label, format_number(value, decimals)) for label, value in values.items()]
+    headline = [(label, format_number(value, decimals)) for label, value in values.items()]
+    key = "clean_false_alarm"
+    label = "clean images with a false alarm"
+    label += explain_share(key, optimal.get(key), test, decimals)
+    return [*headline, (label, format_number(optimal.get(key), decimals))]
 
 
 def render_page(page: Page) -> str:

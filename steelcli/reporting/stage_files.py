@@ -15,7 +15,7 @@ from typing import Any
 
 from steelcli.common import paths
 from steelcli.common.errors import RunError, quote
-from steelcli.common.inputs import read_bytes, read_columns, read_json
+from steelcli.common.inputs import MAX_CSV_BYTES, read_bytes, read_columns, read_json
 from steelcli.common.metrics_file import Metrics, read_metrics
 from steelcli.common.settings import flatten
 from steelcli.reporting.other_models import read_others
@@ -28,7 +28,8 @@ REMEDIES = {
     "test": paths.MAKE_TEST,
 }
 """The command that makes each input."""
-MAX_CSV_BYTES = 2**28
+MAX_SHOWN_ROWS = 100
+"""Of a csv file that is shown row by row; ours have 15 at most."""
 Columns = dict[str, list[float]]
 """A csv file by column; an empty cell is NaN."""
 
@@ -107,11 +108,9 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
             metrics_dir / paths.THRESHOLD_CURVE_NAME, curve_names, "threshold"
         ),
         pr_curve=_read_columns(metrics_dir / paths.PR_CURVE_NAME, ("precision", "recall"), "test"),
-        froc=_read_columns(metrics_dir / paths.FROC_NAME, FROC_COLUMNS, "test"),
+        froc=_read_shown(metrics_dir / paths.FROC_NAME, FROC_COLUMNS),
         others=read_others(metrics_dir),
-        reliability=_read_columns(
-            metrics_dir / paths.RELIABILITY_NAME, RELIABILITY_COLUMNS, "test"
-        ),
+        reliability=_read_shown(metrics_dir / paths.RELIABILITY_NAME, RELIABILITY_COLUMNS),
     )
 
 
@@ -167,13 +166,23 @@ def _read_columns(path: Path, names: Sequence[str], maker: str) -> Columns:
     return columns
 
 
+def _read_shown(path: Path, names: Sequence[str]) -> Columns:
+    """Read a csv of `evaluate` that the report shows row by row."""
+    columns = _read_columns(path, names, "test")
+    rows = len(columns[names[0]])
+    if rows > MAX_SHOWN_ROWS:
+        what = f"a stage's input has {rows:,} rows where {MAX_SHOWN_ROWS} are the most"
+        raise RunError(what, path, REMEDIES["test"])
+    return columns
+
+
 def _number(cell: str, name: str, path: Path, remedy: str) -> float:
     """Return a cell's number, NaN where it is empty: what has no value is written so."""
-    what = f"a stage's input holds no number where one belongs ({quote(cell)} under {name})"
     try:
         value = float(cell) if cell else math.nan
+        if cell and not abs(value) < 1e300:
+            raise ValueError("out of range")
     except ValueError as error:
+        what = f"a stage's input holds no number where one belongs ({quote(cell)} under {name})"
         raise RunError(what, path, remedy) from error
-    if cell and not abs(value) < 1e300:
-        raise RunError(what, path, remedy)
     return value

@@ -26,8 +26,10 @@ ABSENT = "–"
 """Shown for a metric without a value."""
 MEANING = "meaning"
 """Heading of a column of prose."""
-PROSE_WIDTH = 20
-"""Least width of a column of prose, in characters."""
+MODEL = "model"
+"""Heading of a column of models' names, which may be long and break where need be."""
+MIN_WIDTHS = {MEANING: 20, MODEL: 16}
+"""Of the columns whose text may break, in characters."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,7 @@ def _lay_out(table: Table) -> RichTable:
     for index, (column, is_left) in enumerate(zip(table.columns, table.is_left, strict=True)):
         cells = [column, *(row[index] for row in table.rows)]
         width = max(cell_len(cell) for cell in cells)
-        if column == MEANING:
-            width = min(width, PROSE_WIDTH)
+        width = min(width, MIN_WIDTHS.get(column, width))
         justify: JustifyMethod = "left" if is_left else "right"
         view.add_column(Text(column), justify=justify, min_width=width, overflow="fold")
     for row in table.rows:

@@ -14,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.common.small_splits import MIN_IMAGES
 from steelcli.scores import formulas
+from steelcli.scores.wilson import LEVEL
 
 METRICS = (
     "iou",
@@ -28,9 +30,9 @@ METRICS = (
     "iou_50",
     "iou_75",
     "iou_90",
+    "clean_false_alarm",
 )
-LEVEL = 0.95
-"""Share of the draws' differences inside the interval."""
+POOLED = ("iou_pooled", "precision", "recall", "f1")
 CELLS = 2**20
 """Draws times images held in memory at once."""
 _ONE = 2**32
@@ -40,24 +42,38 @@ Floats = NDArray[np.float64]
 
 
 class ImageCounts(NamedTuple):
-    """Pixels of each image, int64 [N] each."""
+    """What is counted in each image.
+
+    Attributes:
+        tp, fp, fn: pixels, int64 [N] each.
+        detected: whether a predicted component is left, bool [N]; None where nobody noted it.
+    """
 
     tp: formulas.Ints
     fp: formulas.Ints
     fn: formulas.Ints
+    detected: NDArray[np.bool_] | None = None
+
+    def metrics(self) -> dict[str, float]:
+        """Return those of METRICS that have something to divide by."""
+        tp, fp, fn, detected = self
+        group = formulas.overlap(tp, fp, fn)
+        return group if detected is None else group | formulas.clean_false_alarm(tp, fn, detected)
 
 
 class Difference(NamedTuple):
     """One number of two models.
 
     Attributes:
+        images: how many it rests on.
         a, b: its values; None where it has nothing to divide by.
         difference: b - a.
-        low, high: bounds of the difference; None where too few images can be drawn from.
-        p_value: two-sided.
+        low, high: bounds of the difference; None where it rests on under `MIN_IMAGES`.
+        p_value: two-sided, None there too.
     """
 
     metric: str
+    images: int
     a: float | None
     b: float | None
     difference: float | None
@@ -69,13 +85,15 @@ class Difference(NamedTuple):
 def compare_counts(a: ImageCounts, b: ImageCounts, resamples: int, seed: int) -> list[Difference]:
     """Return a row for each of METRICS.
 
+    A few images drawn again and again look surer than they are: two defect images that both became
+    better never give a difference of 0. So under `MIN_IMAGES` the difference stands alone.
+
     Args:
         a, b: counts of the same N images with the same truth.
         resamples: how often N images are drawn.
         seed: of the draws.
     """
-    images = a.tp.size
-    values = formulas.overlap(*a), formulas.overlap(*b)
+    values = a.metrics(), b.metrics()
     top_a, bottom_a = quotients(a)
     top_b, bottom_b = quotients(b)
     columns = np.concatenate([top_a, bottom_a, top_b, bottom_b], axis=1)  # [N, 4 * metrics]
@@ -83,26 +101,44 @@ def compare_counts(a: ImageCounts, b: ImageCounts, resamples: int, seed: int) ->
     with np.errstate(invalid="ignore"):
         # [resamples, metrics], NaN for 0 / 0
         drawn = sums[:, 2] / sums[:, 3] - sums[:, 0] / sums[:, 1]
+    images = _count_used(a, bottom_a + bottom_b)
     rows = []
-    for index, metric in enumerate(METRICS):
+    for index, (metric, used) in enumerate(zip(METRICS, images, strict=True)):
         one, other = values[0].get(metric), values[1].get(metric)
         if one is None or other is None:
-            rows.append(Difference(metric, one, other, None, None, None, None))
+            rows.append(Difference(metric, used, one, other, None, None, None, None))
             continue
-        used = int(np.count_nonzero(bottom_a[:, index] + bottom_b[:, index])) if images else 0
-        bounds = bound_difference(drawn[:, index]) if used > 1 else (None, None, None)
-        rows.append(Difference(metric, one, other, other - one, *bounds))
+        bounds = bound_difference(drawn[:, index]) if used >= MIN_IMAGES else (None, None, None)
+        rows.append(Difference(metric, used, one, other, other - one, *bounds))
     return rows
+
+
+def _count_used(counts: ImageCounts, bottoms: Floats) -> list[int]:
+    """Return how many images each of METRICS rests on.
+
+    They are those that add to what it is divided by; of pooled numbers those of them with a defect,
+    from which alone their true pixels come.
+
+    Args:
+        counts: tells which images have a defect.
+        bottoms: what each image adds below the line, float64 [N, 12].
+    """
+    is_used = bottoms > 0
+    pooled = [METRICS.index(name) for name in POOLED]
+    is_used[:, pooled] &= (counts.tp + counts.fn > 0)[:, None]
+    return [int(np.count_nonzero(column)) for column in is_used.T]
 
 
 def quotients(counts: ImageCounts) -> tuple[Floats, Floats]:
     """Return what each image adds above and below the line of each of METRICS.
 
-    Both are whole numbers as float64 [N, 11].
+    Both are whole numbers as float64 [N, 12].
     """
-    tp, fp, fn = counts
+    tp, fp, fn, detected = counts
     every = np.full(tp.size, _ONE, np.int64)
     defect = (tp + fn > 0).astype(np.int64)
+    clean = np.zeros_like(defect) if detected is None else 1 - defect
+    false_alarms = clean if detected is None else clean * detected
     iou, dice = formulas.iou(tp, fp, fn, empty=1.0), formulas.dice(tp, fp, fn, empty=1.0)
     iou_units, dice_units = np.rint(iou * _ONE), np.rint(dice * _ONE)
     columns = [
@@ -115,6 +151,7 @@ def quotients(counts: ImageCounts) -> tuple[Floats, Floats]:
         (tp, tp + fn),
         (2 * tp, 2 * tp + fp + fn),
         *(((iou >= hit) * defect, defect) for hit in formulas.HITS),
+        (false_alarms, clean),
     ]
     above = np.stack([top for top, _ in columns], axis=1)
     below = np.stack([bottom for _, bottom in columns], axis=1)

@@ -27,7 +27,8 @@ EPOCH_COLUMNS = (
 """``metrics_seed<seed>.csv``."""
 COUNT_COLUMNS = ("defect_pixels", "tp", "fp", "fn")
 NUMBER_COLUMNS = (*COUNT_COLUMNS, "iou", "dice")
-IMAGE_COLUMNS = ("image", *NUMBER_COLUMNS)
+DETECTED_COLUMN = "detected"
+IMAGE_COLUMNS = ("image", *NUMBER_COLUMNS, DETECTED_COLUMN)
 """``*_images.csv``; its counts and its numbers above."""
 CURVE_COLUMNS = (
     "threshold",

@@ -55,6 +55,14 @@ def overlap(tp: Ints, fp: Ints, fn: Ints) -> dict[str, float]:
     return group
 
 
+def clean_false_alarm(tp: Ints, fn: Ints, detected: NDArray[np.bool_]) -> dict[str, float]:
+    """Return the share of clean images in which something was detected, bool [N]."""
+    clean = tp + fn == 0
+    return share(
+        "clean_false_alarm", int(np.count_nonzero(detected & clean)), int(np.count_nonzero(clean))
+    )
+
+
 def share(key: str, part: int, whole: int) -> dict[str, float]:
     """Return ``{key: part / whole}``, or nothing where ``whole`` is 0."""
     return {key: part / whole} if whole else {}

@@ -102,18 +102,22 @@ class ComponentScores:
     def groups(self, threshold: np.float32) -> dict[str, dict[str, float]]:
         """Return the numbers by group at one of the thresholds.
 
-        The groups are ``found_class``, ``found_size``, ``recall_size`` and ``size_bounds_px``. What
-        has nothing to divide by is left out, and without any component all groups are.
+        The groups are ``found_class``, ``found_size``, ``recall_size``, ``size_bounds_px``, and the
+        numbers of components: ``defects_class`` and ``defects_size``. What has nothing to divide by
+        is left out, and without any component all groups are.
         """
         if not self.areas:
             return {}
         found, bounds = self._found[threshold], self._bounds()
         by_class: dict[str, float] = {}
+        defects_class: dict[str, float] = {}
         for channel, title in enumerate(self.class_titles):
             parts, whole = int(found.classes[channel]), int(self.classes[channel])
             by_class |= formulas.share(title, parts, whole)
+            defects_class |= {title: whole} if whole else {}
         found_size: dict[str, float] = {}
         recall_size: dict[str, float] = {}
+        defects_size: dict[str, float] = {}
         for size in SIZES:
             areas = [area for area in self.areas if _size(area, bounds) == size]
             components = sum(self.areas[area] for area in areas)
@@ -122,11 +126,14 @@ class ComponentScores:
             predicted_pixels = sum(found.pixels[area] for area in areas)
             found_size |= formulas.share(size, found_components, components)
             recall_size |= formulas.share(size, predicted_pixels, pixels)
+            defects_size |= {size: components} if components else {}
         return {
             "found_class": by_class,
             "found_size": found_size,
             "recall_size": recall_size,
             "size_bounds_px": bounds,
+            "defects_class": defects_class,
+            "defects_size": defects_size,
         }
 
     def _bounds(self) -> dict[str, float]:

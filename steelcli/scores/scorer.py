@@ -17,7 +17,7 @@ PROB_THRESHOLDS = (0.5, 0.75, 0.9)
 """The probability thresholds of ``iou_prob_50, _75, _90``; always counted."""
 
 ImageRow = dict[str, str | int | float]
-"""One row of ``metrics/*_images.csv``: ``image, defect_pixels, tp, fp, fn, iou, dice``."""
+"""One row of ``metrics/*_images.csv``, with its IMAGE_COLUMNS."""
 
 
 class ThresholdCounts:
@@ -25,20 +25,20 @@ class ThresholdCounts:
 
     Attributes:
         images: tp, fp, fn of each image, in order.
+        detected: of each image, whether a predicted component of ``min_area_px`` is left.
         class_hits: int64 [C], predicted pixels of each class's truth.
-        false_alarms: clean images with a predicted component.
     """
 
     def __init__(self, classes: int) -> None:
         self.images: list[Counts] = []
+        self.detected: list[bool] = []
         self.class_hits = np.zeros(classes, np.int64)
-        self.false_alarms = 0
 
     def merge(self, other: ThresholdCounts) -> None:
         """Append the images of ``other``."""
         self.images += other.images
+        self.detected += other.detected
         self.class_hits += other.class_hits
-        self.false_alarms += other.false_alarms
 
 
 class SplitScorer:
@@ -103,7 +103,7 @@ class SplitScorer:
         for threshold, counts in self._exact.items():
             preds = apply_threshold(levels, float(threshold))
             counts.images.append(count(preds, truth))
-            counts.false_alarms += not defect_pixels and has_component(preds, self.min_area_px)
+            counts.detected.append(has_component(preds, self.min_area_px))
             for channel, pixels in enumerate(class_pixels):
                 if pixels:
                     counts.class_hits[channel] += np.count_nonzero(preds & class_masks[channel])
@@ -165,21 +165,26 @@ class SplitScorer:
         iou_75, iou_90`` and ``clean_false_alarm``, each only where there is something to divide by.
         """
         tp, fp, fn = self._counts(threshold)
-        clean_images = len(tp) - int(np.count_nonzero(tp + fn))
-        false_alarms = self._at(threshold).false_alarms
-        return formulas.overlap(tp, fp, fn) | formulas.share(
-            "clean_false_alarm", false_alarms, clean_images
-        )
+        detected = np.array(self._at(threshold).detected, bool)
+        return formulas.overlap(tp, fp, fn) | formulas.clean_false_alarm(tp, fn, detected)
+
+    def truth(self) -> dict[str, int]:
+        """Return what the truth alone says.
+
+        ``images``, ``defect_images`` and, where components were counted, ``defects``.
+        """
+        defect_images = sum(pixels > 0 for pixels in self._defect_pixels.values())
+        counts = {"images": len(self._defect_pixels), "defect_images": defect_images}
+        return counts | ({"defects": self._froc.true_components} if self._froc else {})
 
     def summary(self) -> dict[str, float]:
         """Return the numbers of the split that belong to no threshold in force.
 
-        ``images, defect_images, auprc, auprc_low, auprc_high, brier, ece, recall_at_1_fp,
-        iou_prob_50, _75, _90``. What has nothing to divide by is left out; so is ``recall_at_1_fp``
-        where components were not counted.
+        Those of `truth`, and of the probabilities ``auprc, auprc_low, auprc_high, brier, ece,
+        recall_at_1_fp, iou_prob_50, _75, _90``. What has nothing to divide by is left out; so is
+        ``recall_at_1_fp`` where components were not counted.
         """
-        defects = sum(pixels > 0 for pixels in self._defect_pixels.values())
-        summary: dict[str, float] = {"images": len(self._defect_pixels), "defect_images": defects}
+        summary: dict[str, float] = {**self.truth()}
         if precision := curves.average_precision(self._histogram):
             summary |= {
                 "auprc": precision.value,
@@ -224,6 +229,7 @@ class SplitScorer:
             row: ImageRow = {"image": image, "defect_pixels": pixels}
             row |= {"tp": int(tp[index]), "fp": int(fp[index]), "fn": int(fn[index])}
             row |= {"iou": float(iou[index]), "dice": float(dice[index])}
+            row["detected"] = int(self._at(threshold).detected[index])
             rows.append(row)
         return rows
 

@@ -8,16 +8,23 @@ from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.threshold import FIXED_THRESHOLD
 
 
-def summarise(scorer: SplitScorer, threshold: float | None) -> dict[str, Any]:
+def summarise(scorer: SplitScorer, threshold: float | None, masks: bool = False) -> dict[str, Any]:
     """Return every number of a scored split.
 
     Those of no threshold, the groups ``optimal`` (the learned threshold) and ``fixed`` (0.5), and
     those by class and by size at the learned threshold. Without a learned threshold everything
     that belongs to it is left out.
+
+    Args:
+        scorer: the counts.
+        threshold: the learned one, or None.
+        masks: the predictions were no probabilities. A mask is one operating point, at which
+            numbers over thresholds would say 0 or 1 for want of others: they are left out.
     """
+    whole: dict[str, Any] = scorer.truth() if masks else scorer.summary()
     fixed = {"fixed": scorer.group(FIXED_THRESHOLD)}
     if threshold is None:
-        return scorer.summary() | fixed
+        return whole | fixed
     optimal = {"threshold": threshold, "optimal": scorer.group(threshold)}
     parts = {"recall_class": scorer.recall_class(threshold), **scorer.by_component(threshold)}
-    return scorer.summary() | optimal | fixed | parts
+    return whole | optimal | fixed | parts

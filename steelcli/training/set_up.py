@@ -18,6 +18,8 @@ from steelcli.common.errors import ModelError, ParamsError, RunError
 from steelcli.common.fingerprint import file_digest
 from steelcli.common.git import code_revision
 from steelcli.common.progress import say
+from steelcli.common.small_splits import warn_of_small_splits
+from steelcli.data.store.index import count_kinds
 from steelcli.data.store.reader import Store
 from steelcli.data.types import channels_first
 from steelcli.model.device import describe_device, describe_versions, pick_device, resolve_precision
@@ -147,3 +149,4 @@ def announce(settings: Mapping[str, Any], store: Store) -> None:
     epochs = f"up to {params['epochs']} epochs · patience {params['patience']}"
     steps = f"lr {params['lr']:g} · batch {params['batch_size']}"
     say(f"{steps} · {epochs} by {params['monitor']} · seed {params['seed']}")
+    warn_of_small_splits(count_kinds(store.records, ["train", "val"]))

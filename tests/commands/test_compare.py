@@ -19,7 +19,8 @@ from steelcli.cli import app
 from steelcli.commands.compare import compare
 from steelcli.common.errors import RunError
 from steelcli.common.outputs import write_csv, write_json
-from steelcli.reporting.comparison import build_comparison
+from steelcli.reporting.comparison import build_comparison, load_images
+from steelcli.reporting.table import Table
 from steelcli.scores.bootstrap import METRICS
 from steelcli.scores.columns import IMAGE_COLUMNS
 
@@ -36,6 +37,7 @@ def rows(*counts: tuple[int, int, int]) -> list[dict[str, Any]]:
             "fn": fn,
             "iou": 0,
             "dice": 0,
+            "detected": int(tp + fp > 0),
         }
         for index, (tp, fp, fn) in enumerate(counts)
     ]
@@ -102,8 +104,52 @@ def test_two_files() -> None:
     assert (recall.a, recall.b) == (160 / 240, 190 / 240)
     assert dice.b is not None
     assert dice.b == pytest.approx((140 / 180 + 70 / 75 + 1 + 1 + 170 / 190) / 5)
-    assert dice.low is not None
-    assert dice.low > 0
+    assert (by_metric["clean_false_alarm"].a, by_metric["clean_false_alarm"].b) == (1 / 2, 0)
+
+
+def test_few_images_give_the_difference_alone_and_many_an_interval(work_dir: Path) -> None:
+    """Two defect images, both better, were p = 0.0002."""
+    truth = [(50, 0, 50)] * 2 + [(0, 0, 0)] * 30
+    better = [(90, 0, 10)] * 2 + [(0, 0, 0)] * 30
+    write(work_dir, "a", rows(*truth))
+    write(work_dir, "b", rows(*better))
+    comparison = compare("a", "b", PARAMS)
+    by_metric = {row.metric: row for row in comparison.differences}
+    assert by_metric["dice_defect"].difference == pytest.approx(18 / 19 - 2 / 3)
+    assert (by_metric["dice_defect"].images, by_metric["dice_defect"].p_value) == (2, None)
+    assert by_metric["dice"].low is not None
+    table, shares = build_comparison(comparison, 4)
+    cells = {row[0]: row[1:] for row in table.rows}
+    assert cells["dice_defect"] == ("2", "0.6667", "0.9474", "+0.2807", "–", "–", "–")
+    assert "What rests on under 20 images has no interval and no p" in table.note
+    assert {row[0]: row[1:] for row in shares.rows}["iou_75"] == (
+        "0 of 2",
+        "0.0000 to 0.6576",
+        "2 of 2",
+        "0.3424 to 1.0000",
+    )
+    many = compare_many(work_dir)
+    assert all(row[-1] != "–" for row in many.rows)
+    assert "What rests on under" not in many.note
+
+
+def compare_many(work_dir: Path) -> Table:
+    for name, table in (("a", ONE), ("b", OTHER)):
+        counts = [(row["tp"], row["fp"], row["fn"]) for row in table]
+        write(work_dir, name, rows(*counts * 10))
+    return build_comparison(compare("a", "b", PARAMS), 4)[0]
+
+
+def test_a_table_from_before_the_column_has_no_false_alarms(work_dir: Path) -> None:
+    path = work_dir / "metrics" / "other_images.csv"
+    write_csv(path, OTHER, IMAGE_COLUMNS[:-1])
+    comparison = compare("one", "other", PARAMS)
+    alarms = comparison.differences[-1]
+    assert (alarms.metric, alarms.a, alarms.b) == ("clean_false_alarm", 1 / 2, None)
+    assert "The table of other lacks the column detected" in build_comparison(comparison, 4)[0].note
+    write_csv(path, [row | {"detected": 2} for row in OTHER], IMAGE_COLUMNS)
+    with pytest.raises(RunError, match="no table of images"):
+        compare("one", "other", PARAMS)
 
 
 @pytest.mark.usefixtures("repository")
@@ -270,14 +316,39 @@ def test_the_plot_is_drawn_and_the_same_every_time(work_dir: Path) -> None:
 
 @pytest.mark.usefixtures("work_dir")
 def test_the_table_states_images_and_draws() -> None:
-    table = build_comparison(compare("one", "other", PARAMS), 3)
+    table, _ = build_comparison(compare("one", "other", PARAMS), 3)
     assert "5 images, 3 with a defect" in table.note
     assert "1,000 resamples, seed 42" in table.note
     assert "metrics/one_images.csv" in table.title
     cells = {row[0]: row[1:] for row in table.rows}
-    assert cells["recall"][:3] == ("0.667", "0.792", "+0.125")
-    same = build_comparison(compare("one", "one", PARAMS), 4)
-    assert {row[3:] for row in same.rows} == {("0.0000", "0.0000", "0.0000", "1.0000")}
+    assert cells["recall"][:4] == ("3", "0.667", "0.792", "+0.125")
+    same, _ = build_comparison(compare("one", "one", PARAMS), 4)
+    assert {row[4:] for row in same.rows} == {("0.0000", "–", "–", "–")}
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_table_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steelcli.reporting.comparison.MAX_CSV_BYTES", 100)
+    for name in ("one", "HEAD"):
+        with pytest.raises(RunError, match=r"larger than 100 bytes.*_images\.csv"):
+            load_images(name, Path("metrics"))
+
+
+def test_a_name_that_is_no_text_is_compared_and_shown_escaped(work_dir: Path) -> None:
+    try:
+        name = os.fsdecode(b"\xff")
+        write(work_dir, name, OTHER)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    (work_dir / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "steelcli", "compare", "one", name, "--plot", "dice.svg"],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"B = \\udcff (metrics/\\udcff_images.csv)" in done.stdout
 
 
 def test_the_command_prints_the_table_and_draws(work_dir: Path) -> None:

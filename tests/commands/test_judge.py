@@ -69,7 +69,11 @@ class Judge:
                 levels = to_levels(values)
                 rounded = not np.array_equal(from_levels(levels), values)
             scorer.update(image, levels, self.store.class_masks(position), rounded)
-        return summarise(scorer, None)
+        return summarise(scorer, None, all(map.dtype == np.bool_ for map in maps.values()))
+
+
+def floats(maps: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    return {image: from_levels(levels) for image, levels in maps.items()}
 
 
 @pytest.fixture
@@ -214,6 +218,27 @@ def test_masks_stay_without_a_threshold_even_with_validation_masks(
         make.write_npys(tmp_path / "test", judge.masks), make.write_npys(tmp_path / "val", val)
     )
     assert found == judge.expected(judge.masks)
+
+
+def test_masks_get_no_number_of_probabilities(judge: Judge, tmp_path: Path) -> None:
+    """A mask is one operating point."""
+    soft = judge(make.write_npys(tmp_path / "soft", floats(judge.maps)))
+    hard = judge(make.write_npys(tmp_path / "hard", judge.masks))
+    assert soft.keys() - hard.keys() == {
+        "auprc",
+        "auprc_low",
+        "auprc_high",
+        "brier",
+        "ece",
+        "iou_prob_50",
+        "iou_prob_75",
+        "iou_prob_90",
+        "recall_at_1_fp",
+    }
+    assert hard["fixed"].keys() == soft["fixed"].keys()
+    _, _, whole = build_scores(hard)
+    shown = {row[0]: row[1] for row in whole.rows}
+    assert {shown[key] for key in ("auprc", "brier", "ece", "iou_prob_90")} == {"–"}
 
 
 def test_a_threshold_is_learned_as_for_our_model(judge: Judge, tmp_path: Path) -> None:
@@ -646,7 +671,7 @@ def test_the_table_sets_models_beside_this_run(judge: Judge, own_dir: Path, tmp_
     others = read_others(judge.metrics_dir)
     assert list(others) == ["hard", "soft"]
     own = json.loads((own_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
-    table = build_others(own, others, judge.store.fingerprint)
+    table, _, clean, whole = build_others(own, others, judge.store.fingerprint)
     assert [row[0] for row in table.rows] == ["this run", "this run", "hard", "soft", "soft"]
     assert [row[1] for row in table.rows[2:]] == [
         "0.5000",
@@ -655,8 +680,13 @@ def test_the_table_sets_models_beside_this_run(judge: Judge, own_dir: Path, tmp_
     ]
     column = table.columns.index("dice_defect")
     assert table.rows[2][column] == f"{others['hard'].values['fixed']['dice_defect']:.4f}"
+    alarms = others["hard"].values["fixed"]["clean_false_alarm"]
+    number = others["hard"].values["images"] - others["hard"].values["defect_images"]
+    assert clean.rows[2][2:4] == (f"{alarms:.4f}", f"{alarms * number:.0f} of {number}")
+    assert whole.rows[1] == ("hard", "–", "–", "–", "–")
+    assert whole.rows[2][1] == f"{others['soft'].values['auprc']:.4f}"
     assert "Left out" not in table.note
-    stale = build_others(own, others, "another")
+    stale = build_others(own, others, "another")[0]
     assert {row[0] for row in stale.rows} == {"this run"}
     assert "Left out, for they were judged on other data: hard, soft" in stale.note
 
@@ -665,7 +695,7 @@ def test_what_is_shown_has_no_empty_columns_without_a_threshold(
     judge: Judge, tmp_path: Path
 ) -> None:
     metrics = judge(make.write_npys(tmp_path / "hard", judge.masks))
-    pairs, whole = build_scores(metrics)
+    pairs, _, whole = build_scores(metrics)
     assert pairs.columns == ("metric", "0.5", "meaning")
     assert all(len(row) == 3 for row in pairs.rows)
     assert "threshold" not in {row[0] for row in whole.rows}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,3 +39,31 @@ def test_columns_of_a_csv_are_text_and_a_short_row_is_empty() -> None:
         read_columns(b"a\n\xff\n", ("a",))
     with pytest.raises(ValueError, match="No columns"):
         read_columns(b"", ("a",))
+
+
+def test_a_large_table_is_read_about_as_fast_as_by_the_csv_module() -> None:
+    """Transposing the text, 20 MB took 10 s, thirteen times as long."""
+    head = "image,tp,fp,fn,iou,dice\n"
+    raw = (head + "a/b.jpg,123,456,789,0.123456789,0.987654321\n" * 50_000).encode()
+
+    def seconds(work: Callable[[], object]) -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    read_columns(raw[:100], ["tp"])  # imports pandas
+    ours = min(seconds(lambda: read_columns(raw, ["image", "tp", "dice"])) for _ in range(3))
+    plain = min(seconds(lambda: list(csv.reader(io.StringIO(raw.decode())))) for _ in range(3))
+    assert ours < 5 * plain
+
+
+def test_a_head_of_endless_columns_is_refused_at_once() -> None:
+    """pandas took a minute for half a million of them."""
+    with pytest.raises(ValueError, match="more than 1,000 columns"):
+        read_columns(b"tp" + b",x" * 500_000 + b"\n1\n", ["tp"])
+    assert read_columns(b"tp" + b",x" * 999 + b"\n1\n", ["tp"])["tp"] == ["1"]
+
+
+def test_an_optional_column_may_be_missing() -> None:
+    assert read_columns(b"tp\n1\n", ["tp"], ["detected"]) == {"tp": ["1"]}
+    assert read_columns(b"detected,tp\n0,1\n", ["tp"], ["detected"])["detected"] == ["0"]

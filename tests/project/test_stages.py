@@ -47,16 +47,19 @@ SURPLUS: dict[str, set[str]] = {
         "model.trained_model",
         "scores.bootstrap",
         "scores.summary",
+        "scores.wilson",
     },
     "tune-threshold": {
         "common.cores",
         "common.git",
         "common.problems",
         "common.settings",
+        "common.small_splits",
         "data.store.writer",
         "model.speed",
         "scores.bootstrap",
         "scores.summary",
+        "scores.wilson",
     },
     "evaluate": {
         "common.cores",
@@ -65,6 +68,7 @@ SURPLUS: dict[str, set[str]] = {
         "data.images.find",
         "data.store.writer",
         "scores.bootstrap",
+        "scores.wilson",
     },
     "report": {
         "common.cores",
@@ -76,6 +80,7 @@ SURPLUS: dict[str, set[str]] = {
         "reporting.overlays",
         "reporting.problem_table",
         "reporting.storage",
+        "reporting.summary_table",
     },
     "synthesize": {"data.images.find", "data.images.level_png"},
 }

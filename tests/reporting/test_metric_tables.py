@@ -7,10 +7,10 @@ from make_params import report_params
 from make_run import DATA, GROUP, OTHER, TEST, THRESHOLD, TRAINING, Run, by_title, cells
 
 from steelcli.common.outputs import write_csv
+from steelcli.reporting.metric_meanings import SHARE_MEANINGS
 from steelcli.reporting.metric_tables import (
     build_data,
     build_scores,
-    build_test,
     build_threshold,
     build_training,
     build_whole,
@@ -34,7 +34,7 @@ def test_contents_of_the_tables(made: Page) -> None:
     assert cells(by_title(made, "Threshold"))["dice_defect"][:2] == ("0.4102", "0.6422")
     pairs = by_title(made, "Test split at")
     assert pairs.columns == ("metric", "0.5", "0.5713", "meaning")
-    assert list(cells(pairs)) == list(GROUP)
+    assert [*cells(pairs), *SHARE_MEANINGS] == list(GROUP)
     assert cells(pairs)["dice"][:2] == ("0.7522", "0.7623")
     assert all(row[-1] for row in pairs.rows)
     whole = cells(by_title(made, "Test split as"))
@@ -43,24 +43,29 @@ def test_contents_of_the_tables(made: Page) -> None:
         "0.7845",
         "average precision over all pixels; certified within 0.784501 and 0.784519",
     )
+    assert by_title(made, "Shares of test images").rows[-2:] == (
+        ("clean_false_alarm", "0.5713", "0.2154", "127 of 591", "0.1837 to 0.2498"),
+        ("clean_false_alarm", "0.5000", "0.2053", "121 of 591", "0.1742 to 0.2391"),
+    )
+    assert whole["recall_at_1_fp"][1].endswith(": 877 of 1,001, interval 0.8543 to 0.8951")
     assert cells(by_title(made, "Recall by class")) == {
-        "scratch": ("0.6611", "0.8044"),
-        "patch": ("0.7722", "0.9011"),
-        "<i>pit</i>": ("0.0033", "0.0000"),
-        "crack": ("–", "–"),
+        "scratch": ("0.6611", "0.8044", "563 of 700", "0.7733 to 0.8320"),
+        "patch": ("0.7722", "0.9011", "245 of 272", "0.8594 to 0.9309"),
+        "<i>pit</i>": ("0.0033", "0.0000", "0 of 30", "0.0000 to 0.1135"),
+        "crack": ("–", "–", "–", "–"),
     }
     assert cells(by_title(made, "Recall by size")) == {
-        "small, up to 120": ("0.3211", "0.4321"),
-        "medium, up to 3,456": ("0.5433", "0.6543"),
-        "large, over 3,456": ("0.8766", "0.9876"),
+        "small, up to 120": ("0.3211", "0.4321", "144 of 334", "0.3791 to 0.4847"),
+        "medium, up to 3,456": ("0.5433", "0.6543", "219 of 334", "0.6032 to 0.7046"),
+        "large, over 3,456": ("0.8766", "0.9876", "329 of 333", "0.9695 to 0.9953"),
     }
     assert by_title(made, "Probability").rows[2:4] == (
         ("0.133 to 0.200", "0.1533", "0.0487", "12,345"),
         ("0.200 to 0.267", "–", "–", "0"),
     )
     assert by_title(made, "Share of defects").rows[:2] == (
-        ("0.125", "0.0000", "0.0000", "–"),
-        ("0.25", "0.7654", "0.2425", "0.9000"),
+        ("0.125", "0.0000", "0.0000", "–", "0 of 1,001", "0.0000 to 0.0038"),
+        ("0.25", "0.7654", "0.2425", "0.9000", "766 of 1,001", "0.7380 to 0.7904"),
     )
     assert cells(by_title(made, "Speed"))["ms_per_image_end_to_end"][0] == "17.65"
 
@@ -93,7 +98,7 @@ def test_absent_metrics_are_dashes(run: Run) -> None:
     assert cells(by_title(made, "Test split at"))["iou"][:2] == ("–", "1.0000")
     assert cells(by_title(made, "Test split at"))["recall"][:2] == ("–", "–")
     assert cells(by_title(made, "Test split as"))["auprc"][0] == "–"
-    assert cells(by_title(made, "Recall by class"))["scratch"] == ("–", "–")
+    assert cells(by_title(made, "Recall by class"))["scratch"] == ("–",) * 4
     assert by_title(made, "Recall by size").rows == ()
     assert by_title(made, "Share of defects").rows == ()
     assert run.report_path.read_text(encoding="utf-8").count("no value") == 2
@@ -108,14 +113,14 @@ def test_unknown_metrics_are_shown_without_a_meaning(run: Run) -> None:
 
 
 def test_without_a_learned_threshold_nothing_that_needs_one_is_shown() -> None:
-    groups, whole = build_scores(OTHER)
+    groups, _, whole = build_scores(OTHER)
     assert groups.title == "Test split at threshold 0.5"
     assert groups.columns == ("metric", "0.5", "meaning")
     assert cells(groups)["dice"][0] == "0.3456"
     assert "threshold" not in cells(whole)
     titles = [table.title for table in build_scores(OTHER | {"threshold": 0.3, "optimal": GROUP})]
     assert titles[0] == "Test split at threshold 0.5 and at the learned 0.3000"
-    assert titles[2:] == ["Recall by class at 0.3000", "Recall by size at 0.3000"]
+    assert titles[3:] == ["Recall by class at 0.3000", "Recall by size at 0.3000"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,7 @@ def test_without_a_learned_threshold_nothing_that_needs_one_is_shown() -> None:
         (build_data(DATA), ["12,568", "10,054", "2.3456"]),
         ([build_training(TRAINING)], ["14,321,937", "0.8234"]),
         ([build_threshold(THRESHOLD)], ["0.5713", "0.6422"]),
-        (build_test(TEST), ["0.7522", "0.7623", "0.8765", "0.6611", "5.4321"]),
+        (build_scores(TEST), ["0.7522", "0.7623", "0.8765", "0.6611"]),
     ],
 )
 @pytest.mark.usefixtures("terminal")

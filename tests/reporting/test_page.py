@@ -6,8 +6,9 @@ import re
 import subprocess
 import sys
 
+import pytest
 from closure import ROOT
-from make_run import Run
+from make_run import DATA, SPLIT, Run
 from parsed_page import ParsedPage
 
 from steelcli.reporting.page import Page
@@ -21,10 +22,11 @@ def test_order_and_shape_of_the_tables(made: Page) -> None:
         "Result of training",
         "Threshold 0.5713, learned on the validation split",
         "Test split at threshold 0.5 and at the learned 0.5713",
+        "Shares of test images",
         "Test split as a whole",
         "Recall by class at 0.5713",
         "Recall by size at 0.5713",
-        "Share of defects found by false components allowed",
+        "Share of defects found by false components allowed per image",
         "Probability and truth",
         "Test images with the lowest Dice",
         "Speed, one image at a time",
@@ -82,3 +84,21 @@ assert not {"numpy", "matplotlib", "jinja2"} & light
 """
     paths = [str(path) for path in (run.metrics_dir, run.models_dir, run.report_path)]
     subprocess.run([sys.executable, "-c", code, *paths], check=True, cwd=ROOT)
+
+
+def test_the_headline_says_how_many_images_a_share_rests_on(text: str) -> None:
+    label = "clean images with a false alarm: 127 of 591, interval 0.1837 to 0.2498"
+    assert label in ParsedPage(text).text
+    assert "Warning:" not in text
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_small_splits_are_told_once_and_on_the_page(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.write_metrics("data", DATA | {"test": SPLIT | {"defect_images": 3, "clean_images": 1}})
+    page = run.page()
+    said = capsys.readouterr().out
+    assert said.startswith("warning: few images (test: 3 with a defect, 1 clean): under 20")
+    assert said.count("\n") == 1
+    assert "few images (test: 3 with a defect, 1 clean)" in page

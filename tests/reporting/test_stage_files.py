@@ -96,3 +96,13 @@ def test_models_that_state_no_key_are_refused(run: Run) -> None:
     write_json(run.models_dir / "args.json", SETTINGS | {"run": {"store": "ab"}})
     with pytest.raises(RunError, match=r"no run\.run_key: .*args\.json; run `dvc repro train`"):
         run.report()
+
+
+@pytest.mark.parametrize("name", ["froc", "reliability"])
+def test_a_table_of_endless_rows_is_refused(run: Run, name: str) -> None:
+    """Every row would stand on the page."""
+    path = run.metrics_dir / f"{name}.csv"
+    head, first, *_ = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([head] + [first] * 101), encoding="utf-8")
+    with pytest.raises(RunError, match=rf"101 rows where 100 are the most: .*{name}\.csv"):
+        run.report()

@@ -27,7 +27,7 @@ def draw_counts(rng, images, skill=0.7, clean=0.4, size=400):
     for _ in range(2):
         tp = rng.binomial(truth, np.clip(rng.normal(skill, 0.2, images), 0, 1))
         fp = rng.poisson(size / 8, images) * (rng.random(images) < 0.6)
-        models.append(ImageCounts(tp, fp.astype(np.int64), truth - tp))
+        models.append(ImageCounts(tp, fp.astype(np.int64), truth - tp, tp + fp > 0))
     return models
 
 
@@ -36,14 +36,12 @@ def by_metric(rows):
 
 
 def test_values_are_those_of_the_group_and_the_difference_is_theirs():
-    a, b = draw_counts(np.random.default_rng(0), 30)
+    a, b = draw_counts(np.random.default_rng(0), 80)
     rows = compare_counts(a, b, 200, 1)
-    assert tuple(row.metric for row in rows) == METRICS == tuple(formulas.overlap(*a))
+    assert tuple(row.metric for row in rows) == METRICS == tuple(a.metrics())
+    assert METRICS[:-1] == tuple(formulas.overlap(*a[:3]))
     for row in rows:
-        assert (row.a, row.b) == (
-            formulas.overlap(*a)[row.metric],
-            formulas.overlap(*b)[row.metric],
-        )
+        assert (row.a, row.b) == (a.metrics()[row.metric], b.metrics()[row.metric])
         assert row.difference == row.b - row.a
         assert row.low <= row.high
         assert 0 < row.p_value <= 1
@@ -54,18 +52,21 @@ def test_quotients_add_up_to_the_metrics():
         above, below = quotients(counts)
         assert (above == np.rint(above)).all()
         assert dict(zip(METRICS, above.sum(0) / below.sum(0), strict=True)) == pytest.approx(
-            formulas.overlap(*counts)
+            counts.metrics()
         )
 
 
 def test_the_interval_is_that_of_a_plain_loop():
-    a, b = draw_counts(np.random.default_rng(2), 12, clean=0.3)
+    images = 60
+    a, b = draw_counts(np.random.default_rng(2), images, clean=0.5)
     resamples, seed = 300, 5
     rows, random = by_metric(compare_counts(a, b, resamples, seed)), np.random.default_rng(seed)
     drawn = {metric: [] for metric in METRICS}
     for _ in range(resamples):
-        chosen = random.integers(12, size=12)
-        one, other = (formulas.overlap(*(column[chosen] for column in counts)) for counts in (a, b))
+        chosen = random.integers(images, size=images)
+        one, other = (
+            ImageCounts(*(column[chosen] for column in counts)).metrics() for counts in (a, b)
+        )
         for metric in METRICS:
             if metric in one and metric in other:
                 drawn[metric].append(other[metric] - one[metric])
@@ -79,13 +80,13 @@ def test_the_interval_is_that_of_a_plain_loop():
 
 
 def test_a_model_against_itself_differs_by_nothing():
-    a, _ = draw_counts(np.random.default_rng(3), 25)
+    a, _ = draw_counts(np.random.default_rng(3), 80)
     for row in compare_counts(a, a, 500, 42):
-        assert row[3:] == (0, 0, 0, 1)
+        assert row[4:] == (0, 0, 0, 1)
 
 
 def test_swapping_the_models_mirrors_everything():
-    a, b = draw_counts(np.random.default_rng(4), 25)
+    a, b = draw_counts(np.random.default_rng(4), 80)
     for row, mirrored in zip(
         compare_counts(a, b, 999, 7), compare_counts(b, a, 999, 7), strict=True
     ):
@@ -94,7 +95,7 @@ def test_swapping_the_models_mirrors_everything():
 
 
 def test_the_seed_alone_decides():
-    a, b = draw_counts(np.random.default_rng(5), 25)
+    a, b = draw_counts(np.random.default_rng(5), 80)
     assert compare_counts(a, b, 300, 1) == compare_counts(a, b, 300, 1)
     assert compare_counts(a, b, 300, 1) != compare_counts(a, b, 300, 2)
 
@@ -137,29 +138,52 @@ def test_numbers_without_a_denominator_are_left_out():
     silent = counts_of([0, 0, 0], [0, 0, 0], [0, 0, 0])
     rows = by_metric(compare_counts(clean, silent, 100, 0))
     assert rows["dice"].difference == pytest.approx(1 / 3)
-    for metric in ("iou_defect", "recall", "iou_50"):
-        assert rows[metric][1:] == (None,) * 6
+    for metric in ("iou_defect", "recall", "iou_50", "clean_false_alarm"):
+        assert rows[metric][2:] == (None,) * 6
     assert rows["precision"].a == 0
-    assert rows["precision"][2:] == (None,) * 5
+    assert rows["precision"][3:] == (None,) * 5
 
 
 @pytest.mark.parametrize(
     ("tp", "fp", "fn"), [(0, 0, 0), (0, 8, 0), (8, 0, 0), (0, 0, 8), (3, 2, 3)]
 )
-@pytest.mark.parametrize("images", [1, 2])
+@pytest.mark.parametrize("images", [1, 2, 20])
 def test_every_number_is_finite_or_none(tp, fp, fn, images):
     a = counts_of(*([value] * images for value in (tp, fp, fn)))
+    a = a._replace(detected=a.tp + a.fp > 0)
     for row in compare_counts(a, a, 100, 0):
         assert all(value is None or math.isfinite(value) for value in row[1:])
-        if images == 1:
-            assert row[4:] == (None,) * 3  # one image says nothing about others
+        if images < 20:
+            assert row[5:] == (None,) * 3
 
 
-def test_draws_without_a_defect_image_are_left_out():
-    a = counts_of([5, 8, 0, 0, 0, 0], [0] * 6, [5, 2, 0, 0, 0, 0])
-    b = counts_of([6, 9, 0, 0, 0, 0], [0] * 6, [4, 1, 0, 0, 0, 0])
-    row = by_metric(compare_counts(a, b, 500, 0))["recall"]
-    assert (row.low, row.high) == pytest.approx((0.1, 0.1))
+def test_few_relevant_images_have_a_difference_and_nothing_else():
+    """Two defect images that both became better gave p = 0.0002, over whatever clean ones."""
+    truth = np.array([100] * 19 + [0] * 40)
+    a = ImageCounts(truth // 2, truth * 0, truth - truth // 2, np.arange(59) >= 40)
+    b = ImageCounts(truth * 9 // 10, truth * 0, truth - truth * 9 // 10, np.arange(59) >= 50)
+    rows = by_metric(compare_counts(a, b, 1000, 0))
+    assert rows["dice"].images == 59
+    assert rows["clean_false_alarm"][1:4] == (40, 19 / 40, 9 / 40)
+    for metric in ("dice", "iou", "clean_false_alarm"):
+        assert rows[metric].low is not None
+        assert rows[metric].p_value is not None
+    for metric in set(METRICS) - {"dice", "iou", "clean_false_alarm"}:
+        assert rows[metric].images == 19
+        assert rows[metric].difference is not None
+        assert rows[metric][5:] == (None,) * 3, metric
+    more = [ImageCounts(*(np.append(column, column[0]) for column in counts)) for counts in (a, b)]
+    assert all(row.p_value is not None for row in compare_counts(*more, 1000, 0))
+
+
+def test_a_pooled_number_rests_on_the_defect_images_that_add_to_it():
+    """Precision of two images with predictions among thirty."""
+    truth = np.full(30, 10)
+    tp = np.array([5, 5] + [0] * 28)
+    a = ImageCounts(tp, tp, truth - tp, tp > 0)
+    rows = by_metric(compare_counts(a, a, 100, 0))
+    assert (rows["precision"].images, rows["precision"].p_value) == (2, None)
+    assert (rows["recall"].images, rows["recall"].p_value) == (30, 1)
 
 
 def test_p_values_by_hand():
@@ -171,14 +195,16 @@ def test_p_values_by_hand():
 
 def simulate(images, repeats, resamples=400):
     """Return, per metric, how often the interval held the expected difference, 0, and how often p
-    was at most 0.05."""
+    was at most 0.05, of the repeats with images enough for an interval."""
     rng = np.random.default_rng(8)
-    held, small = np.zeros(len(METRICS)), np.zeros(len(METRICS))
+    held, small, known = np.zeros((3, len(METRICS)))
     for repeat in range(repeats):
         rows = compare_counts(*draw_counts(rng, images), resamples, repeat)
-        held += [row.low <= 0 <= row.high for row in rows]
-        small += [row.p_value <= 0.05 for row in rows]
-    return held / repeats, small / repeats
+        known += [row.low is not None for row in rows]
+        held += [row.low is not None and row.low <= 0 <= row.high for row in rows]
+        small += [row.low is not None and row.p_value <= 0.05 for row in rows]
+    assert (known > repeats / 2).all()
+    return held / known, small / known
 
 
 def test_coverage_and_p_values_under_the_null():
@@ -191,7 +217,7 @@ def test_coverage_and_p_values_under_the_null():
 
 @pytest.mark.slow
 def test_coverage_by_number_of_images():
-    for images, least in ((30, 0.90), (100, 0.92), (400, 0.93)):
+    for images, least in ((60, 0.91), (100, 0.92), (400, 0.93)):
         held, small = simulate(images, 2000)
         print(
             images, dict(zip(METRICS, held.round(3).tolist(), strict=True)), small.round(3).tolist()

@@ -34,6 +34,8 @@ def test_by_hand():
         "found_size": {"small": 0, "medium": 1, "large": 1},
         "recall_size": {"small": 0, "medium": 1 / 2, "large": 1 / 4},
         "size_bounds_px": {"small_max": 1, "medium_max": 2},
+        "defects_class": {"class0": 3},
+        "defects_size": {"small": 1, "medium": 1, "large": 1},
     }
     assert groups(probs, [mask], 0.3)["found_size"] == {"small": 0, "medium": 1, "large": 0}
 
@@ -43,6 +45,8 @@ def test_a_class_has_the_components_of_its_own_mask():
     first, second = [[1, 1, 0, 0, 0]], [[0, 0, 1, 1, 0]]
     found = groups([[0.9, 0, 0, 0, 0]], [first, second], 0.5)
     assert found["found_class"] == {"class0": 1, "class1": 0}
+    assert found["defects_class"] == {"class0": 1, "class1": 1}
+    assert found["defects_size"] == {"small": 1}
     assert found["found_size"] == {"small": 0}  # 1 of 4 pixels
     assert found["recall_size"] == {"small": 1 / 4}
     assert found["size_bounds_px"] == {"small_max": 4, "medium_max": 4}
@@ -130,10 +134,9 @@ def test_groups_equal_a_slow_oracle_and_merge(seed, images, min_overlap):
 
 def test_the_scorer_counts_components_only_where_asked():
     masks, levels = np.ones((1, 2, 3), bool), np.full((2, 3), 65535, np.uint16)
-    for froc, expected in (
-        (True, {"found_class", "found_size", "recall_size", "size_bounds_px"}),
-        (False, set()),
-    ):
+    names = {"found_class", "found_size", "recall_size", "size_bounds_px"}
+    names |= {"defects_class", "defects_size"}
+    for froc, expected in ((True, names), (False, set())):
         scorer = SplitScorer(["a"], [0.5], 0.1, 0, froc=froc)
         scorer.update("one", levels, masks)
         assert scorer.by_component(0.5).keys() == expected

@@ -27,6 +27,7 @@ GROUP = [
 SUMMARY = [
     "images",
     "defect_images",
+    "defects",
     "auprc",
     "auprc_low",
     "auprc_high",
@@ -110,6 +111,7 @@ def test_rows_and_classes_by_hand():
         "fn": 2,
         "iou": 1 / 4,
         "dice": 2 / 5,
+        "detected": 1,
     }
     assert scorer.image_rows(0.5) == [first]
     assert scorer.image_rows(0.3)[0] | {"tp": 2, "iou": 1 / 2} == scorer.image_rows(0.3)[0]
@@ -184,12 +186,11 @@ def test_every_number_is_finite_or_left_out(level, defects, number):
     expected -= set() if level else {"precision"}
     expected -= set() if level or any_defect else {"iou_pooled", "f1"}
     assert group.keys() == expected
-    summary = {"images", "defect_images"} | ({"brier", "ece"} if number else set())
+    summary = {"images", "defect_images", "defects"} | ({"brier", "ece"} if number else set())
     summary = set(SUMMARY) if any_defect else summary
-    components = (
-        {"found_class", "found_size", "recall_size", "size_bounds_px"} if any_defect else set()
-    )
-    assert scorer.by_component(0.5).keys() == components
+    components = {"found_class", "found_size", "recall_size", "size_bounds_px"}
+    components |= {"defects_class", "defects_size"}
+    assert scorer.by_component(0.5).keys() == (components if any_defect else set())
     assert scorer.summary().keys() == summary
     if any_clean:
         assert group["clean_false_alarm"] == (level > 0)
@@ -200,17 +201,27 @@ def test_every_number_is_finite_or_left_out(level, defects, number):
 def test_small_components_are_no_false_alarm():
     probs = np.array([[0.9, 0, 0.9, 0.9], [0, 0, 0.9, 0]], np.float32)
     masks = np.zeros((2, 2, 4), bool)
-    alarms = [
-        score([("one", to_levels(probs), masks)], min_area_px=area).group(0.5)["clean_false_alarm"]
-        for area in (0, 3, 4)
-    ]
-    assert alarms == [1, 1, 0]
+    for area, expected in ((0, 1), (3, 1), (4, 0)):
+        scorer = score([("one", to_levels(probs), masks)], min_area_px=area)
+        assert scorer.group(0.5)["clean_false_alarm"] == expected
+        assert scorer.image_rows(0.5)[0]["detected"] == expected
+
+
+def test_the_numbers_of_defects_are_what_their_shares_are_of():
+    scorer = score(draw_images(12))
+    groups = scorer.by_component(0.5)
+    assert sum(groups["defects_size"].values()) == scorer.truth()["defects"] > 10
+    for share, whole in (("found_class", "defects_class"), ("found_size", "defects_size")):
+        assert groups[share].keys() == groups[whole].keys()
+        for key, number in groups[whole].items():
+            found = groups[share][key] * number
+            assert found == pytest.approx(round(found))
 
 
 def test_without_components_the_rest_is_the_same():
     images = list(draw_images(5))
     summary = score(images, froc=False).summary()
-    assert "recall_at_1_fp" not in summary
+    assert not {"recall_at_1_fp", "defects"} & summary.keys()
     assert summary.items() < score(images).summary().items()
     assert score(images, froc=False).froc_rows() == []
 

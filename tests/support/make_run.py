@@ -34,6 +34,7 @@ GROUP = {
 TEST = {
     "images": 1257,
     "defect_images": 666,
+    "defects": 1001,
     "auprc": 0.78451,
     "auprc_low": 0.7845012,
     "auprc_high": 0.7845189,
@@ -49,6 +50,8 @@ TEST = {
     "found_size": {"small": 0.4321, "medium": 0.6543, "large": 0.9876},
     "recall_size": {"small": 0.3211, "medium": 0.5433, "large": 0.8766},
     "size_bounds_px": {"small_max": 120, "medium_max": 3456},
+    "defects_class": {"scratch": 700, "patch": 272, "<i>pit</i>": 30},
+    "defects_size": {"small": 334, "medium": 334, "large": 333},
     "brier": 0.0123,
     "ece": 0.0045,
     "ms_per_image": 5.4321,

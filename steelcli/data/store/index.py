@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -67,6 +68,14 @@ class StoredImage:
     @property
     def has_defect(self) -> bool:
         return any(self.class_pixels)
+
+
+def count_kinds(
+    images: Iterable[StoredImage], splits: Iterable[Split]
+) -> dict[str, tuple[int, int]]:
+    """Return, of each of the splits, the images with a defect and the clean ones."""
+    kinds = Counter((image.split, image.has_defect) for image in images)
+    return {split: (kinds[split, True], kinds[split, False]) for split in splits}
 
 
 class Index(BaseModel):
