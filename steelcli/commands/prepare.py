@@ -8,6 +8,8 @@ from typing import Any
 from steelcli.common.errors import DataError
 from steelcli.common.outputs import staged_dir, write_json
 from steelcli.common.paths import DATA_METRICS_PATH, PROBLEMS_NAME, STORE_DIR
+from steelcli.common.progress import say
+from steelcli.data.raw.image_size import report_size
 from steelcli.data.raw.survey import refuse_problems, survey, write_problems
 from steelcli.data.raw.to_store import choose_images, count_images, get_facts, write_store
 from steelcli.params.data import DataParams
@@ -35,10 +37,13 @@ def prepare(
     except DataError:
         write_problems(problems_path, found.problems)
         raise
+    size = report_size(found.results, params.image_size)
     with staged_dir(store_dir, outdates=[metrics_path, problems_path]) as partial_dir:
         stored = write_store(partial_dir, found.source, params, chosen)
     metrics: dict[str, Any] = {"images_found": found.found, "skipped": found.left_out, **left_out}
-    metrics |= count_images(found.source.class_titles, stored)
+    metrics |= size.metrics | count_images(found.source.class_titles, stored)
     write_problems(problems_path, found.problems)
     write_json(metrics_path, metrics)
+    if size.warning:
+        say(f"warning: {size.warning}")
     return metrics

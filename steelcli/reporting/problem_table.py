@@ -11,10 +11,13 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from steelcli.common.problems import COLUMNS, Problem
+from steelcli.common.progress import say
+from steelcli.data.raw.image_size import SizeReport, report_size
 from steelcli.data.raw.survey import Survey
 from steelcli.data.raw.suspicions import Finding, count_classes, count_sizes, list_suspicions
 from steelcli.params.data import DataParams
-from steelcli.reporting.table import DECIMALS, Table, format_number, show_tables
+from steelcli.reporting.metric_meanings import DATA_MEANINGS
+from steelcli.reporting.table import DECIMALS, MEANING, Table, format_number, show_tables
 
 MAX_SHOWN = 20
 """Problems printed; the csv has them all."""
@@ -24,7 +27,13 @@ MAX_SIZES = 10
 
 def show_check(found: Survey[Finding], params: DataParams) -> None:
     """Print what `steelcli check` found."""
-    show_tables([_build_images(found, params), _build_classes(found)])
+    tables = [_build_images(found, params), _build_classes(found)]
+    size = report_size(found.results, params.image_size) if found.results else None
+    if size:
+        tables.append(_build_size(size))
+    show_tables(tables)
+    if size and size.warning:
+        say(f"warning: {size.warning}\n")
     suspicions = list_suspicions(found, params)
     if suspicions:
         rows = []
@@ -45,8 +54,34 @@ def _build_images(found: Survey[Finding], params: DataParams) -> Table:
     count = len(found.problems)
     problems = f"{count} problem" if count == 1 else f"{count} problems"
     note = f"{found.found} images found, {len(found.samples)} read, {problems}."
+    note += _describe_reading(found, params)
     title = f"Images in {Path(params.root)} ({found.source.format})"
     return Table(title, ("format", "size", "images"), tuple(rows), note)
+
+
+def _describe_reading(found: Survey[Finding], params: DataParams) -> str:
+    """Say what the parameters make of grey values, where the data has such."""
+    said = ""
+    deep = [one.deep_values for one in found.results if one.deep_values]
+    if deep and params.value_range:
+        low, high = params.value_range
+        lowest, highest = min(one[0] for one in deep), max(one[-1] for one in deep)
+        said += f" 16-bit values ({lowest} to {highest} here): {low} becomes 0, {high} 255."
+    if found.source.format == "masks" and params.mask_values:
+        values = ", ".join(f"{title} {value}" for title, value in params.mask_values.items())
+        said += f" Values of the masks: {values}."
+    elif found.source.format == "masks" and params.mask_threshold:
+        said += f" In masks with grey values those from {params.mask_threshold} on are defect."
+    return said
+
+
+def _build_size(size: SizeReport) -> Table:
+    width, height = size.image_size
+    rows = []
+    for key, value in size.metrics.items():
+        rows.append((key, format_number(value, DECIMALS), DATA_MEANINGS[key]))
+    title = f"At data.image_size [{width}, {height}]"
+    return Table(title, ("", "value", MEANING), tuple(rows))
 
 
 def _build_classes(found: Survey[Finding]) -> Table:

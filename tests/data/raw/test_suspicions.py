@@ -96,6 +96,7 @@ def test_what_looks_odd_is_listed(odd_dir: Path, color: str) -> None:
     suspicions = list_suspicions(check(params), params)
     expected = {
         "a class covers more than 90%": ["covered.png"],
+        "a defect under 3 pixels at data.image_size": ["speck.png"],
         "a defect of a single pixel": ["speck.png"],
         "all black": ["black.png"],
         "a side under 32 pixels": ["small.png"],
