@@ -17,6 +17,7 @@ from steelcli.commands.check import check
 from steelcli.commands.prepare import prepare
 from steelcli.common.errors import DataError
 from steelcli.data.raw.bitmap import encode_bitmap
+from steelcli.data.raw.image_size import report_size
 from steelcli.data.raw.kaggle_rle import encode_rle
 from steelcli.data.raw.suspicions import (
     count_classes,
@@ -25,6 +26,7 @@ from steelcli.data.raw.suspicions import (
     list_suspicions,
 )
 from steelcli.data.store.reader import Store
+from steelcli.reporting.problem_table import show_check
 
 
 def draw(seed: int) -> np.ndarray:
@@ -209,14 +211,48 @@ def test_masks_that_cannot_be_read_count_once(tmp_path: Path) -> None:
     assert (metrics["images_found"], metrics["skipped"]) == (20, 2)
 
 
+def test_16_bit_values_are_shown_against_the_range(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    mask = np.zeros((64, 96), np.uint8)
+    mask[3:9, 4:20] = 200
+    deep = draw(1).astype(np.uint16) * 16
+    for name, pixels in {"plain": deep, "dim": deep // 64, "bright": deep + 900}.items():
+        cv2.imwrite(str(tmp_path / "images" / f"{name}.png"), pixels)
+    cv2.imwrite(str(tmp_path / "images" / "eight.png"), draw(9))
+    cv2.imwrite(str(tmp_path / "masks" / "plain.png"), mask)
+    params = data_params(
+        root=str(tmp_path), value_range=[0, 3840], missing_masks="clean", mask_values={"pits": 200}
+    )
+    found = check(params)
+    assert count_sizes(found) == [("PNG, 16 bits", "96x64", 3), ("PNG", "96x64", 1)]
+    suspicions = list_suspicions(found, params)
+    assert suspicions["over 1% of the pixels outside data.value_range"] == ["bright.png"]
+    assert suspicions["in less than a tenth of data.value_range"] == ["dim.png"]
+    assert suspicions["no mask file, so clean"] == ["bright.png", "dim.png", "eight.png"]
+    show_check(found, params)
+    printed = capsys.readouterr().out
+    lowest, highest = deep.min() // 64, deep.max() + 900
+    assert f"16-bit values ({lowest} to {highest} here): 0 becomes 0, 3840 255." in printed
+    assert "Values of the masks: pits 200." in printed
+
+
 @pytest.mark.parametrize(
-    ("folder", "images"), [("severstal-mini", 17), ("strip-steel", 270), ("supervisely-demo", 5)]
+    ("folder", "images", "size"),
+    [
+        ("severstal-mini", 17, [1024, 256]),
+        ("strip-steel", 270, [224, 224]),
+        ("supervisely-demo", 5, [384, 256]),
+    ],
 )
-def test_real_exports_have_no_problems(folder: str, images: int) -> None:
+def test_real_exports_have_no_problems(folder: str, images: int, size: list[int]) -> None:
     if not (SHARED / folder).exists():
         pytest.skip(f"{SHARED / folder} is not here")
-    params = data_params(root=str(SHARED / folder))
+    params = data_params(root=str(SHARED / folder), image_size=size)
     found = check(params)
+    assert report_size(found.results, params.image_size).warning == ""
     assert len(found.samples) == images
     assert not found.problems
     assert "nearly the same as another image" not in list_suspicions(found, params)
