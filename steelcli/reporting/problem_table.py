@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from steelcli.reporting.metric_meanings import DATA_MEANINGS
 from steelcli.reporting.table import DECIMALS, MEANING, Table, format_number, show_tables
 
 MAX_SHOWN = 20
-"""Problems printed; the csv has them all."""
+"""Kinds of problems printed; the csv has them all."""
 MAX_SIZES = 10
 """Sizes of images printed."""
 
@@ -40,6 +42,7 @@ def show_check(found: Survey[Finding], params: DataParams) -> None:
         for what, names in suspicions.items():
             rows.append((what, format_number(len(names), 0), _shorten(names)))
         show_rows(("suspicious", "images", "the first of them"), rows)
+        Console().print()
     if found.problems:
         show_problems(found.problems)
 
@@ -92,10 +95,17 @@ def _build_classes(found: Survey[Finding]) -> Table:
 
 
 def show_problems(problems: Sequence[Problem]) -> None:
-    """Print the first faults."""
-    show_rows(COLUMNS, [(row.file, row.what, row.remedy) for row in problems[:MAX_SHOWN]])
-    if len(problems) > MAX_SHOWN:
-        Console().print(Text(f"and {len(problems) - MAX_SHOWN} more", style="dim"))
+    """Print the first faults; those of several files that differ in numbers alone share a row."""
+    groups: dict[tuple[str, str], list[Problem]] = defaultdict(list)
+    for row in problems:
+        groups[re.sub(r"\d+", "", row.what), row.remedy].append(row)
+    rows = []
+    for first, *others in list(groups.values())[:MAX_SHOWN]:
+        more = f"\nand {format_number(len(others), 0)} more" if others else ""
+        rows.append((first.file + more, first.what, first.remedy))
+    show_rows(COLUMNS, rows)
+    if len(groups) > MAX_SHOWN:
+        Console().print(Text(f"and {len(groups) - MAX_SHOWN} more kinds", style="dim"))
 
 
 def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

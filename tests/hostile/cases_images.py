@@ -453,7 +453,7 @@ CASES = [
     Case(
         "image without a mask, whose name a text among the masks has",
         unread_mask,
-        ("a file of its name stands among the masks", "images/bad.png", "masks/bad.png"),
+        ("a file of its name stands among the masks", "images/bad.png", "convert that one"),
         1,
         {"missing_masks": "clean"},
     ),

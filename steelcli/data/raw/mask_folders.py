@@ -103,7 +103,7 @@ def open_masks(root: Path, params: DataParams, problems: Problems = REFUSE) -> M
         elif params.missing_masks == "clean" and key not in files:
             samples.append(RawSample(name, path, None))
         else:
-            fault = _find_fault(path, masks[key], root / "masks" / key, key in files)
+            fault = _find_fault(path, root / "masks", masks[key], key in files)
             problems.add(fault, path.as_posix())
     for key in sorted(masks.keys() - {_key(path, root / "images") for path in images} - refused):
         problems.add(
@@ -113,15 +113,15 @@ def open_masks(root: Path, params: DataParams, problems: Problems = REFUSE) -> M
     return MasksSource(titles, named, params.mask_threshold, values, params.max_image_pixels)
 
 
-def _find_fault(path: Path, masks: Sequence[Path], expected: Path, has_file: bool) -> DataError:
+def _find_fault(path: Path, root: Path, masks: Sequence[Path], has_file: bool) -> DataError:
     """Return what is wrong with the image at ``path``, which has several masks or none."""
     if masks:
         what = "two masks share one name but for the extension"
         return DataError(what, masks[-1], "remove one of them")
     if has_file:
         what = "image without mask, though a file of its name stands among the masks"
-        return DataError(what, path, f"convert that one to {expected}.png")
-    remedy = f"add {expected}.png; a clean image has a black one"
+        return DataError(what, path, "convert that one to a PNG")
+    remedy = f"add a mask of its name to {root}; a clean image has a black one"
     return DataError("image without mask", path, f"{remedy}, or none with data.missing_masks=clean")
 
 

@@ -16,6 +16,7 @@ from walk import SMALL, steelcli, write_params
 from steelcli.commands.check import check
 from steelcli.commands.prepare import prepare
 from steelcli.common.errors import DataError
+from steelcli.common.problems import Problem
 from steelcli.data.raw.bitmap import encode_bitmap
 from steelcli.data.raw.image_size import report_size
 from steelcli.data.raw.kaggle_rle import encode_rle
@@ -26,7 +27,7 @@ from steelcli.data.raw.suspicions import (
     list_suspicions,
 )
 from steelcli.data.store.reader import Store
-from steelcli.reporting.problem_table import show_check
+from steelcli.reporting.problem_table import show_check, show_problems
 
 
 def draw(seed: int) -> np.ndarray:
@@ -146,6 +147,18 @@ def test_the_command_prints_what_it_found_and_writes_nothing(odd_dir: Path) -> N
     assert "9 images found, 8 read, 1 problem." in done.stdout
     assert "restore the original" in " ".join(done.stdout.split())
     assert sorted(path.name for path in work_dir.iterdir()) == ["params.yaml", "raw"]
+
+
+def test_faults_that_differ_in_numbers_alone_share_a_row(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [Problem(f"{index}.png", f"has {index} bits", "convert it", "") for index in range(30)]
+    show_problems([*rows, Problem("b.png", "is empty", "restore it", "")])
+    printed = capsys.readouterr().out
+    assert "0.png" in printed
+    assert "and 29 more" in printed
+    assert "1.png" not in printed
+    assert printed.count("convert it") == printed.count("restore it") == 1
 
 
 def test_kaggle_images_with_a_faulty_row_are_left_out_not_clean(tmp_path: Path) -> None:
