@@ -106,9 +106,10 @@ def open_masks(root: Path, params: DataParams, problems: Problems = REFUSE) -> M
             fault = _find_fault(path, root / "masks", masks[key], key in files)
             problems.add(fault, path.as_posix())
     for key in sorted(masks.keys() - {_key(path, root / "images") for path in images} - refused):
-        problems.add(
-            DataError("mask without image", masks[key][0], "add its image or remove it"), ""
-        )
+        remedy = "call it as its image, add that image, or remove it"
+        fault = DataError("mask without image", masks[key][0], remedy)
+        # where images may lack masks it is never skipped: its image would pass for clean
+        problems.add(fault, None if params.missing_masks == "clean" else "")
     named = name_samples(samples, problems)
     return MasksSource(titles, named, params.mask_threshold, values, params.max_image_pixels)
 

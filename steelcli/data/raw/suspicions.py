@@ -125,7 +125,7 @@ def list_suspicions(found: Survey[Finding], params: DataParams) -> dict[str, lis
         "over 1% of the pixels outside data.value_range": [
             name for name, one in pairs if _is_clipped(one, params)
         ],
-        "in less than a tenth of data.value_range": [
+        "all values within a tenth of data.value_range": [
             name for name, one in pairs if _is_flat(one, params)
         ],
         _NO_ANNOTATION.get(found.source.format, ""): [

@@ -186,6 +186,9 @@ def test_images_without_a_mask_are_clean_where_that_is_said(tmp_path: Path) -> N
     put(tmp_path / "masks" / "lost.png", LABELS)
     with pytest.raises(DataError, match=r"mask without image: .*lost\.png"):
         open_masks(tmp_path, params)
+    problems = Problems()
+    open_masks(tmp_path, params, problems)
+    assert [row.image for row in problems.rows] == [None]  # data.on_error=skip does not pass it
 
 
 @pytest.mark.parametrize("name", ["b.gif", "b.tga", "b.txt"])

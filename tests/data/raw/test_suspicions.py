@@ -243,7 +243,7 @@ def test_16_bit_values_are_shown_against_the_range(
     assert count_sizes(found) == [("PNG, 16 bits", "96x64", 3), ("PNG", "96x64", 1)]
     suspicions = list_suspicions(found, params)
     assert suspicions["over 1% of the pixels outside data.value_range"] == ["bright.png"]
-    assert suspicions["in less than a tenth of data.value_range"] == ["dim.png"]
+    assert suspicions["all values within a tenth of data.value_range"] == ["dim.png"]
     assert suspicions["no mask file, so clean"] == ["bright.png", "dim.png", "eight.png"]
     show_check(found, params)
     printed = capsys.readouterr().out
