@@ -119,6 +119,12 @@ def unread_mask(root: Path) -> None:
     put(root / "masks" / "bad.txt", "a mask of some other kind")
 
 
+def longer_directory() -> bytes:
+    """Return a TIFF that states 256 tags more than it holds; Pillow takes those there are."""
+    place = struct.unpack_from("<I", TIFF, 4)[0] + 1
+    return TIFF[:place] + b"\x01" + TIFF[place + 1 :]
+
+
 def text_tile() -> bytes:
     """Return a TIFF whose tile width is text, a thousand times which would be a text too."""
     entries = [(256, 4, 1, W), (257, 4, 1, H), (258, 4, 1, 8), (259, 4, 1, 1), (262, 4, 1, 1)]
@@ -246,6 +252,16 @@ CASES = [
     Case(
         "TIFF without a size",
         bad_image(tiff((258, 8))),
+        ("not a PNG, JPEG", *RESTORE),
+    ),
+    Case(
+        "TIFF whose directory is longer than the file",
+        bad_image(longer_directory),
+        ("not a PNG, JPEG", *RESTORE),
+    ),
+    Case(
+        "TIFF of 999 channels",
+        bad_image(tiff((256, W), (257, H), (258, 8), (259, 1), (262, 1), (273, 8), (277, 999))),
         ("not a PNG, JPEG", *RESTORE),
     ),
     Case("TIFF whose directory lies outside", bad_image(b"II*\0\xff\xff\xff\x7f"), RESTORE),

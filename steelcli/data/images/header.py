@@ -6,6 +6,7 @@ The content decides on the format, not the name of the file.
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import warnings
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _SUBFILE, _BITS, _PHOTOMETRIC, _ORIENTATION = 254, 258, 262, 274  # tags of a TI
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 Image.MAX_IMAGE_PIXELS = None  # data.max_image_pixels takes its place
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors go to stderr
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,11 @@ def _read_other(raw: bytes, where: object) -> ImageHeader:
             warnings.simplefilter("ignore")  # an error that names the file follows
             with Image.open(io.BytesIO(head), formats=_FORMATS) as image:
                 header = _describe(image)
+        repeats_tag = raw[:4] in _TIFF and _repeats_tag(raw)
     except Exception as error:  # broken bytes make Pillow raise errors of many types
         what = "not a PNG, JPEG, BMP, TIFF or WebP that can be read"
         raise DataError(what, where, f"restore the original or {CONVERT}") from error
-    if raw[:4] in _TIFF and _repeats_tag(raw):
+    if repeats_tag:
         raise DataError("the TIFF states a tag twice", where, f"restore the original or {CONVERT}")
     return header
 
