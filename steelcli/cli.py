@@ -171,7 +171,7 @@ def check(
     update = {"root": str(path), "on_error": "fail"}
     strict = (data or WITHOUT_PARAMS).model_copy(update=update)
     found = check(strict)
-    show_check(found, strict)
+    show_check(found, strict, judge_size=has_params)
     refuse_problems(found, strict, path)
 
 

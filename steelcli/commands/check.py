@@ -16,6 +16,9 @@ WITHOUT_PARAMS = DataParams(
     keep_splits=True,
     other_shapes="refuse",
     mask_threshold=None,
+    mask_values=None,
+    missing_masks="refuse",
+    value_range=None,
     color="rgb",
     image_size=(8192, 8192),
     val_fraction=0.15,
@@ -35,7 +38,17 @@ No image is too thin for the largest ``image_size``, and what belongs to the spl
 
 def describe(params: DataParams) -> str:
     """Return the settings that decide what `check` finds, in one line."""
-    names = ("format", "classes", "datasets", "other_shapes", "mask_threshold", "max_image_pixels")
+    names = (
+        "format",
+        "classes",
+        "datasets",
+        "other_shapes",
+        "mask_threshold",
+        "mask_values",
+        "missing_masks",
+        "value_range",
+        "max_image_pixels",
+    )
     shown = [f"data.{name}={json.dumps(getattr(params, name))}" for name in names]
     return " ".join(shown).replace('"', "")
 

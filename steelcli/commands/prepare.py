@@ -9,7 +9,9 @@ from steelcli.common.errors import DataError
 from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import staged_dir
 from steelcli.common.paths import DATA_METRICS_PATH, PROBLEMS_NAME, STORE_DIR
+from steelcli.common.progress import say
 from steelcli.common.small_splits import warn_of_small_splits
+from steelcli.data.raw.image_size import report_size
 from steelcli.data.raw.survey import format_problems, refuse_problems, survey, write_problems
 from steelcli.data.raw.to_store import choose_images, count_images, get_facts, write_store
 from steelcli.data.store.index import INDEX_NAME, count_kinds, read_index
@@ -39,13 +41,15 @@ def prepare(
     except DataError:
         write_problems(problems_path, found.problems)
         raise
+    size = report_size(found.results, params.image_size)
     files = {problems_path: format_problems(found.problems), metrics_path: ""}
     with staged_dir(store_dir, files) as partial_dir:
         stored = write_store(partial_dir, found.source, params, chosen)
         metrics: dict[str, Any] = {"images_found": found.found, "skipped": found.left_out}
-        metrics |= left_out | count_images(found.source.class_titles, stored)
-        files[metrics_path] = format_metrics(
-            metrics, read_index(partial_dir / INDEX_NAME).fingerprint
-        )
+        metrics |= left_out | size.metrics | count_images(found.source.class_titles, stored)
+        data_key = read_index(partial_dir / INDEX_NAME).fingerprint
+        files[metrics_path] = format_metrics(metrics, data_key)
     warn_of_small_splits(count_kinds(stored, SPLITS))
+    if size.warning:
+        say(f"warning: {size.warning}")
     return metrics

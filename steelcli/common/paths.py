@@ -5,7 +5,7 @@ Paths are relative to the folder a command runs in.
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 PARAMS_PATH = Path("params.yaml")
 LOCK_PATH = Path("dvc.lock")
@@ -55,6 +55,18 @@ MAKE_MODEL = "run `dvc repro train` or `steelcli train`"
 MAKE_THRESHOLD = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
 MAKE_TEST = "run `dvc repro evaluate` or `steelcli evaluate`"
 RESTART_TRAINING = "run `steelcli train --restart` to start the training afresh"
+
+
+def overlay_name(image: str, kind: str, rank: int) -> str:
+    """Return the name of an overlay, in the folder ``overlays`` of `PREDICTIONS_DIR`.
+
+    Args:
+        image: name of the image, with folders.
+        kind: worst, median or best.
+        rank: from 1 on.
+    """
+    stem = str(PurePosixPath(image).with_suffix("")).replace("/", "_")
+    return f"{kind}_{rank}_{stem}.png"
 
 
 def epochs_name(seed: int | str) -> str:

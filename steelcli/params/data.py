@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from steelcli.common.errors import ParamsError, quote
 from steelcli.common.paths import SYNTHETIC_DIR
@@ -19,7 +19,23 @@ def _check_side(side: int) -> int:
     return side
 
 
+def _check_values(values: dict[str, int]) -> dict[str, int]:
+    if len(set(values.values())) < len(values):
+        raise ValueError("two classes have one grey value")
+    return values
+
+
+def _check_range(value_range: tuple[int, int]) -> tuple[int, int]:
+    if value_range[0] >= value_range[1]:
+        raise ValueError("the first value is not below the second")
+    return value_range
+
+
 Side = Annotated[int, Field(ge=32, le=8192), AfterValidator(_check_side)]
+Title = Annotated[Text, Field(min_length=1)]
+Value = Annotated[int, Field(ge=1, le=65535)]
+"""A value of a pixel of at most 16 bits; 0 is black, and no defect."""
+Range = Annotated[tuple[Whole, Value], Field(strict=False), AfterValidator(_check_range)]
 
 
 class DataParams(Section):
@@ -37,6 +53,12 @@ class DataParams(Section):
     """What to do with Supervisely lines, points and other shapes that cover no area."""
     mask_threshold: Annotated[int, Field(ge=1, le=255)] | None
     """Lowest grey value of a mask file that counts as defect; null refuses grey values."""
+    mask_values: Annotated[dict[Title, Value], AfterValidator(_check_values)] | None
+    """Grey value of each class in mask files, by title; null: one class, 0 and 1 or 0 and 255."""
+    missing_masks: Literal["refuse", "clean"]
+    """What an image without a mask file is: a fault, or an image without defect."""
+    value_range: Annotated[Range | None, BeforeValidator(lambda value: value or None)]
+    """Values of 16-bit grey images that become 0 and 255, linearly; null refuses 16 bits."""
     color: Literal["grey", "rgb"]
     """Channels kept in the store: grey keeps one and copies it to the network's three."""
     image_size: tuple[Side, Side]
@@ -57,6 +79,17 @@ class DataParams(Section):
     """Share of the images above which skip fails too."""
     max_image_pixels: Annotated[int, Field(ge=1, le=2**30)]
     """Most pixels of an image or mask, read from its header before it is decoded."""
+
+    @field_validator("mask_values")
+    @classmethod
+    def _check_mask_values(
+        cls, values: dict[str, int] | None, info: ValidationInfo
+    ) -> dict[str, int] | None:
+        if values and info.data.get("mask_threshold") is not None:
+            raise ValueError(
+                "data.mask_threshold is set too, which makes all grey values one class"
+            )
+        return values
 
     @field_validator("test_fraction")
     @classmethod

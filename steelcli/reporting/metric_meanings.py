@@ -7,6 +7,10 @@ DATA_MEANINGS = {
     "skipped": "of them left out: listed in data_problems.csv",
     "duplicates_dropped": "left out: same picture in another split",
     "duplicates_within_a_split": "kept: same picture again in its split",
+    "scale": "model pixels per pixel of an image's side, median",
+    "padding_share": "share of what the network sees that is padding",
+    "smallest_defect_model_px": "area of the smallest defect in model pixels",
+    "tiny_defect_images": "images with a defect under 3 model pixels",
 }
 TRAINING_MEANINGS = {
     "epochs": "epochs trained",

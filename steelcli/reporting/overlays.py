@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.common.paths import overlay_name
 from steelcli.data.images.decode import read_image_bytes
 from steelcli.data.images.level_png import load_levels
 from steelcli.data.store.reader import Store
@@ -53,8 +54,7 @@ def draw_overlays(
             truth: NDArray[np.bool_] = np.logical_or.reduce(store.class_masks(position), axis=0)
             caption = f"dice {row['dice']:.3f}"
             picture = draw_overlay(image, truth, apply_threshold(levels, threshold), caption)
-            stem = str(name.with_suffix("")).replace("/", "_")
-            path = out_dir / f"{kind}_{rank}_{stem}.png"
+            path = out_dir / overlay_name(row["image"], kind, rank)
             out_dir.mkdir(exist_ok=True)
             path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
 

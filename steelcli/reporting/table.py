@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -95,17 +95,6 @@ def show_tables(tables: Iterable[Table]) -> None:
             if table.note:
                 console.print(Text(table.note, style="dim"), soft_wrap=True)
             console.print()
-
-
-def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> None:
-    """Print rows of prose, which wraps, long names too; escaped as in `show_tables`."""
-    view = RichTable(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for row in rows:
-        view.add_row(*(Text(escape(cell), overflow="fold") for cell in row))
-    with _printing() as console:
-        console.print(view)
-        if note:
-            console.print(Text(escape(note), style="dim"))
 
 
 class _Drawing(io.StringIO):

@@ -7,6 +7,7 @@ import pickle
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from closure import SHARED
@@ -14,7 +15,7 @@ from make_params import data_params
 
 from steelcli.commands.prepare import prepare
 from steelcli.common.errors import DataError
-from steelcli.data.images.decode import read_image
+from steelcli.data.images.decode import read_image, read_image_bytes
 from steelcli.data.raw.recognise import open_source
 from steelcli.data.store import letterbox
 from steelcli.data.store.reader import Store
@@ -139,6 +140,40 @@ def test_a_copy_of_a_picture_is_reported(project_dir: Path, tmp_path: Path) -> N
     contents = {}
     for record in store.records:
         assert contents.setdefault(record.content, record.split) == record.split
+
+
+def test_16_bit_images_are_stored_as_the_range_shows_them(tmp_path: Path) -> None:
+    for index in range(12):
+        deep = np.random.default_rng(index).integers(0, 4096, (40, 60)).astype(np.uint16)
+        mask = np.zeros((40, 60), np.uint8)
+        mask[5:15, 5:30] = index % 3
+        for kind, pixels in (("images", deep), ("masks", mask)):
+            (tmp_path / "raw" / kind).mkdir(parents=True, exist_ok=True)
+            suffix = ".tif" if kind == "images" and index % 2 else ".png"
+            cv2.imwrite(str(tmp_path / "raw" / kind / f"{index:02d}{suffix}"), pixels)
+    changes = {"image_size": [64, 64], "mask_values": {"pits": 1, "cracks": 2}}
+    paths = tmp_path / "prepared", tmp_path / "data.json"
+    with pytest.raises(DataError, match=r"12 problems in the data.*16 bits a channel"):
+        prepare(data_params(root=str(tmp_path / "raw"), **changes), *paths)
+    params = data_params(root=str(tmp_path / "raw"), value_range=[0, 2048], **changes)
+    for color in ("grey", "rgb"):
+        prepare(params.model_copy(update={"color": color}), *paths)
+        store = Store(tmp_path / "prepared")
+        assert store.class_titles == ("pits", "cracks")
+        for position, record in enumerate(store.records):
+            index = int(record.image[:2])
+            assert [bool(pixels) for pixels in record.class_pixels] == [
+                index % 3 == 1,
+                index % 3 == 2,
+            ]
+            deep = np.random.default_rng(index).integers(0, 4096, (40, 60))
+            shown = np.rint(np.minimum(deep, 2048) * 255 / 2048).astype(np.uint8)
+            expected = letterbox.apply_to_image(shown, store.letterbox(position))
+            stored = store.images[position]
+            assert np.array_equal(stored if color == "grey" else stored[:, :, 1], expected)
+            if record.split == "test":
+                original = read_image_bytes(store.original(position), "grey", record.image)
+                assert np.array_equal(original, shown)
 
 
 def read_everything(store_dir: Path) -> None:

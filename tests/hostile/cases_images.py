@@ -106,6 +106,25 @@ def two_sizes() -> bytes:
     return tiff(*entries).ljust(200, b"\0") + bytes(W * H)
 
 
+def white_tiff() -> bytes:
+    """Return a sound 16-bit TIFF whose lowest value is white."""
+    entries = [(256, W), (257, H), (258, 16), (259, 1), (262, 0), (273, 200), (277, 1)]
+    head = tiff(*entries, (278, H), (279, 2 * W * H)).ljust(200, b"\0")
+    return head + picture(7).astype("<u2").tobytes()
+
+
+def unread_mask(root: Path) -> None:
+    write_masks(root)
+    put(root / "images" / "bad.png", PNG)
+    put(root / "masks" / "bad.txt", "a mask of some other kind")
+
+
+def longer_directory() -> bytes:
+    """Return a TIFF that states 256 tags more than it holds; Pillow takes those there are."""
+    place = struct.unpack_from("<I", TIFF, 4)[0] + 1
+    return TIFF[:place] + b"\x01" + TIFF[place + 1 :]
+
+
 def text_tile() -> bytes:
     """Return a TIFF whose tile width is text, a thousand times which would be a text too."""
     entries = [(256, 4, 1, W), (257, 4, 1, H), (258, 4, 1, 8), (259, 4, 1, 1), (262, 4, 1, 1)]
@@ -235,6 +254,16 @@ CASES = [
         bad_image(tiff((258, 8))),
         ("not a PNG, JPEG", *RESTORE),
     ),
+    Case(
+        "TIFF whose directory is longer than the file",
+        bad_image(longer_directory),
+        ("not a PNG, JPEG", *RESTORE),
+    ),
+    Case(
+        "TIFF of 999 channels",
+        bad_image(tiff((256, W), (257, H), (258, 8), (259, 1), (262, 1), (273, 8), (277, 999))),
+        ("not a PNG, JPEG", *RESTORE),
+    ),
     Case("TIFF whose directory lies outside", bad_image(b"II*\0\xff\xff\xff\x7f"), RESTORE),
     Case("WebP cut off", bad_image(WEBP[:-300], "bad.webp"), ("bad.webp", "restore")),
     Case(
@@ -255,12 +284,12 @@ CASES = [
     Case(
         "16-bit PNG",
         bad_image(encoded(".png", picture(7).astype(np.uint16) * 257)),
-        ("16 bits", *CONVERT),
+        ("16 bits", "set data.value_range", *CONVERT),
     ),
     Case(
         "16-bit TIFF",
         bad_image(encoded(".tif", picture(7).astype(np.uint16) * 257)),
-        ("16 bits", *CONVERT),
+        ("16 bits", "set data.value_range", *CONVERT),
     ),
     Case(
         "float TIFF",
@@ -428,6 +457,48 @@ CASES = [
     Case(
         "mask of 16 bits",
         bad_mask(encoded(".png", picture(7).astype(np.uint16))),
-        ("16 bits", "masks/bad.png", "convert it"),
+        ("16 bits", "masks/bad.png", "data.mask_values", "convert it"),
+    ),
+    Case(
+        "mask with a value that stands for no class",
+        bad_mask(encoded(".tif", picture(7) // 100 * np.uint16(300))),
+        ("does not name (300)", "masks/bad.png", "mend the mask"),
+        1,
+        {"mask_values": {"pits": 255, "cracks": 600}},
+    ),
+    Case(
+        "image without a mask, whose name a text among the masks has",
+        unread_mask,
+        ("a file of its name stands among the masks", "images/bad.png", "convert that one"),
+        1,
+        {"missing_masks": "clean"},
+    ),
+    Case(
+        "16-bit RGB PNG, whatever the range",
+        bad_image(encoded(".png", np.dstack([picture(7).astype(np.uint16)] * 3))),
+        ("16 bits", *CONVERT),
+        1,
+        {"value_range": [0, 4095]},
+    ),
+    Case(
+        "16-bit PNG cut off",
+        bad_image(encoded(".png", picture(7).astype(np.uint16) * 257)[:-900]),
+        ("PNG is cut off", *RESTORE),
+        1,
+        {"value_range": [0, 4095]},
+    ),
+    Case(
+        "16-bit TIFF that counts from white",
+        bad_image(white_tiff),
+        ("the lowest value is white", *CONVERT),
+        1,
+        {"value_range": [0, 4095]},
+    ),
+    Case(
+        "16-bit PNG bomb",
+        bad_image(lambda: png(30_000, 30_000, zeros(2**20), 16)),
+        ("30000x30000", *TOO_MANY),
+        1,
+        {"value_range": [0, 4095]},
     ),
 ]

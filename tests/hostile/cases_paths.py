@@ -62,6 +62,17 @@ def reached_twice(root: Path) -> None:
     (root / "again").symlink_to(root / "ds")
 
 
+def long_folders(root: Path) -> None:
+    """Two images of one stem of 153 characters in folders of 120, and two that just fit."""
+    write_masks(root)
+    for index, name in enumerate([f"{letter * 120}/{'s' * 153}" for letter in "ab"]):
+        put(root / "images" / f"{name}.png", encoded(".png", picture(80 + index)))
+        put(root / "masks" / f"{name}.png", encoded(".png", picture(0) // 255))
+    for index, name in enumerate([f"{letter * 100}/{'t' * 137}" for letter in "ab"]):
+        put(root / "images" / f"{name}.png", encoded(".png", picture(90 + index)))
+        put(root / "masks" / f"{name}.png", encoded(".png", picture(0) // 255))
+
+
 def circle(root: Path) -> None:
     write_masks(root)
     for name in ("images", "masks"):
@@ -138,6 +149,12 @@ CASES = [
         "name of 201 bytes, fewer letters",
         named("ж" * 98 + "z.png"),
         ("longer than 200 bytes", "z.png", "shorten it"),
+    ),
+    Case(
+        "folders and names that the overlay cannot be called after",
+        long_folders,
+        ("a name of 291 bytes in predictions/test/overlays", "sss.png", "mend the files"),
+        2,
     ),
     Case(
         "names in two Unicode forms",

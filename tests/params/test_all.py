@@ -78,6 +78,12 @@ def test_text_that_reads_as_a_number_is_one(tmp_path: Path, text: str) -> None:
         ("model", "decoder_channels", [1, 2], ["model.decoder_channels"]),
         ("data", "image_size", [1000, 256], ["data.image_size.0", "1000", "992 and 1024"]),
         ("data", "val_fraction", 0.9, ["data.test_fraction", "leave nothing to train on"]),
+        ("data", "mask_values", {"pits": 1, "cracks": 1}, ["data.mask_values", "one grey value"]),
+        ("data", "mask_values", {"pits": 0}, ["data.mask_values.pits", "greater than or equal to"]),
+        ("data", "mask_values", {"pits": 65536}, ["data.mask_values.pits", "less than or equal"]),
+        ("data", "value_range", [4095, 0], ["data.value_range"]),
+        ("data", "value_range", [7, 7], ["data.value_range", "not below the second"]),
+        ("data", "value_range", 4095, ["data.value_range"]),
         ("evaluate", "min_overlap", 0, ["evaluate.min_overlap"]),
     ],
 )
@@ -88,6 +94,31 @@ def test_a_wrong_value_is_named(
         load_params(changed(tmp_path, section, key, value))
     for words in says:
         assert words in str(caught.value)
+
+
+def test_grey_values_are_cut_or_name_classes_never_both() -> None:
+    with pytest.raises(ParamsError, match=r"data\.mask_threshold is set too.*data\.mask_values"):
+        data_params(mask_threshold=128, mask_values={"pits": 200})
+
+
+def test_an_empty_range_is_none() -> None:
+    assert data_params(value_range=[]).value_range is None
+
+
+def test_dvc_sets_and_empties_what_masks_and_16_bits_need(tmp_path: Path) -> None:
+    from dvc.utils.hydra import apply_overrides
+
+    path = tmp_path / "params.yaml"
+    text = COMMITTED.read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    apply_overrides(path, ["data.mask_values={pits: 1, cracks: 2}", "data.value_range=[0,4095]"])
+    assert load_params(path).data.mask_values == {"pits": 1, "cracks": 2}
+    assert load_params(path).data.value_range == (0, 4095)
+    # Hydra would merge a mapping into the one that stands there
+    apply_overrides(path, ["data.mask_values=null", "data.mask_values={patches: 7}"])
+    assert load_params(path).data.mask_values == {"patches": 7}
+    apply_overrides(path, ["data.mask_values=null", "data.value_range=null"])
+    assert path.read_text(encoding="utf-8") == text
 
 
 def test_the_rotation_is_bounded_for_steel() -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import tempfile
 import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,7 +34,12 @@ def use_one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def read_image(path: Path, color: Color, max_pixels: int | None = None) -> NDArray[np.uint8]:
+def read_image(
+    path: Path,
+    color: Color,
+    max_pixels: int | None = None,
+    value_range: tuple[int, int] | None = None,
+) -> NDArray[np.uint8]:
     """Return one image file, uint8 [H, W] for grey or [H, W, 3] in the order R, G, B for rgb.
 
     The pixels are those stored in the file: an EXIF orientation is ignored, because annotations and
@@ -44,19 +50,32 @@ def read_image(path: Path, color: Color, max_pixels: int | None = None) -> NDArr
         path: the file; its content tells the format, not its name.
         color: channels wanted.
         max_pixels: the most pixels to decode; None for no limit.
+        value_range: values of a 16-bit image that become 0 and 255; None refuses 16 bits.
 
     Raises:
-        DataError: a file that is missing, empty, cut off, undecodable or not 8 bits a channel; see
-            `read_header`.
+        DataError: a file that is missing, empty, cut off, undecodable, or of 16 bits without
+            ``value_range``; see `read_header`.
     """
-    return read_image_bytes(read_bytes(path, file_limit(max_pixels)), color, path, max_pixels)
+    raw = read_bytes(path, file_limit(max_pixels))
+    return read_image_bytes(raw, color, path, max_pixels, value_range)
 
 
 def read_image_bytes(
-    raw: bytes, color: Color, where: object, max_pixels: int | None = None
+    raw: bytes,
+    color: Color,
+    where: object,
+    max_pixels: int | None = None,
+    value_range: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Return one encoded image; see `read_image`. ``where`` is what the errors name."""
     pixels = decode_pixels(raw, where, max_pixels)
+    if pixels.dtype == np.uint16:
+        if value_range is None:
+            values = f"here {pixels.min()} to {pixels.max()}"
+            what = f"the image has 16 bits a channel ({values}), 8 are read"
+            remedy = "set data.value_range to the values that become black and white"
+            raise DataError(what, where, f"{remedy}, or {CONVERT}")
+        pixels = _eight_bits(*value_range)[pixels]
     grey = pixels.ndim == 2
     if color == "grey":
         if grey:
@@ -87,8 +106,12 @@ def read_bytes(path: Path, max_bytes: int | None = None) -> bytes:
         raise DataError(f"cannot read the file ({error.strerror})", path, remedy) from error
 
 
-def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> NDArray[np.uint8]:
-    """Return the stored pixels, uint8 [H, W], or [H, W, 3 or 4] in OpenCV's order B, G, R, A.
+def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> NDArray[Any]:
+    """Return the stored pixels.
+
+    Returns:
+        uint8 [H, W], or [H, W, 3 or 4] in OpenCV's order B, G, R, A; uint16 [H, W] where the file
+        has 16 bits.
 
     Raises:
         DataError: see `read_image`.
@@ -98,8 +121,8 @@ def decode_pixels(raw: bytes, where: object, max_pixels: int | None = None) -> N
     pixels = decode_unchanged(raw)
     if pixels is None:
         raise DataError("the image cannot be decoded, it is damaged or cut off", where, RESTORE)
-    if pixels.dtype != np.uint8:
-        what = f"the image has {pixels.dtype.itemsize * 8} bits a channel, 8 are read"
+    if pixels.dtype != np.uint8 and not (pixels.dtype == np.uint16 and pixels.ndim == 2):
+        what = f"the image has {pixels.dtype.name} values, 8 bits a channel are read"
         raise DataError(what, where, CONVERT)
     if pixels.ndim == 3 and pixels.shape[2] not in (3, 4):
         what = f"the image has {pixels.shape[2]} channels"
@@ -126,6 +149,14 @@ def decode_unchanged(raw: bytes) -> NDArray[Any] | None:
         complaints.seek(0)
         told = complaints.read()
     return None if any(words in told for words in _DAMAGE) else pixels
+
+
+@lru_cache(maxsize=1)
+def _eight_bits(low: int, high: int) -> NDArray[np.uint8]:
+    """Return the 8-bit value of each 16-bit one: 0 up to ``low``, 255 from ``high``, in between on
+    a line."""
+    scaled = (np.arange(2**16) - low) * (255 / (high - low))
+    return np.asarray(np.rint(scaled.clip(0, 255)), np.uint8)
 
 
 def _convert(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:

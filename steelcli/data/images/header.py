@@ -6,6 +6,7 @@ The content decides on the format, not the name of the file.
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import warnings
 from dataclasses import dataclass
@@ -30,9 +31,11 @@ _KINDS = {"BMP": "BMP", "JPEG": "JPEG", "MPO": "JPEG", "TIFF": "TIFF", "WEBP": "
 RESTORE = "restore the original or remove it together with its annotation"
 CONVERT = "convert it to an 8-bit PNG, grey or RGB"
 _SEVERAL = "holds several pictures", "keep one picture a file"
-_SUBFILE, _ORIENTATION, _TILE_WIDTH, _TILE_HEIGHT = 254, 274, 322, 323  # tags of a TIFF
+_SUBFILE, _BITS, _PHOTOMETRIC, _ORIENTATION = 254, 258, 262, 274  # tags of a TIFF
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 Image.MAX_IMAGE_PIXELS = None  # data.max_image_pixels takes its place
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors go to stderr
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class ImageHeader:
         kind: format, such as PNG.
         height, width: pixels.
         fault: why the image is not read, and what to do; None where it is read.
+        bits: a channel, at most 8 or 16.
         block: pixels that a decoder holds at once, if more than the image has.
     """
 
@@ -50,6 +54,7 @@ class ImageHeader:
     height: int
     width: int
     fault: tuple[str, str] | None
+    bits: int
     block: int = 0
 
 
@@ -62,8 +67,9 @@ def read_header(raw: bytes, where: object, max_pixels: int | None = None) -> Ima
         max_pixels: the most pixels to decode; None for files that were checked before.
 
     Raises:
-        DataError: an unknown format, a broken header, no or too many pixels, a PNG of more than 8
-            bits a channel, CMYK, a turned TIFF, or several pictures in one file.
+        DataError: an unknown format, a broken header, no or too many pixels, more than 8 bits a
+            channel (16 in a picture of grey alone are let through), CMYK, a turned TIFF, or several
+            pictures in one file.
     """
     if not raw:
         raise DataError("the image file is empty", where, RESTORE)
@@ -84,11 +90,11 @@ def read_header(raw: bytes, where: object, max_pixels: int | None = None) -> Ima
 def _read_png(raw: bytes, where: object) -> ImageHeader:
     png = read_png_header(raw, where)  # Pillow refuses a PNG with a large comment
     fault: tuple[str, str] | None = None
-    if png.bits > 8:
+    if png.bits > 8 and not png.grey:
         fault = f"has {png.bits} bits a channel, 8 are read", CONVERT
     elif png.animated:
         fault = _SEVERAL
-    return ImageHeader("PNG", png.height, png.width, fault)
+    return ImageHeader("PNG", png.height, png.width, fault, png.bits)
 
 
 def _read_other(raw: bytes, where: object) -> ImageHeader:
@@ -104,10 +110,11 @@ def _read_other(raw: bytes, where: object) -> ImageHeader:
             warnings.simplefilter("ignore")  # an error that names the file follows
             with Image.open(io.BytesIO(head), formats=_FORMATS) as image:
                 header = _describe(image)
+        repeats_tag = raw[:4] in _TIFF and _repeats_tag(raw)
     except Exception as error:  # broken bytes make Pillow raise errors of many types
         what = "not a PNG, JPEG, BMP, TIFF or WebP that can be read"
         raise DataError(what, where, f"restore the original or {CONVERT}") from error
-    if raw[:4] in _TIFF and _repeats_tag(raw):
+    if repeats_tag:
         raise DataError("the TIFF states a tag twice", where, f"restore the original or {CONVERT}")
     return header
 
@@ -131,14 +138,20 @@ def _describe(image: Image.Image) -> ImageHeader:
     tile_width, tile_height = tags.get(_TILE_WIDTH, 0), tags.get(_TILE_HEIGHT, 0)
     if not isinstance(tile_width, int) or not isinstance(tile_height, int):
         raise ValueError("a tile's size is no number")
+    bits = max(tags.get(_BITS, (1,)))
     fault: tuple[str, str] | None = None
     if image.mode == "CMYK":
         fault = "is CMYK", CONVERT
+    elif bits > 8 and (bits != 16 or len(image.getbands()) > 1):
+        fault = f"has {bits} bits a channel, 8 are read", CONVERT
+    elif bits == 16 and tags.get(_PHOTOMETRIC) != 1:  # 8 bits are turned when decoded, 16 are not
+        fault = "has 16 bits a channel, of which the lowest value is white", CONVERT
     elif tags.get(_ORIENTATION, 1) != 1:
         fault = "is stored turned or mirrored", CONVERT
     elif _has_second_picture(image):
         fault = _SEVERAL
-    return ImageHeader(_KINDS[str(image.format)], height, width, fault, tile_width * tile_height)
+    kind = _KINDS[str(image.format)]
+    return ImageHeader(kind, height, width, fault, bits, tile_width * tile_height)
 
 
 def _has_second_picture(image: Image.Image) -> bool:

@@ -29,12 +29,14 @@ class PngHeader:
 
     Attributes:
         bits: a channel.
+        grey: whether grey is the only channel.
         animated: whether there is more than one picture.
     """
 
     height: int
     width: int
     bits: int
+    grey: bool
     animated: bool
     opaque_palette: NDArray[np.uint8] | None
 
@@ -69,7 +71,7 @@ def read_png_header(raw: bytes, where: object) -> PngHeader:
     if color_type == 3 and b"tRNS" not in chunks:
         colors = np.frombuffer(chunks.get(b"PLTE", b""), np.uint8)
         palette = colors[: colors.size // 3 * 3].reshape(-1, 3)
-    return PngHeader(height, width, bits, b"acTL" in chunks, palette)
+    return PngHeader(height, width, bits, color_type == 0, b"acTL" in chunks, palette)
 
 
 def write_bilevel_png(mask: NDArray[np.bool_]) -> bytes:

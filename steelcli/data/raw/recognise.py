@@ -40,12 +40,13 @@ def _open(root: Path, params: DataParams, problems: Problems) -> RawSource:
     if not root.is_dir():
         raise DataError("data.root not found", root, _remedy(root))
     name = params.format if params.format != "auto" else _recognise(root)
-    if name == "supervisely":
-        return open_supervisely(root, params, problems)
-    if params.datasets:
+    if params.datasets and name != "supervisely":
         raise ParamsError(f"the format {name} has no data sets", "data.datasets", "empty it")
+    if params.mask_values and name != "masks":
+        what = f"the format {name} has no mask files with grey values"
+        raise ParamsError(what, "data.mask_values", "set it to null")
     openers: dict[str, Callable[[Path, DataParams, Problems], RawSource]]
-    openers = {"kaggle": open_kaggle, "masks": open_masks}
+    openers = {"supervisely": open_supervisely, "kaggle": open_kaggle, "masks": open_masks}
     return openers[name](root, params, problems)
 
 

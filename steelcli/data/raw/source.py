@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -13,8 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError
+from steelcli.common.paths import PREDICTIONS_DIR, overlay_name
 from steelcli.common.problems import REFUSE, Problems
 from steelcli.data.types import Split
+
+MAX_NAME_BYTES = 255
+"""Of a file name, on the usual file systems."""
+MAX_RANK = 99_999
+"""The highest rank of an overlay that names leave room for."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ def name_samples(
 
     Args:
         samples: with their names including all folders.
-        problems: takes all images of one name.
+        problems: takes all images of one name, and names too long for the files called after them.
     """
     ordered = sorted(samples, key=lambda sample: sample.image)
     stems = Counter(_same(PurePosixPath(sample.image).stem) for sample in ordered)
@@ -81,7 +88,22 @@ def name_samples(
                 DataError(what, sample.image_path, "rename one of them"),
                 sample.image_path.as_posix(),
             )
-    return tuple(sample for sample in ordered if full[_full_stem(sample)] == 1)
+    unique = [sample for sample in ordered if full[_full_stem(sample)] == 1]
+    return tuple(sample for sample in unique if _is_short(sample, problems))
+
+
+def _is_short(sample: RawSample, problems: Problems) -> bool:
+    """Report an image whose folders and name are too long for the overlay called after them all.
+
+    The bound holds for the path of its probability map too.
+    """
+    size = len(os.fsencode(overlay_name(sample.image, "median", MAX_RANK)))
+    if size <= MAX_NAME_BYTES:
+        return True
+    what = f"folders and name together make a name of {size} bytes in {PREDICTIONS_DIR}/overlays"
+    remedy = f"shorten them by {size - MAX_NAME_BYTES} bytes"
+    problems.add(DataError(what, sample.image_path, remedy), sample.image_path.as_posix())
+    return False
 
 
 def _full_stem(sample: RawSample) -> str:

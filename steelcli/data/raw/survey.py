@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,6 +50,16 @@ class RawImage:
     def class_pixels(self) -> tuple[int, ...]:
         """Pixels of each class."""
         return tuple(int(np.count_nonzero(mask)) for mask in self.masks)
+
+    @property
+    def smallest_defect(self) -> int:
+        """Pixels of the smallest 8-connected defect, whatever its class; 0 where there is none."""
+        union = np.logical_or.reduce(self.masks, axis=0).view(np.uint8)
+        x, y, width, height = cv2.boundingRect(union)
+        if not width:
+            return 0
+        _, labels = cv2.connectedComponents(union[y : y + height, x : x + width], connectivity=8)
+        return int(np.bincount(labels.reshape(-1))[1:].min())
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,7 @@ def read_sample(source: RawSource, params: DataParams, sample: RawSample) -> Raw
     """
     limit = params.max_image_pixels
     raw = read_bytes(sample.image_path, file_limit(limit))
-    pixels = read_image_bytes(raw, params.color, sample.image_path, limit)
+    pixels = read_image_bytes(raw, params.color, sample.image_path, limit, params.value_range)
     height, width = pixels.shape[:2]
     scale = min(params.image_size[0] / width, params.image_size[1] / height)
     if min(height, width) * scale < 0.5:

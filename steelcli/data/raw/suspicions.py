@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.data.images.decode import decode_pixels
 from steelcli.data.images.header import read_header
-from steelcli.data.raw.kaggle import KaggleSource
+from steelcli.data.raw.image_size import MIN_DEFECT_PX, smallest_in_model
 from steelcli.data.raw.survey import RawImage, Survey
 from steelcli.params.data import DataParams
 
@@ -25,6 +26,8 @@ MAX_BITS = 16
 Nine of ten copies saved as JPEG of quality 60, made a tenth brighter or halved do. Of 286 different
 pictures of rolled steel no two did: the closest differ in 25."""
 
+_NO_ANNOTATION = {"kaggle": "no row in the csv, so clean", "masks": "no mask file, so clean"}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -34,22 +37,27 @@ class Finding:
         kind: file format, such as PNG, by content.
         height, width: pixels.
         class_pixels: by class.
+        smallest_defect: pixels of the smallest defect of any class, 0 where there is none.
         specks: single pixels that stand alone, over all classes.
         grey: whether the pixels are grey, though the file may have three channels.
         black: whether all pixels are 0.
         content: hash of the pixels.
         likeness: difference hash, see `difference_hash`.
+        deep_values: of a 16-bit image the lowest value, the 1st and the 99th percentile, and the
+            highest; None for 8 bits.
     """
 
     kind: str
     height: int
     width: int
     class_pixels: tuple[int, ...]
+    smallest_defect: int
     specks: int
     grey: bool
     black: bool
     content: str
     likeness: bytes
+    deep_values: tuple[int, ...] | None
 
 
 def inspect(image: RawImage) -> Finding:
@@ -59,16 +67,23 @@ def inspect(image: RawImage) -> Finding:
     for mask in image.masks:
         *_, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
         specks += int((stats[1:, cv2.CC_STAT_AREA] == 1).sum())
+    header = read_header(image.raw, "image")
+    deep_values = None
+    if header.bits > 8:
+        values = decode_pixels(image.raw, "image")
+        deep_values = tuple(map(int, np.percentile(values, (0, 1, 99, 100))))
     return Finding(
-        kind=read_header(image.raw, "image").kind,
+        kind=header.kind if deep_values is None else f"{header.kind}, {header.bits} bits",
         height=image.pixels.shape[0],
         width=image.pixels.shape[1],
         class_pixels=image.class_pixels,
+        smallest_defect=image.smallest_defect,
         specks=specks,
         grey=bool((image.pixels == image.pixels[:, :, :1]).all()),
         black=not image.pixels.any(),
         content=image.content,
         likeness=difference_hash(grey),
+        deep_values=deep_values,
     )
 
 
@@ -88,12 +103,16 @@ def list_suspicions(found: Survey[Finding], params: DataParams) -> dict[str, lis
     """Return what looks odd, each with the images concerned."""
     images = [sample.image for sample in found.samples]
     pairs = list(zip(images, found.results, strict=True))
-    kaggle = isinstance(found.source, KaggleSource)
     every = {
         f"a class covers more than {MAX_COVER:.0%}": [
             name
             for name, one in pairs
             if max(one.class_pixels) > MAX_COVER * one.height * one.width
+        ],
+        f"a defect under {MIN_DEFECT_PX} pixels at data.image_size": [
+            name
+            for name, one in pairs
+            if 0 < smallest_in_model(one, params.image_size) < MIN_DEFECT_PX
         ],
         "a defect of a single pixel": [name for name, one in pairs if one.specks],
         "all black": [name for name, one in pairs if one.black],
@@ -103,13 +122,33 @@ def list_suspicions(found: Survey[Finding], params: DataParams) -> dict[str, lis
         "colour, though data.color is grey": [
             name for name, one in pairs if params.color == "grey" and not one.grey
         ],
-        "no row in the csv, so clean": [
-            sample.image for sample in found.samples if kaggle and not sample.annotation
+        "over 1% of the pixels outside data.value_range": [
+            name for name, one in pairs if _is_clipped(one, params)
+        ],
+        "all values within a tenth of data.value_range": [
+            name for name, one in pairs if _is_flat(one, params)
+        ],
+        _NO_ANNOTATION.get(found.source.format, ""): [
+            sample.image for sample in found.samples if not sample.annotation
         ],
         "the same pixels as another image": list(_repeated(pairs)),
         "nearly the same as another image": list(_alike(pairs)),
     }
-    return {what: names for what, names in every.items() if names}
+    return {what: names for what, names in every.items() if what and names}
+
+
+def _is_clipped(one: Finding, params: DataParams) -> bool:
+    if one.deep_values is None or params.value_range is None:
+        return False
+    _, dark, bright, _ = one.deep_values
+    return dark < params.value_range[0] or bright > params.value_range[1]
+
+
+def _is_flat(one: Finding, params: DataParams) -> bool:
+    if one.deep_values is None or params.value_range is None:
+        return False
+    _, dark, bright, _ = one.deep_values
+    return bright - dark < 0.1 * (params.value_range[1] - params.value_range[0])
 
 
 def count_sizes(found: Survey[Finding]) -> list[tuple[str, str, int]]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from steelcli.common.cores import over_cores
 from steelcli.common.errors import DataError
 from steelcli.data.images.decode import use_one_thread
+from steelcli.data.images.header import read_header
 from steelcli.data.raw.source import RawSample, RawSource
 from steelcli.data.raw.split import Candidate, assign, pick
 from steelcli.data.raw.survey import RawImage, read_sample
@@ -30,10 +32,15 @@ class Facts:
     Attributes:
         content: hash of the pixels.
         class_pixels: pixels of each class.
+        height, width: pixels.
+        smallest_defect: pixels of the smallest defect, 0 where there is none.
     """
 
     content: str
     class_pixels: tuple[int, ...]
+    height: int
+    width: int
+    smallest_defect: int
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,8 @@ class ChosenImage:
 
 def get_facts(image: RawImage) -> Facts:
     """Return what the split needs to know of an image."""
-    return Facts(image.content, image.class_pixels)
+    height, width = image.pixels.shape[:2]
+    return Facts(image.content, image.class_pixels, height, width, image.smallest_defect)
 
 
 def choose_images(
@@ -137,7 +145,7 @@ def _write_image(
     """Put one image's pixels and mask in their place in the arrays."""
     place, chosen = item
     image = read_sample(source, params, chosen.sample)
-    if get_facts(image) != chosen.facts:
+    if (image.content, image.class_pixels) != (chosen.facts.content, chosen.facts.class_pixels):
         what = "the image or its annotation changed while it was read"
         raise DataError(what, chosen.sample.image_path, "run prepare again")
     height, width = image.pixels.shape[:2]
@@ -145,8 +153,16 @@ def _write_image(
     box = letterbox.fit(height, width, canvas_height, canvas_width)
     mask = letterbox.apply_to_mask(np.logical_or.reduce(image.masks, axis=0), box)
     write_pixels(store_dir, place, letterbox.apply_to_image(image.pixels, box), mask)
-    original = image.raw if chosen.split == "test" else b""
+    original = _get_original(image) if chosen.split == "test" else b""
     return _Blob(height, width, pack_truth(image.masks), original)
+
+
+def _get_original(image: RawImage) -> bytes:
+    """Return the raw file; one of 16 bits as a PNG of the 8 bits that were made of them."""
+    if read_header(image.raw, "image").bits <= 8:
+        return image.raw
+    grey = image.pixels if image.pixels.ndim == 2 else image.pixels[:, :, 0]
+    return cv2.imencode(".png", grey)[1].tobytes()
 
 
 def count_images(

@@ -5,7 +5,8 @@
         images.npy      uint8 [N, H, W] (grey) or [N, H, W, 3] (RGB), letterboxed
         masks.npy       uint8 [N, H, W], 0 or 1, union of all defect classes
         truth.bin       zlib of one class bit field [height, width] per image, native size
-        originals.bin   the raw files of the test images, for overlays and for timing
+        originals.bin   the raw files of the test images, for overlays and for timing; those of 16
+                        bits as PNG of the 8 bits that were made of them
 
 Only this folder's modules know these files. Images are ordered by split (train, val, test), then
 by name.

@@ -95,6 +95,7 @@ THUMBNAIL = b"\xff\xe1" + struct.pack(">H", len(JPEG) + 2) + JPEG
         (encoded(".tif", GREY)[:-300], "decoded"),
         (encoded(".webp", bgr(RGB))[:-300], "decoded"),
         (encoded(".png", GREY.astype(np.uint16) * 257), "16 bits"),
+        (encoded(".png", RGB.astype(np.uint16) * 257), "16 bits"),
         (encoded(".tif", GREY.astype(np.float32)), "32 bits"),
     ],
 )
@@ -105,6 +106,62 @@ def test_refuses(raw: bytes, fault: str, tmp_path: Path, capfd: pytest.CaptureFi
         read_image(path, "grey")
     assert "coil_7.jpg" in str(caught.value)
     assert not capfd.readouterr().err
+
+
+DEEP = np.array([[0, 99, 100, 101, 1100, 2100, 2101, 65535]], np.uint16)
+
+
+DEEP_TIFF = encoded(".tif", GREY.astype(np.uint16) * 257)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bits_are_read_by_an_explicit_range(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"deep{suffix}"
+    assert cv2.imwrite(str(path), DEEP)
+    expected = [[0, 0, 0, 0, 128, 255, 255, 255]]  # of 101 the line gives 0.1, of 1100 127.5
+    assert read_image(path, "grey", None, (100, 2100)).tolist() == expected
+    assert read_image(path, "rgb", None, (100, 2100))[:, :, 2].tolist() == expected
+    wide = np.rint(DEEP / 257).astype(np.uint8)
+    assert np.array_equal(read_image(path, "grey", None, (0, 65535)), wide)
+    assert read_image(path, "grey", None, (65534, 65535)).tolist() == [[0] * 7 + [255]]
+    with pytest.raises(DataError, match=r"16 bits a channel \(here 0 to 65535\).*data.value_range"):
+        read_image(path, "grey")
+
+
+def test_8_bits_are_read_as_they_are_whatever_the_range() -> None:
+    assert np.array_equal(read_image_bytes(encoded(".png", GREY), "grey", "a", None, (9, 20)), GREY)
+
+
+def grey_tiff(bits: int, photometric: int, pixels: bytes, sample_format: int = 1) -> bytes:
+    """A TIFF of 4 × 2 pixels."""
+    tags = [(256, 4), (257, 2), (258, bits), (259, 1), (262, photometric), (273, 200), (277, 1)]
+    tags += [(278, 2), (279, len(pixels)), (339, sample_format)]
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", 0)
+    return head.ljust(200, b"\0") + pixels
+
+
+def test_a_plain_16_bit_tiff_of_any_byte_order_is_read() -> None:
+    values = np.arange(8, dtype="<u2") * 1000
+    assert decode_pixels(grey_tiff(16, 1, values.tobytes()), "a").reshape(-1).tolist() == [*values]
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        (grey_tiff(16, 0, bytes(16)), "lowest value is white"),
+        (grey_tiff(12, 1, bytes(12)), "12 bits"),
+        (grey_tiff(16, 1, bytes(16), sample_format=2), "int16 values"),
+        (grey_tiff(32, 1, bytes(32)), "32 bits"),
+        (encoded(".tif", RGB.astype(np.uint16)), "16 bits a channel, 8"),
+        (encoded(".png", np.dstack([RGB, GREY]).astype(np.uint16)), "16 bits a channel, 8"),
+        (encoded(".png", GREY.astype(np.uint16))[:400], "cut off"),
+        (DEEP_TIFF[:900] + np.random.default_rng(1).bytes(60) + DEEP_TIFF[960:], "decoded"),
+    ],
+)
+def test_no_range_makes_sense_of_other_values(raw: bytes, fault: str) -> None:
+    with pytest.raises(DataError, match=fault):
+        read_image_bytes(raw, "grey", "deep.tif", 10**8, (0, 4095))
 
 
 def test_jpeg_with_a_whole_thumbnail_is_read() -> None:

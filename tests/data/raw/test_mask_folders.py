@@ -13,6 +13,7 @@ import pytest
 from make_params import data_params
 
 from steelcli.common.errors import DataError, ParamsError
+from steelcli.common.problems import Problems
 from steelcli.data.raw.kaggle import KaggleSource
 from steelcli.data.raw.mask_folders import MasksSource, open_masks
 from steelcli.data.raw.recognise import open_source
@@ -126,6 +127,79 @@ def test_missing_folders_are_named(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     with pytest.raises(DataError, match="no images found"):
         open_masks(tmp_path, data_params())
+
+
+VALUES = {"pits": 2, "cracks": 1}
+LABELS = np.random.default_rng(6).integers(0, 3, (6, 9)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_classes_are_read_by_their_values(tmp_path: Path, suffix: str, dtype: type) -> None:
+    put(tmp_path / "images" / "a.jpg", np.zeros((6, 9), np.uint8))
+    put(tmp_path / "masks" / f"a{suffix}", LABELS.astype(dtype))
+    source = open_masks(tmp_path, data_params(mask_values=VALUES))
+    assert source.class_titles == ("pits", "cracks")
+    masks = source.read_masks(source.samples[0], 6, 9)
+    assert np.array_equal(masks, [LABELS == 2, LABELS == 1])
+    assert pickle.loads(pickle.dumps(source)) == source
+
+
+def test_values_of_16_bits(tmp_path: Path) -> None:
+    mask = np.zeros((6, 9), np.uint16)
+    mask[2:4, 3:7] = 40_000
+    assert np.array_equal(read(tmp_path, mask, mask_values={"pits": 40_000})[0], mask > 0)
+    with pytest.raises(DataError, match=r"does not name \(40000\): .*a\.png"):
+        read(tmp_path, mask, mask_values={"pits": 40_000 - 2**15})
+
+
+def test_classes_left_out_are_no_defects(tmp_path: Path) -> None:
+    masks = read(tmp_path, LABELS, mask_values=VALUES, classes=["cracks"])
+    assert np.array_equal(masks, [LABELS == 1])
+    with pytest.raises(ParamsError, match=r"'defect': data.classes; known here: pits, cracks"):
+        read(tmp_path, LABELS, mask_values=VALUES, classes=["defect"])
+
+
+def test_a_value_without_a_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"does not name \(2\): .*a\.png; name them there"):
+        read(tmp_path, LABELS, mask_values={"cracks": 1})
+    with pytest.raises(DataError, match=r"does not name \(255\): .*a\.png"):
+        read(tmp_path, TRUTH * np.uint8(255), mask_values={"cracks": 1})
+
+
+def test_values_of_classes_belong_to_mask_files(tmp_path: Path) -> None:
+    add_kaggle(tmp_path)
+    with pytest.raises(ParamsError, match=r"format kaggle .*data\.mask_values; set it to null"):
+        open_source(data_params(root=str(tmp_path), mask_values=VALUES))
+
+
+def test_images_without_a_mask_are_clean_where_that_is_said(tmp_path: Path) -> None:
+    read(tmp_path, LABELS, mask_values=VALUES)
+    for name in ("b.png", "sub/c.png"):
+        put(tmp_path / "images" / name, np.zeros((6, 9), np.uint8))
+    params = data_params(missing_masks="clean", mask_values=VALUES)
+    source = open_masks(tmp_path, params)
+    assert [sample.image for sample in source.samples] == ["a.jpg", "b.png", "c.png"]
+    masks = source.read_masks(source.samples[1], 6, 9)
+    assert masks.shape == (2, 6, 9)
+    assert not masks.any()
+    put(tmp_path / "masks" / "lost.png", LABELS)
+    with pytest.raises(DataError, match=r"mask without image: .*lost\.png"):
+        open_masks(tmp_path, params)
+    problems = Problems()
+    open_masks(tmp_path, params, problems)
+    assert [row.image for row in problems.rows] == [None]  # data.on_error=skip does not pass it
+
+
+@pytest.mark.parametrize("name", ["b.gif", "b.tga", "b.txt"])
+def test_an_image_whose_mask_cannot_be_read_is_never_clean(tmp_path: Path, name: str) -> None:
+    read(tmp_path, TRUTH * np.uint8(255))
+    put(tmp_path / "images" / "b.png", np.zeros((6, 9), np.uint8))
+    (tmp_path / "masks" / name).write_bytes(b"a mask")
+    problems = Problems()
+    source = open_masks(tmp_path, data_params(missing_masks="clean"), problems)
+    assert [sample.image for sample in source.samples] == ["a.jpg"]
+    assert problems.images == {str(tmp_path / "images" / "b.png")}
 
 
 def test_only_one_class_is_known(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from walk import SMALL, steelcli, write_params
 from steelcli.commands.check import check
 from steelcli.commands.prepare import prepare
 from steelcli.common.errors import DataError
+from steelcli.common.problems import Problem
 from steelcli.data.raw.bitmap import encode_bitmap
+from steelcli.data.raw.image_size import report_size
 from steelcli.data.raw.kaggle_rle import encode_rle
 from steelcli.data.raw.suspicions import (
     count_classes,
@@ -25,6 +27,7 @@ from steelcli.data.raw.suspicions import (
     list_suspicions,
 )
 from steelcli.data.store.reader import Store
+from steelcli.reporting.problem_table import show_check, show_problems
 
 
 def draw(seed: int) -> np.ndarray:
@@ -96,6 +99,7 @@ def test_what_looks_odd_is_listed(odd_dir: Path, color: str) -> None:
     suspicions = list_suspicions(check(params), params)
     expected = {
         "a class covers more than 90%": ["covered.png"],
+        "a defect under 3 pixels at data.image_size": ["speck.png"],
         "a defect of a single pixel": ["speck.png"],
         "all black": ["black.png"],
         "a side under 32 pixels": ["small.png"],
@@ -143,6 +147,18 @@ def test_the_command_prints_what_it_found_and_writes_nothing(odd_dir: Path) -> N
     assert "9 images found, 8 read, 1 problem." in done.stdout
     assert "restore the original" in " ".join(done.stdout.split())
     assert sorted(path.name for path in work_dir.iterdir()) == ["params.yaml", "raw"]
+
+
+def test_faults_that_differ_in_numbers_alone_share_a_row(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [Problem(f"{index}.png", f"has {index} bits", "convert it", "") for index in range(30)]
+    show_problems([*rows, Problem("b.png", "is empty", "restore it", "")])
+    printed = capsys.readouterr().out
+    assert "0.png" in printed
+    assert "and 29 more" in printed
+    assert "1.png" not in printed
+    assert printed.count("convert it") == printed.count("restore it") == 1
 
 
 def test_kaggle_images_with_a_faulty_row_are_left_out_not_clean(tmp_path: Path) -> None:
@@ -208,14 +224,48 @@ def test_masks_that_cannot_be_read_count_once(tmp_path: Path) -> None:
     assert (metrics["images_found"], metrics["skipped"]) == (20, 2)
 
 
+def test_16_bit_values_are_shown_against_the_range(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    mask = np.zeros((64, 96), np.uint8)
+    mask[3:9, 4:20] = 200
+    deep = draw(1).astype(np.uint16) * 16
+    for name, pixels in {"plain": deep, "dim": deep // 64, "bright": deep + 900}.items():
+        cv2.imwrite(str(tmp_path / "images" / f"{name}.png"), pixels)
+    cv2.imwrite(str(tmp_path / "images" / "eight.png"), draw(9))
+    cv2.imwrite(str(tmp_path / "masks" / "plain.png"), mask)
+    params = data_params(
+        root=str(tmp_path), value_range=[0, 3840], missing_masks="clean", mask_values={"pits": 200}
+    )
+    found = check(params)
+    assert count_sizes(found) == [("PNG, 16 bits", "96x64", 3), ("PNG", "96x64", 1)]
+    suspicions = list_suspicions(found, params)
+    assert suspicions["over 1% of the pixels outside data.value_range"] == ["bright.png"]
+    assert suspicions["all values within a tenth of data.value_range"] == ["dim.png"]
+    assert suspicions["no mask file, so clean"] == ["bright.png", "dim.png", "eight.png"]
+    show_check(found, params)
+    printed = capsys.readouterr().out
+    lowest, highest = deep.min() // 64, deep.max() + 900
+    assert f"16-bit values ({lowest} to {highest} here): 0 becomes 0, 3840 255." in printed
+    assert "Values of the masks: pits 200." in printed
+
+
 @pytest.mark.parametrize(
-    ("folder", "images"), [("severstal-mini", 17), ("strip-steel", 270), ("supervisely-demo", 5)]
+    ("folder", "images", "size"),
+    [
+        ("severstal-mini", 17, [1024, 256]),
+        ("strip-steel", 270, [224, 224]),
+        ("supervisely-demo", 5, [384, 256]),
+    ],
 )
-def test_real_exports_have_no_problems(folder: str, images: int) -> None:
+def test_real_exports_have_no_problems(folder: str, images: int, size: list[int]) -> None:
     if not (SHARED / folder).exists():
         pytest.skip(f"{SHARED / folder} is not here")
-    params = data_params(root=str(SHARED / folder))
+    params = data_params(root=str(SHARED / folder), image_size=size)
     found = check(params)
+    assert report_size(found.results, params.image_size).warning == ""
     assert len(found.samples) == images
     assert not found.problems
     assert "nearly the same as another image" not in list_suspicions(found, params)
