@@ -50,6 +50,7 @@ SURPLUS: dict[str, set[str]] = {
     "tune-threshold": {
         "common.cores",
         "common.git",
+        "common.parent",
         "common.problems",
         "common.settings",
         "data.store.writer",
@@ -60,6 +61,7 @@ SURPLUS: dict[str, set[str]] = {
     "evaluate": {
         "common.cores",
         "common.git",
+        "common.parent",
         "common.problems",
         "data.images.find",
         "data.store.writer",
@@ -68,6 +70,7 @@ SURPLUS: dict[str, set[str]] = {
     "report": {
         "common.cores",
         "common.git",
+        "common.parent",
         "common.problems",
         "common.progress",
         "reporting.comparison",
