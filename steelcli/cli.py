@@ -188,8 +188,14 @@ def train(
     from steelcli.reporting.metric_tables import build_training
     from steelcli.reporting.table import show_tables
     from steelcli.training.distributed import is_first_process
+    from steelcli.training.peers import is_first_to_tell
 
-    metrics = train(loaded.model, loaded.train, restart=restart)
+    try:
+        metrics = train(loaded.model, loaded.train, restart=restart)
+    except UserError as error:
+        if not is_first_to_tell():
+            raise typer.Exit(1) from error
+        raise
     if is_first_process():
         show_tables([build_training(metrics)])
 

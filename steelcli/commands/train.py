@@ -7,13 +7,17 @@ from typing import Any
 
 from steelcli.common.metrics_file import read_metrics
 from steelcli.common.outputs import refuse_unwritable
+from steelcli.common.parent import die_with_parent
 from steelcli.common.paths import MAKE_MODEL, MODELS_DIR, STORE_DIR, TRAIN_METRICS_PATH
 from steelcli.data.store.reader import Store
 from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
-from steelcli.training.distributed import is_first_of_node, world_size
+from steelcli.training.distributed import world_size
+from steelcli.training.environment import only_torchrun
 from steelcli.training.launch import launch
+from steelcli.training.peers import explain_lost_peer
 from steelcli.training.run import run_training
+from steelcli.training.set_up import check_before_launch
 from steelcli.training.signals import stop_on_signal
 
 
@@ -40,13 +44,16 @@ def train(
             finite.
         Interrupted: SIGINT or SIGTERM; the state is saved.
     """
-    if params.processes > 1 and world_size() == 1:
-        arguments = (model_params, params, store_dir, models_dir, metrics_path, restart)
-        launch(params.processes, train, *arguments)
-        return read_metrics(metrics_path, MAKE_MODEL).values
-    with stop_on_signal(ignore_interrupt=world_size() > 1) as request:
+    with only_torchrun():
         refuse_unwritable([models_dir, metrics_path.parent])
-        store = Store(store_dir)
-        if is_first_of_node():
-            store.check_pixels()
-        return run_training(model_params, params, store, models_dir, metrics_path, request, restart)
+        if params.processes > 1 and world_size() == 1:
+            check_before_launch(model_params, params, Store(store_dir))
+            arguments = (model_params, params, store_dir, models_dir, metrics_path, restart)
+            launch(params.processes, train, *arguments)
+            return read_metrics(metrics_path, MAKE_MODEL).values
+        if world_size() > 1:
+            die_with_parent()
+        with stop_on_signal(ignore_interrupt=world_size() > 1) as request, explain_lost_peer():
+            return run_training(
+                model_params, params, store_dir, models_dir, metrics_path, request, restart
+            )

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from steelcli.common.errors import RunError
+from steelcli.common.parent import die_with_parent
 from steelcli.common.progress import track
 
 R = TypeVar("R")
@@ -55,6 +56,7 @@ _WORK: list[Callable[[Any], Any]] = []
 
 
 def _begin_worker(work: Callable[[Any], Any], begin: Callable[[], None]) -> None:
+    die_with_parent()
     begin()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
     _WORK[:] = [work]

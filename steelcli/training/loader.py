@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from steelcli.common.parent import die_with_parent
 from steelcli.data.store.reader import Store
 from steelcli.data.types import channels_first
 from steelcli.params.augment import AugmentParams
@@ -130,7 +131,7 @@ class TrainLoader:
             batch_sampler=self.shares,
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_one_thread if workers else None,
+            worker_init_fn=_begin_worker if workers else None,
             generator=torch.Generator(),  # else each epoch would use up the training's numbers
         )
         self._workers: list[BaseProcess] = []
@@ -165,8 +166,9 @@ def _cycle(generator: np.random.Generator, group: NDArray[np.intp], draws: int) 
     return np.concatenate([generator.permutation(group) for _ in range(rounds)])[:draws]
 
 
-def _one_thread(_worker: int) -> None:
+def _begin_worker(_worker: int) -> None:
     import cv2
 
+    die_with_parent()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 
 from steelcli.common.errors import RunError
 from steelcli.common.fingerprint import code_digest
 from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import staged_dir
+from steelcli.common.parent import parent_lives
 from steelcli.common.paths import STATES_NAME
 from steelcli.common.progress import say
 from steelcli.data.store.reader import Store
@@ -21,9 +23,10 @@ from steelcli.model.network import build_model
 from steelcli.model.seeds import seed_everything
 from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
-from steelcli.training.distributed import is_first_process
+from steelcli.training.distributed import is_first_of_node, is_first_process
 from steelcli.training.loader import TrainLoader
 from steelcli.training.loop import Trainer
+from steelcli.training.peers import compare_processes
 from steelcli.training.run_folder import RunFolder
 from steelcli.training.saved_state import StateDir
 from steelcli.training.saver import Saver
@@ -31,6 +34,8 @@ from steelcli.training.set_up import (
     announce,
     build_accelerator,
     check_network,
+    check_shares,
+    describe_key,
     describe_run,
     run_key,
 )
@@ -58,7 +63,7 @@ CODE = (
 def run_training(
     model_params: ModelParams,
     params: TrainParams,
-    store: Store,
+    store_dir: Path,
     models_dir: Path,
     metrics_path: Path,
     request: StopRequest,
@@ -70,10 +75,17 @@ def run_training(
         request: asks the run to save and stop.
         restart: forget the state of an interrupted run.
     """
-    trainer = _build_trainer(model_params, params, store)
-    device, precision = trainer.accelerator.device, trainer.precision
+    accelerator = build_accelerator(params)  # from here on one that fails ends all
+    store = Store(store_dir)
+    precision = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
+    facts = describe_key(model_params, params, store, precision, code_digest(CODE))
+    compare_processes(facts)
+    if is_first_of_node():
+        store.check_pixels()
+    trainer = _build_trainer(accelerator, model_params, params, store, precision)
+    device = accelerator.device
     settings = describe_run(model_params, params, store, trainer.plain, device, precision)
-    key = run_key(settings, code_digest(CODE))
+    key = run_key(facts)
     state_dir = StateDir(models_dir.parent / STATES_NAME, key)
     run_folder = RunFolder(state_dir.models_dir, params, settings)
     saver = Saver(trainer, run_folder, state_dir, request, params.save_every_minutes)
@@ -93,17 +105,23 @@ def run_training(
             trackers.configure({"checkpoints": run_folder.best_paths(models_dir)})
             trackers.finish()
             state_dir.remove()
-        trainer.accelerator.wait_for_everyone()
+        accelerator.wait_for_everyone()
     return metrics
 
 
-def _build_trainer(model_params: ModelParams, params: TrainParams, store: Store) -> Trainer:
+def _build_trainer(
+    accelerator: Accelerator,
+    model_params: ModelParams,
+    params: TrainParams,
+    store: Store,
+    precision: str,
+) -> Trainer:
     """Build all that takes the steps; what cannot work is refused here."""
-    accelerator = build_accelerator(params, store)
+    check_shares(params, store, accelerator.num_processes)
     check_trackers(params.trackers)
     seed_everything(params.seed, params.deterministic)
     model = build_model(**model_params.model_dump(), channels_last=params.channels_last)
-    check_network(model, params, store)
+    check_network(model, params, store, accelerator.num_processes)
     loader = TrainLoader(
         store,
         params.augment,
@@ -114,8 +132,6 @@ def _build_trainer(model_params: ModelParams, params: TrainParams, store: Store)
         accelerator.process_index,
         accelerator.num_processes,
     )
-    mixed = accelerator.mixed_precision
-    precision = "fp32" if mixed == "no" else mixed
     return Trainer(accelerator, model, loader, store, params, precision)
 
 
@@ -154,10 +170,9 @@ def _train(trainer: Trainer, run_folder: RunFolder, saver: Saver, trackers: Trac
     except RuntimeError as error:
         if not trainer.loader.has_lost_worker():
             raise
-        if trainer.accelerator.num_processes == 1:  # saving takes all processes
-            saver.save()
+        # torch raised this amid a step, whose half must not be saved
         what = "a loading process was killed, as the kernel does when memory runs out"
-        remedy = "free memory or lower it, then run the same command"
+        remedy = "free memory or lower it, then run the same command: it goes on from the last save"
         raise RunError(what, "train.workers", remedy) from error
 
 
@@ -194,6 +209,9 @@ def _publish(
     files = {metrics_path: format_metrics(metrics, data_key, best.run_key)}
     with staged_dir(models_dir, files) as partial_dir:
         shutil.copytree(run_folder.models_dir, partial_dir, dirs_exist_ok=True)
+        if not parent_lives():  # a newer run may have taken its place
+            what = "the process that started this training has ended"
+            raise RunError(what, models_dir, "run the same command: it goes on from the last save")
 
 
 def _memory_advice(params: TrainParams, precision: str) -> str:

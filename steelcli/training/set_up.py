@@ -14,49 +14,58 @@ from accelerate.state import AcceleratorState
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from steelcli.common.errors import ModelError, ParamsError, RunError
+from steelcli.common.errors import ModelError, ParamsError
 from steelcli.common.fingerprint import file_digest
 from steelcli.common.git import code_revision
 from steelcli.common.progress import say
+from steelcli.common.settings import flatten
 from steelcli.common.small_splits import warn_of_small_splits
 from steelcli.data.store.index import count_kinds
 from steelcli.data.store.reader import Store
 from steelcli.data.types import channels_first
 from steelcli.model.device import describe_device, describe_versions, pick_device, resolve_precision
 from steelcli.model.inference import eval_mode
-from steelcli.model.network import SegmentationModel, count_parameters
+from steelcli.model.network import SegmentationModel, build_model, count_parameters
 from steelcli.model.weights import weights_path
 from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
 from steelcli.training.distributed import world_size
+from steelcli.training.trackers import check_trackers
 
 
-def build_accelerator(params: TrainParams, store: Store) -> Accelerator:
-    """Return Accelerate's set-up of device, processes and number format.
+def build_accelerator(params: TrainParams) -> Accelerator:
+    """Join the other processes; return Accelerate's set-up of device, processes and number format.
 
     Raises:
-        ParamsError: fewer images in a batch than processes, or a number format the device lacks.
-        RunError: Accelerate sees another number of processes than torchrun started.
+        ParamsError: a number format the device lacks.
     """
-    images = min(params.batch_size, len(store.positions("train")))
-    if images < world_size():
-        what = f"{world_size()} processes cannot share batches of {images} images"
-        raise ParamsError(what, "train.batch_size", "raise it or lower train.processes")
     AcceleratorState._reset_state()  # a second run in one Python process may differ in precision
     on_cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
     PartialState(cpu=on_cpu)  # gives this process its device, which may be one of several
     precision = resolve_precision(params.precision, pick_device())
     mixed = "no" if precision == "fp32" else precision
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision=mixed)
-    found = accelerator.num_processes
-    if found != world_size():
-        what = f"Accelerate sees {found} processes where torchrun started {world_size()}"
-        remedy = "unset the ACCELERATE_ variables of the environment"
-        raise RunError(what, "train.processes", remedy)
-    return accelerator
+    return Accelerator(cpu=on_cpu, mixed_precision=mixed)
 
 
-def check_network(model: nn.Module, params: TrainParams, store: Store) -> None:
+def check_before_launch(model_params: ModelParams, params: TrainParams, store: Store) -> None:
+    """Refuse what ``train.processes`` processes would refuse, before any is started."""
+    if not torch.cuda.is_available():  # asking a GPU would take memory on it
+        resolve_precision(params.precision, pick_device())
+    check_trackers(params.trackers)
+    check_shares(params, store, params.processes)
+    model = build_model(**model_params.model_dump(), channels_last=params.channels_last)
+    check_network(model, params, store, params.processes)
+
+
+def check_shares(params: TrainParams, store: Store, processes: int) -> None:
+    """Refuse more processes than images in a batch with a ParamsError."""
+    images = min(params.batch_size, len(store.positions("train")))
+    if images < processes:
+        what = f"{processes} processes cannot share batches of {images} images"
+        raise ParamsError(what, "train.batch_size", "raise it or lower train.processes")
+
+
+def check_network(model: nn.Module, params: TrainParams, store: Store, processes: int) -> None:
     """Run one image through the network.
 
     Raises:
@@ -82,15 +91,15 @@ def check_network(model: nn.Module, params: TrainParams, store: Store) -> None:
     finally:
         for handle in handles:
             handle.remove()
-    if 1 in sizes and _images_per_norm(params, store) == 1:
+    if 1 in sizes and _images_per_norm(params, store, processes) == 1:
         what = "a batch of one small image gives batch normalisation a single value a channel"
         raise ParamsError(what, "train.batch_size", "raise it or data.image_size")
 
 
-def _images_per_norm(params: TrainParams, store: Store) -> int:
+def _images_per_norm(params: TrainParams, store: Store, processes: int) -> int:
     """Return the smallest number of images that batch normalisation sees at once."""
     images = min(params.batch_size, len(store.positions("train")))
-    return images if params.sync_batchnorm else images // world_size()
+    return images if params.sync_batchnorm else images // processes
 
 
 def describe_run(
@@ -121,21 +130,33 @@ def describe_run(
     }
 
 
-def run_key(settings: Mapping[str, Any], code: str) -> str:
-    """Return the name of the run's saved state.
-
-    It stands for the parameters, data, code, versions and number of processes.
+def describe_key(
+    model_params: ModelParams, params: TrainParams, store: Store, precision: str, code: str
+) -> dict[str, Any]:
+    """Return what a run depends on by dotted name, the same on all its processes.
 
     Args:
-        settings: see `describe_run`.
         code: digest of the code.
     """
-    run = settings["run"]
-    parts = [
-        json.dumps([settings["model"], settings["train"], settings["versions"]], sort_keys=True),
-        json.dumps([run["store"], run["encoder_digest"], run["precision"], world_size(), code]),
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    weights = weights_path(model_params.encoder_weights)
+    facts = {
+        "model": model_params.model_dump(mode="json"),
+        "train": params.model_dump(mode="json"),
+        "prepared store": store.fingerprint,
+        "steelcli code": code,
+        "number format": precision,
+        "bytes of model.encoder_weights": file_digest(weights)
+        if weights and weights.is_file()
+        else "",
+        "version of": describe_versions(),
+    }
+    return flatten(facts)
+
+
+def run_key(facts: Mapping[str, Any]) -> str:
+    """Return the name of the saved state of a run; see `describe_key`."""
+    text = json.dumps([facts, world_size()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def announce(settings: Mapping[str, Any], store: Store) -> None:

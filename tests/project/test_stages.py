@@ -52,6 +52,7 @@ SURPLUS: dict[str, set[str]] = {
     "tune-threshold": {
         "common.cores",
         "common.git",
+        "common.parent",
         "common.problems",
         "common.settings",
         "common.small_splits",
@@ -64,6 +65,7 @@ SURPLUS: dict[str, set[str]] = {
     "evaluate": {
         "common.cores",
         "common.git",
+        "common.parent",
         "common.problems",
         "data.images.find",
         "data.store.writer",
@@ -74,6 +76,7 @@ SURPLUS: dict[str, set[str]] = {
         "common.cores",
         "common.fingerprint",
         "common.git",
+        "common.parent",
         "common.problems",
         "reporting.comparison",
         "reporting.dice_plot",

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import distributed_run
+import psutil
 import pytest
 import torch
 from make_params import model_params
 from torch.nn.modules.batchnorm import _BatchNorm
 from walk import SMALL, steelcli, write_params
 
-from steelcli.common.errors import RunError
+from steelcli.common.errors import UserError
 from steelcli.model.network import build_model
 from steelcli.training.distributed import sync_batchnorm_layers
 from steelcli.training.launch import launch
@@ -68,15 +69,15 @@ def test_two_processes_validate_as_one_does(store_dir: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (distributed_run.die, r"process 1 of 2 ended with exit code -9: train\.processes"),
-        (distributed_run.complain, r"the image is broken: .*; mend it\): train\.processes"),
+        (distributed_run.die, r"^process 1 of 2 ended with exit code -9: train\.processes"),
+        (distributed_run.complain, r"^the image is broken: .*; mend it\.$"),
     ],
 )
 def test_a_dead_process_ends_the_others_in_words(
     function: Any, reason: str, tmp_path: Path
 ) -> None:
     started = time.monotonic()
-    with pytest.raises(RunError, match=reason):
+    with pytest.raises(UserError, match=reason):
         launch(2, function, tmp_path)
     assert time.monotonic() - started < 60
 
@@ -123,6 +124,41 @@ def test_two_processes_stop_save_and_go_on(project_dir: Path, tmp_path: Path) ->
         for folder in (whole, stopped)
     ]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_orphans_die_and_leave_a_newer_run_alone(project_dir: Path, tmp_path: Path) -> None:
+    """kill -9 of the command alone, amid a training that would have ended seconds later."""
+    train = SMALL["train"] | {"processes": 2, "workers": 1, "epochs": 3}
+    write_params(
+        tmp_path, SMALL | {"data": {"root": str(project_dir), **SMALL["data"]}, "train": train}
+    )
+    assert steelcli(tmp_path, "prepare").returncode == 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "steelcli", "train"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout
+    assert any(line.startswith("epoch 2/") for line in process.stdout)
+    descendants = psutil.Process(process.pid).children(recursive=True)
+    assert len(descendants) >= 3  # two that train, and a tracker of resources
+    process.send_signal(signal.SIGKILL)
+    newer = {tmp_path / "models" / "new.txt": "model", tmp_path / "metrics" / "train.json": "{}"}
+    for path, content in newer.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    _, alive = psutil.wait_procs(descendants, timeout=20)
+    for orphan in alive:
+        orphan.kill()
+    process.communicate()
+    assert not alive
+    assert {path: path.read_text(encoding="utf-8") for path in newer} == newer
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["new.txt"]
+    done = steelcli(tmp_path, "train")
+    assert done.returncode == 0, done.stderr
+    assert "going on with an interrupted run" in done.stdout
 
 
 def test_every_batchnorm_of_a_network_is_turned_into_a_synced_one() -> None:

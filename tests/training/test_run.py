@@ -7,11 +7,16 @@ import hashlib
 import json
 import math
 import os
+import random
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from make_params import model_params, train_params
@@ -25,12 +30,16 @@ from small_runs import (
     rows_without_times,
     run_small,
 )
+from walk import SMALL as SMALL_WALK
+from walk import steelcli as run_command
+from walk import write_params
 
 import steelcli.training.run
 from steelcli.commands.train import train
 from steelcli.common.errors import Interrupted, RunError, UserError
 from steelcli.model.checkpoint import find_best, load_checkpoint
 from steelcli.model.network import build_model
+from steelcli.training.loop import Trainer
 from steelcli.training.saved_state import StateDir
 
 
@@ -280,20 +289,93 @@ def test_memory_that_runs_out_is_told_with_the_advice_that_fits(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_loading_process_that_is_killed_is_told_and_the_run_goes_on(
-    whole_dir: Path, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("call", [1, 2, 6])
+def test_a_loading_process_that_is_killed_amid_a_step_changes_no_bit(
+    whole_dir: Path,
+    small_store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: int,
 ) -> None:
-    def kill_worker(trainer: Any) -> None:
-        (worker,) = trainer.loader._workers
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.join()
+    """Each step takes two forward passes; the worker dies right after one of them."""
+    forward = Trainer._pass
+    calls = 0
+
+    def killing(trainer: Trainer, *arguments: Any) -> Any:
+        nonlocal calls
+        result = forward(trainer, *arguments)
+        calls += 1
+        if calls == call:
+            (worker,) = trainer.loader._workers
+            os.kill(worker.pid, signal.SIGKILL)
+            time.sleep(60)  # torch raises as soon as it gets word
+        return result
 
     params = PARAMS.model_copy(update={"workers": 1})
     with monkeypatch.context() as patch:
-        act_at_step(patch, 2, kill_worker)
+        patch.setattr(Trainer, "_pass", killing)
         with pytest.raises(RunError, match=r"memory runs out: train\.workers"):
             run_small(tmp_path, small_store_dir, params)
     run_small(tmp_path, small_store_dir, params)
+    assert_same_run(whole_dir, tmp_path)
+
+
+@pytest.mark.slow
+def test_killed_loading_processes_of_the_real_command_change_no_bit(
+    project_dir: Path, tmp_path: Path
+) -> None:
+    """Again and again, at whatever the training does then."""
+    train = {
+        "epochs": 12,
+        "patience": 12,
+        "workers": 2,
+        "save_every_minutes": 1e-9,
+        "batch_size": 4,
+    }
+    changes = SMALL_WALK | {
+        "data": {"root": str(project_dir), **SMALL_WALK["data"]},
+        "train": train,
+    }
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        write_params(tmp_path / name, changes)
+        assert run_command(tmp_path / name, "prepare").returncode == 0
+    assert run_command(tmp_path / "whole", "train").returncode == 0
+    chance = random.Random(7)
+    for epoch in (1, 3, 5, 8):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "steelcli", "train"],
+            cwd=tmp_path / "killed",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout
+        assert any(line.startswith(f"epoch {epoch}/") for line in process.stdout)
+        command = psutil.Process(process.pid)
+        time.sleep(0.2 * chance.random())
+        while not (workers := command.children()) and process.poll() is None:
+            time.sleep(0.01)
+        chance.choice(workers).kill()
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "Error: a loading process was killed, " in stderr
+    done = run_command(tmp_path / "killed", "train")
+    assert done.returncode == 0, done.stderr
+    assert "going on with an interrupted run" in done.stdout
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_nothing_is_published_for_a_parent_that_has_died(
+    whole_dir: Path, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("steelcli.training.run.parent_lives", lambda: False)
+        with pytest.raises(RunError, match="the process that started this training has ended"):
+            run_small(tmp_path, small_store_dir)
+    assert not (tmp_path / "models").exists()
+    assert not (tmp_path / "metrics" / "train.json").exists()
+    run_small(tmp_path, small_store_dir)
     assert_same_run(whole_dir, tmp_path)
 
 

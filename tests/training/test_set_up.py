@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from make_params import data_params, model_params, train_params
 
 from steelcli.commands.prepare import prepare
@@ -34,6 +36,44 @@ def test_a_batch_with_one_value_a_channel_is_refused(project_dir: Path, tmp_path
             tmp_path / "m",
             tmp_path / "t.json",
         )
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"batch_size": 4},
+            r"8 processes cannot share batches of 4 images: train\.batch_size; raise",
+        ),
+        ({"batch_size": 8, "precision": "fp16"}, r"fp16 needs a CUDA GPU.*: train\.precision; set"),
+        ({"batch_size": 8, "trackers": ["none"]}, r"none is not installed: train\.trackers; run"),
+        (
+            {"batch_size": 8, "sync_batchnorm": False},
+            r"a single value a channel: train\.batch_size",
+        ),
+    ],
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 can start on a GPU")
+def test_what_cannot_start_is_refused_before_any_process_is_started(
+    changes: dict[str, Any],
+    sentence: str,
+    project_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("steelcli.commands.train.launch", None)
+    params = data_params(root=str(project_dir), image_size=[32, 32])
+    prepare(params, tmp_path / "prepared", tmp_path / "data.json")
+    train_settings = train_params(processes=8, batch_size=8).model_copy(update=changes)
+    with pytest.raises(ParamsError, match=sentence) as caught:
+        train(
+            model_params(),
+            train_settings,
+            tmp_path / "prepared",
+            tmp_path / "m",
+            tmp_path / "t.json",
+        )
+    assert "goes on" not in str(caught.value)
 
 
 def test_args_say_what_the_run_was(run_dir: Path, store_dir: Path) -> None:
