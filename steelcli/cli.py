@@ -10,12 +10,12 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from steelcli import __version__
+from steelcli.commands.usage import Commands
 from steelcli.common.errors import Interrupted, RunError, UserError
 from steelcli.common.paths import METRICS_DIR, PARAMS_PATH, REPORT_PATH, TEST_NAME
 from steelcli.common.progress import say
@@ -24,24 +24,8 @@ if TYPE_CHECKING:
     from steelcli.params.all import Params
 
 
-class _Commands(TyperGroup):
-    """The commands; an option that is a parameter is answered with the way to set it."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        self.words = list(args)
-        return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except Exception as error:
-            if type(error).__name__ == "NoSuchOption":  # Typer does not give its class away
-                _point_to_parameter(error, self.words)
-            raise
-
-
 app = typer.Typer(
-    cls=_Commands,
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -299,21 +283,3 @@ def _load(path: Path) -> Params:
     from steelcli.params.all import load_params
 
     return load_params(path)
-
-
-def _point_to_parameter(error: Any, words: list[str]) -> None:
-    """Add to a usage error how to set a parameter, where the unknown option is called like one.
-
-    Args:
-        error: its ``option_name`` is the option, its ``possibilities`` are real ones like it.
-        words: of the command line, after ``steelcli``.
-    """
-    from steelcli.params.options import explain_option
-
-    command = error.ctx.info_name
-    takes_parameters = "params" in (parameter.name for parameter in error.ctx.command.params)
-    rest = words[words.index(command) + 1 :]
-    hint = explain_option(error.option_name, command, rest, misspelt=not error.possibilities)
-    if hint and takes_parameters:
-        error.message += f"\n{hint}"
-        error.possibilities = None

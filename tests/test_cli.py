@@ -34,7 +34,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def test_the_contract_s_files_are_there(walked_dir: Path) -> None:
     for name in ("data", "train", "threshold", "test"):
-        for value in read_json(walked_dir / "metrics" / f"{name}.json").values():
+        metrics = read_json(walked_dir / "metrics" / f"{name}.json")
+        keys = ["data_key"] if name == "data" else ["data_key", "run_key"]
+        assert all(len(metrics.pop(key)[0]) == 64 for key in keys)
+        for value in metrics.values():
             for scalar in value.values() if isinstance(value, dict) else [value]:
                 assert isinstance(scalar, (int, float))
                 assert np.isfinite(scalar)

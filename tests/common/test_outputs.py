@@ -246,6 +246,6 @@ def test_a_folder_that_loses_its_rights_meanwhile_is_named(tmp_path: Path) -> No
     with (
         pytest.raises(RunError, match=r"cannot write a.json \(Permission denied\): .*/metrics;"),
         pytest.MonkeyPatch.context() as patch,
-        staged_dir(tmp_path / "models" / "a", [tmp_path / "metrics" / "a.json"]),
+        staged_dir(tmp_path / "models" / "a", {tmp_path / "metrics" / "a.json": "{}"}),
     ):
         patch.setattr(Path, "unlink", refuse)

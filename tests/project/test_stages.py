@@ -29,7 +29,16 @@ MODULES = {
     "report": "steelcli.commands.report",
 }
 SURPLUS: dict[str, set[str]] = {
-    "check-params": {"common.cores", "common.fingerprint", "common.git", "common.problems"},
+    "check-params": {
+        "common.cores",
+        "common.fingerprint",
+        "common.git",
+        "common.metrics_file",
+        "common.parent",
+        "common.problems",
+        "common.small_splits",
+        "params.options",
+    },
     "prepare": {
         "common.git",
         "common.settings",

@@ -39,10 +39,9 @@ def test_paths_stay_whole_on_eighty_columns(root: Path, tmp_path: Path, command:
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert f"2 problems in {root}:" in lines
-    for number in (3, 4):
-        place = lines.index(f"  images/{LONG}{number}.png")  # from data.root, on a line of its own
-        assert lines[place + 1].startswith("    ")
-        assert "; " in lines[place + 1]
+    place = lines.index(f"  images/{LONG}3.png and 1 more")  # from data.root, on a line of its own
+    assert lines[place + 1].startswith("    ")
+    assert "; " in lines[place + 1]
     if command == "check":
         place = lines.index("suspicious: the same pixels as another image (2 of the images):")
         assert lines[place + 1 : place + 3] == [f"  {LONG}0.png", f"  {LONG}1.png"]

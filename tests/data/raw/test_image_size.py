@@ -122,4 +122,4 @@ def test_prepare_and_check_say_what_a_size_does(
     suitable = params.model_copy(update={"image_size": (160, 160)})
     prepare(suitable, tmp_path / "prepared", tmp_path / "data.json")
     show_check(check(suitable), suitable)
-    assert "warning" not in capsys.readouterr().out
+    assert "warning: at data.image_size" not in capsys.readouterr().out

@@ -153,7 +153,7 @@ def test_faults_that_differ_in_numbers_alone_share_a_row(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = [Problem(f"{index}.png", f"has {index} bits", "convert it", "") for index in range(30)]
-    show_problems([*rows, Problem("b.png", "is empty", "restore it", "")])
+    show_problems([*rows, Problem("b.png", "is empty", "restore it", "")], "raw")
     printed = capsys.readouterr().out
     assert "0.png" in printed
     assert "and 29 more" in printed

@@ -13,7 +13,6 @@ import pytest
 from make_params import data_params, evaluate_params, threshold_params
 from small_runs import run_small
 
-from steelcli.commands import train as train_command
 from steelcli.commands.evaluate import evaluate
 from steelcli.commands.judge import evaluate_foreign
 from steelcli.commands.tune_threshold import tune_threshold
@@ -101,11 +100,10 @@ def test_a_file_that_may_not_be_read_is_one_sentence(
 def test_of_several_processes_the_first_of_each_machine_checks(
     copy_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train_command, "run_training", lambda *_: {"epochs": 1})
     (copy_dir / "masks.npy").write_bytes((copy_dir / "masks.npy").read_bytes()[:-1] + b"\1")
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert run_small(tmp_path, copy_dir) == {"epochs": 1}
-    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setattr("steelcli.training.run.is_first_of_node", lambda: False)
+    assert run_small(tmp_path, copy_dir)["epochs"] == 2
+    monkeypatch.undo()
     with pytest.raises(DataError, match="not those that were written"):
         run_small(tmp_path, copy_dir)
 

@@ -1,0 +1,41 @@
+"""Answer an unknown option that is called like a parameter with the way to set it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+
+class Commands(TyperGroup):
+    """The commands of the command line."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        self.words = list(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if type(error).__name__ == "NoSuchOption":  # Typer does not give its class away
+                _point_to_parameter(error, self.words)
+            raise
+
+
+def _point_to_parameter(error: Any, words: list[str]) -> None:
+    """Add to a usage error how to set a parameter, where the unknown option is called like one.
+
+    Args:
+        error: its ``option_name`` is the option, its ``possibilities`` are real ones like it.
+        words: of the command line, after ``steelcli``.
+    """
+    from steelcli.params.options import explain_option
+
+    command = error.ctx.info_name
+    takes_parameters = "params" in (parameter.name for parameter in error.ctx.command.params)
+    rest = words[words.index(command) + 1 :]
+    hint = explain_option(error.option_name, command, rest, misspelt=not error.possibilities)
+    if hint and takes_parameters:
+        error.message += f"\n{hint}"
+        error.possibilities = None
