@@ -73,16 +73,6 @@ def former(clone: Clone) -> Iterator[dict[str, str]]:
     assert digest_results(clone) == before
 
 
-def fail(clone: Clone, *command: str) -> str:
-    """Run a command that has to fail; return what it says."""
-    done = subprocess.run(
-        command, cwd=clone.clone_dir, env=clone.env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode, f"{' '.join(command)}\n{done.stdout}"
-    assert "Traceback" not in done.stderr
-    return done.stderr
-
-
 @pytest.fixture(scope="module")
 def bad_dir(project_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data that `prepare` refuses, after DVC has removed the store."""
@@ -111,7 +101,7 @@ def test_apply_checkout_and_pull_do_not_ask_for_the_embedded_data(
 def test_a_wrong_value_given_to_dvc_itself_removes_nothing(
     clone: Clone, former: dict[str, str]
 ) -> None:
-    assert "train.lr" in fail(clone, "dvc", "exp", "run", "-S", "train.lr=fast")
+    assert "train.lr" in clone.fail("dvc", "exp", "run", "-S", "train.lr=fast")
     after = digest_results(clone)
     assert after.pop("params.yaml") != former["params.yaml"]
     assert after == {name: digest for name, digest in former.items() if name != "params.yaml"}
@@ -122,7 +112,7 @@ def test_a_wrong_value_given_to_dvc_itself_removes_nothing(
 def test_one_command_brings_a_run_back_after_a_stage_failed_under_dvc(
     clone: Clone, bad_dir: Path
 ) -> None:
-    assert "problem" in fail(clone, "dvc", "exp", "run", "-S", f"data.root={bad_dir}")
+    assert "problem" in clone.fail("dvc", "exp", "run", "-S", f"data.root={bad_dir}")
     assert not (clone.clone_dir / "metrics/data.json").exists()
     assert not (clone.clone_dir / "data/prepared").exists()
     clone("dvc", "exp", "apply", "mine")
@@ -138,7 +128,7 @@ def test_steelcli_run_brings_everything_back_itself(
         "prepare": f"data.root={bad_dir}",
         "train": "train.lr=1e30",
     }[stage]
-    said = fail(clone, "steelcli", "run", "-S", change)
+    said = clone.fail("steelcli", "run", "-S", change)
     assert f"failed to reproduce '{stage}'" in said
     assert "as before" in said
     stale = json.loads(clone("dvc", "status", "--json"))
@@ -203,11 +193,11 @@ def test_after_a_kill_the_next_failure_brings_back_what_stood_before_both(
     wait_for(tmp_path / "log", "epoch 1/400")
     process.kill()
     process.wait()
-    assert "another dvc" in fail(clone, "steelcli", "run", "-S", "train.lr=1e30")
+    assert "another dvc" in clone.fail("steelcli", "run", "-S", "train.lr=1e30")
     os.killpg(process.pid, signal.SIGKILL)  # DVC and the stage, which the kill left
     wait_for_end(process.pid)
     assert not (clone.clone_dir / "models").exists()
-    assert "as before" in fail(clone, "steelcli", "run", "-S", "train.lr=1e30")
+    assert "as before" in clone.fail("steelcli", "run", "-S", "train.lr=1e30")
 
 
 @pytest.mark.usefixtures("former")

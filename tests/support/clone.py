@@ -44,6 +44,15 @@ class Clone:
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def fail(self, *command: str) -> str:
+        """Run a command that has to fail in a sentence; return what it says."""
+        done = subprocess.run(
+            command, cwd=self.clone_dir, env=self.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode, f"{' '.join(command)}\n{done.stdout}"
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
     def draw_fewer_images(self) -> None:
         """Let the embedded data be 40 images."""
         stage_path = self.clone_dir / "data" / "synthetic" / "dvc.yaml"
