@@ -56,3 +56,15 @@ def test_data_that_dvc_brings_may_be_missing(
     check_params(change("data", root=str(SYNTHETIC_DIR)))
     Path("raw.dvc").touch()
     check_params(change("data", root="raw"))
+
+
+def test_weights_are_looked_for_where_training_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = change("model", encoder_weights="encoder.pth")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"not found: data/weights/encoder\.pth; copy them there"):
+        check_params(params.model_copy(update={"data": change("data", root=".").data}))
+    (tmp_path / "data" / "weights").mkdir(parents=True)
+    (tmp_path / "data" / "weights" / "encoder.pth").touch()
+    check_params(params.model_copy(update={"data": change("data", root=".").data}))
