@@ -32,11 +32,16 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
+TABLES = {"test_images.csv", "pr_curve.csv", "froc.csv", "reliability.csv"}
+
+
 def test_the_contract_s_files_are_there(walked_dir: Path) -> None:
     for name in ("data", "train", "threshold", "test"):
         metrics = read_json(walked_dir / "metrics" / f"{name}.json")
         keys = ["data_key"] if name == "data" else ["data_key", "run_key"]
         assert all(len(metrics.pop(key)[0]) == 64 for key in keys)
+        tables = {"threshold": {"threshold_curve.csv"}, "test": TABLES}.get(name, set())
+        assert set(metrics.pop("tables", {})) == tables
         for value in metrics.values():
             for scalar in value.values() if isinstance(value, dict) else [value]:
                 assert isinstance(scalar, (int, float))
@@ -304,11 +309,12 @@ def test_what_files_say_does_not_act_on_the_terminal(walked_dir: Path, tmp_path:
     test, settings = read_json(metrics_dir / "test.json"), read_json(work_dir / "models/args.json")
     settings["model"]["encoder_name"] = hostile
     test |= {hostile: 1}
+    del test["tables"]  # the digests of what is changed below
     test["recall_class"][hostile] = 0.5
     for path, values in (
         (metrics_dir / "test.json", test),
         (work_dir / "models" / "args.json", settings),
-        (metrics_dir / f"twin{hostile.replace('/', '')}.json", {"data_fingerprint": 1}),
+        (metrics_dir / f"twin{hostile.replace('/', '')}.json", {"data_key": [hostile]}),
     ):
         path.write_text(json.dumps(values), encoding="utf-8")
     images = (metrics_dir / "test_images.csv").read_text(encoding="utf-8").splitlines()
@@ -318,3 +324,28 @@ def test_what_files_say_does_not_act_on_the_terminal(walked_dir: Path, tmp_path:
     assert done.returncode == 0, done.stderr
     assert all(line.isprintable() for line in done.stdout.split("\n"))
     assert done.stdout.count(r"\x1b]0;a\x07\x9b31m\u202e\n[red]") >= 4
+
+
+@pytest.mark.parametrize("name", [*sorted(TABLES), "threshold_curve.csv"])
+def test_a_csv_of_another_run_is_refused(walked_dir: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "work"
+    shutil.copytree(walked_dir, folder, symlinks=True)
+    path = folder / "metrics" / name
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]), encoding="utf-8")
+    done = steelcli(folder, "report")
+    assert_one_sentence(done, "not the one that was written with the json file", name)
+    if name == "test_images.csv":
+        done = steelcli(folder, "compare", "test", "test")
+        assert_one_sentence(done, "not the one that was written with the json file", name)
+
+
+def test_scores_of_a_former_model_are_not_compared(walked_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    shutil.copytree(walked_dir, folder, symlinks=True)
+    args_path = folder / "models" / "args.json"
+    settings = json.loads(args_path.read_text(encoding="utf-8"))
+    settings["run"]["run_key"] = "of a later training"
+    args_path.write_text(json.dumps(settings), encoding="utf-8")
+    done = steelcli(folder, "compare", "test", "test")
+    assert_one_sentence(done, "belongs to another training than models", "test_images.csv")

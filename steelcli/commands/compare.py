@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steelcli.common.paths import METRICS_DIR
+from steelcli.common.paths import METRICS_DIR, MODELS_DIR
 from steelcli.params.report import ReportParams
 from steelcli.reporting.comparison import Comparison, compare_images, load_images
 
@@ -14,18 +14,20 @@ def compare(
     b: str,
     params: ReportParams,
     metrics_dir: Path = METRICS_DIR,
+    models_dir: Path = MODELS_DIR,
     plot_path: Path | None = None,
 ) -> Comparison:
     """Return the difference b - a of every metric; draw Dice against Dice to ``plot_path``.
 
     Raises:
-        RunError: a name that is nothing, a file that is no table of images, or images that differ.
+        RunError: a name that is nothing, a file that is no table of images or belongs to another
+            run, or images that differ.
     """
     if plot_path:
         from steelcli.reporting.dice_plot import plot_dice, refuse_other_formats
 
         refuse_other_formats(plot_path)
-    first, second = load_images(a, metrics_dir), load_images(b, metrics_dir)
+    first, second = (load_images(name, metrics_dir, models_dir) for name in (a, b))
     resamples, seed = params.bootstrap_resamples, params.bootstrap_seed
     comparison = compare_images(first, second, resamples, seed)
     if plot_path:

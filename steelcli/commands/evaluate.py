@@ -89,7 +89,9 @@ def evaluate(
             scorer.reliability(), RELIABILITY_COLUMNS
         )
         files[metrics_dir / FROC_NAME] = format_csv(scorer.froc_rows(), FROC_COLUMNS)
-        files[metrics_dir / TEST_NAME] = format_metrics(metrics, store.fingerprint, trained.run_key)
+        tables = {path: text for path, text in files.items() if path.suffix == ".csv"}
+        text = format_metrics(metrics, store.fingerprint, trained.run_key, tables)
+        files[metrics_dir / TEST_NAME] = text
     trackers.log({"test": metrics})
     trackers.finish()
     warn_of_small_splits(count_kinds(store.records, ["test"]))

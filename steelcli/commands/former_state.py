@@ -30,16 +30,13 @@ class FormerState:
         self.folder, self.outputs = folder, outputs
         self.list_path = folder / "list.json"  # written last: with it the copies are complete
 
-    def keep(self) -> None:
-        """Set aside what there is now.
+    @property
+    def is_open(self) -> bool:
+        """Whether a run was killed, and could not bring back what stood before it."""
+        return self.list_path.is_file()
 
-        A run that was killed could not bring back what stood before it. Where it left a gap, what
-        it set aside stays: that is the last state that was whole.
-        """
-        if self.list_path.is_file() and any(
-            there and not Path(name).exists() for name, there in self._read_list().items()
-        ):
-            return
+    def keep(self) -> None:
+        """Set aside what there is now, in place of what an earlier run set aside."""
         try:
             self.forget()
             for path, can_link in self.outputs.items():

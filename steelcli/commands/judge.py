@@ -13,10 +13,8 @@ from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import format_csv, write_together
 from steelcli.common.paths import METRICS_DIR, OWN_NAMES, STORE_DIR
 from steelcli.common.progress import say, track
-from steelcli.common.small_splits import warn_of_small_splits
 from steelcli.data.predictions.match import Predictions, match_predictions, open_predictions
 from steelcli.data.predictions.source import Kind
-from steelcli.data.store.index import count_kinds
 from steelcli.data.store.reader import Store, open_store
 from steelcli.data.types import Split
 from steelcli.params.data import DataParams
@@ -75,13 +73,9 @@ def evaluate_foreign(
     scorer = score_images(new_scorer, _iter_images(store, "test", test, kind))
     metrics = summarise(scorer, threshold, kind == "masks")
     rows = scorer.image_rows(FIXED_THRESHOLD if threshold is None else threshold)
-    write_together(
-        {
-            metrics_dir / f"{name}_images.csv": format_csv(rows, IMAGE_COLUMNS),
-            metrics_dir / f"{name}.json": format_metrics(metrics, store.fingerprint),
-        }
-    )
-    warn_of_small_splits(count_kinds(store.records, ["test"]))
+    tables = {metrics_dir / f"{name}_images.csv": format_csv(rows, IMAGE_COLUMNS)}
+    text = format_metrics(metrics, store.fingerprint, tables=tables)
+    write_together({**tables, metrics_dir / f"{name}.json": text})
     return metrics
 
 

@@ -6,6 +6,7 @@ Here the values are checked first, and when the run fails all that it touched is
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -22,11 +23,12 @@ from filelock import FileLock, Timeout
 
 from steelcli.commands.former_state import FormerState
 from steelcli.common.errors import Interrupted, ParamsError, RunError, quote
-from steelcli.common.git import explain_no_git, is_tracked
+from steelcli.common.git import explain_no_git, has_experiment, is_tracked
 from steelcli.common.inputs import read_json
-from steelcli.common.paths import FORMER_DIR, LOCK_PATH, PARAMS_PATH, STAGES_PATH
-from steelcli.params.all import load_params
-from steelcli.params.data import DataParams, check_root, is_made_by_dvc
+from steelcli.common.paths import FORMER_DIR, LOCK_PATH, PARAMS_PATH, STAGES_PATH, SYNTHETIC_DIR
+from steelcli.common.progress import say
+from steelcli.params.all import Params, load_params
+from steelcli.params.data import check_root, is_made_by_dvc
 from steelcli.params.section import read_params
 
 
@@ -42,12 +44,15 @@ def run(arguments: Sequence[str]) -> None:
     """
     refuse_no_repository()
     options = _parse(arguments)
+    if options.name and not options.force and has_experiment(options.name):
+        what = "an experiment from this commit has this name"
+        raise ParamsError(what, options.name, "give another -n, or add -f to replace it")
     is_elsewhere = options.queue or options.tmp_dir or options.run_all
     for params_path in _change_copies(options.set_param, options.queue):
         params = load_params(params_path)
         check_root(params.data)
         if (options.queue or options.tmp_dir) and not options.copy_paths:
-            _refuse_untracked_root(params.data)
+            _refuse_untracked(params)
     if is_elsewhere or options.dry:
         if _call_dvc(arguments):
             raise RunError("the run failed", "dvc exp run", "mend what the lines above say")
@@ -133,8 +138,15 @@ def _read_change(text: str) -> str:
     return text if text[:1] in {"+", "~"} else f"++{text}"
 
 
-def _refuse_untracked_root(params: DataParams) -> None:
-    root = Path(params.root)
+def _refuse_untracked(params: Params) -> None:
+    """Refuse files that are missing in the folder of its own that a queued run gets."""
+    from steelcli.model.weights import weights_path  # brings torch
+
+    weights = weights_path(params.model.encoder_weights)
+    if weights and not is_made_by_dvc(weights) and not is_tracked(weights):
+        what = f"the folder of its own that such a run gets will hold no {quote(weights, 200)}"
+        raise ParamsError(what, "model.encoder_weights", f"run `dvc add {weights}`")
+    root = Path(params.data.root)
     if not root.is_absolute() and not is_made_by_dvc(root) and not is_tracked(root):
         what = f"the folder of its own that such a run gets will hold no {quote(root, 200)}"
         raise ParamsError(what, "data.root", f"write {root.resolve()}")
@@ -152,7 +164,10 @@ def _run_here(arguments: Sequence[str]) -> None:
     FORMER_DIR.parent.mkdir(exist_ok=True)
     try:
         with FileLock(FORMER_DIR.with_suffix(".lock"), timeout=0):
-            former_state.keep()
+            if former_state.is_open and not _is_whole():
+                _say_what_comes_back()
+            else:
+                former_state.keep()
             with _note_signals() as signals:
                 failed = _call_dvc(arguments)
             if failed:
@@ -167,8 +182,28 @@ def _run_here(arguments: Sequence[str]) -> None:
         raise Interrupted(signals[0], message)
     if failed:
         what = "the run failed, and parameters and results are as before"
-        remedy = "mend what the lines above say; `steelcli check PATH` lists the faults of data"
+        remedy = "mend what the lines above say"
         raise RunError(what, "dvc exp run", remedy)
+
+
+def _is_whole() -> bool:
+    """Return whether all results are of one run: to DVC none of our stages is out of date."""
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return False
+    stages = json.loads(done.stdout)
+    return all(name.startswith(f"{SYNTHETIC_DIR.parent}/") for name in stages)
+
+
+def _say_what_comes_back() -> None:
+    """Tell that a killed run is still open; keep params.yaml, which may have been edited since."""
+    edited_path = FORMER_DIR.with_name(f"{PARAMS_PATH.name}.after-kill")
+    edited_path.write_bytes(PARAMS_PATH.read_bytes())
+    say(
+        "an earlier run here was killed: if this one fails too, all goes back to what stood before "
+        f"both; {PARAMS_PATH} as it is now is kept as {edited_path}"
+    )
 
 
 def _refuse_other_dvc() -> None:

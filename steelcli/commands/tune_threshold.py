@@ -34,6 +34,7 @@ def tune_threshold(
         for position, levels in trained.iter_levels("val", params.batch_size)
     )
     metrics, curve = learn_threshold(params.objective, store.class_titles, images)
-    text = format_metrics(metrics, store.fingerprint, trained.run_key)
-    write_together({curve_path: format_csv(curve, CURVE_COLUMNS), metrics_path: text})
+    tables = {curve_path: format_csv(curve, CURVE_COLUMNS)}
+    text = format_metrics(metrics, store.fingerprint, trained.run_key, tables)
+    write_together({**tables, metrics_path: text})
     return metrics

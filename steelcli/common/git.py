@@ -84,3 +84,9 @@ def code_revision() -> str:
 def is_tracked(path: Path) -> bool:
     """Tell whether git tracks a file or something in a folder."""
     return bool(_git("ls-files", "--", str(path)))
+
+
+def has_experiment(name: str) -> bool:
+    """Tell whether a DVC experiment of this name started from the current commit."""
+    head = (_git("rev-parse", "HEAD") or b"").decode().strip()
+    return _git("show-ref", "--verify", f"refs/exps/{head[:2]}/{head[2:]}/{name}") is not None

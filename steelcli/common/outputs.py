@@ -57,13 +57,12 @@ def staged_dir(final_dir: Path, files: Mapping[Path, str] | None = None) -> Iter
                 if final_dir.exists():
                     final_dir.replace(old_dir)  # first: this fails early on a mount point
                 try:
-                    _unlink(files)
-                    partial_dir.replace(final_dir)
+                    publish(lambda: partial_dir.replace(final_dir))
                 except BaseException:
                     if old_dir.exists():
+                        _remove(final_dir)
                         old_dir.replace(final_dir)
                     raise
-                publish()
             _remove(old_dir)
         except BaseException:
             _remove(partial_dir)
@@ -80,25 +79,35 @@ def write_together(texts: Mapping[Path, str]) -> None:
         RunError: a file cannot be written; all are as before.
     """
     with _staged_texts(texts) as publish:
-        _unlink(texts)
-        publish()
-
-
-def _unlink(texts: Mapping[Path, str]) -> None:
-    for path in reversed(list(texts)):
-        with _explained(path):
-            path.unlink(missing_ok=True)
+        publish(lambda: None)
 
 
 @contextmanager
-def _staged_texts(texts: Mapping[Path, str]) -> Iterator[Callable[[], None]]:
-    """Write texts under temporary names; yield what moves them into place, in order."""
+def _staged_texts(texts: Mapping[Path, str]) -> Iterator[Callable[[Callable[[], object]], None]]:
+    """Write texts under temporary names; yield what moves them into place.
+
+    It moves the old files away, the last one first, calls its argument, and moves the new ones
+    into place; where it fails, the old ones come back.
+    """
     partial_paths = {path: _partial_path(path) for path in texts}
 
-    def publish() -> None:
-        for path, partial_path in partial_paths.items():
-            with _explained(path):
-                partial_path.replace(path)
+    def publish(act: Callable[[], object]) -> None:
+        old_paths: dict[Path, Path] = {}
+        try:
+            for path in reversed(list(texts)):
+                if path.exists():
+                    with _explained(path):
+                        old_paths[path] = path.replace(path.with_name(f".{path.name}.old"))
+            act()
+            for path, partial_path in partial_paths.items():
+                with _explained(path):
+                    partial_path.replace(path)
+        except BaseException:
+            for path, old_path in old_paths.items():
+                old_path.replace(path)
+            raise
+        for old_path in old_paths.values():
+            _remove(old_path)
 
     try:
         for path, partial_path in partial_paths.items():

@@ -21,6 +21,8 @@ def _refuse_addresses(name: str) -> str:
 
 def _refuse_other_folders(name: str) -> str:
     """Refuse a file that lies elsewhere: the stage `train` depends on files of one folder."""
+    if name == "None":  # a file of this name stands for null, see dvc.yaml
+        raise ValueError("the name of no file; write null for random weights")
     if PurePath(name).name != name or name in ("", ".."):
         what = f"neither imagenet nor the name of a file in {WEIGHTS_DIR.as_posix()}"
         raise ValueError(f"{what}; copy the file there, give its name alone, such as resnet34.pth")

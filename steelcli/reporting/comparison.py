@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import MAX_CLAUSE, RunError, quote
 from steelcli.common.git import explain_no_git, find_revision, read_revision
-from steelcli.common.inputs import MAX_CSV_BYTES, read_bytes, read_columns
-from steelcli.common.paths import MAKE_TEST, TEST_IMAGES_NAME, TEST_NAME
+from steelcli.common.inputs import MAX_CSV_BYTES, read_bytes, read_columns, read_json
+from steelcli.common.metrics_file import RUN_KEY, Metrics, read_metrics
+from steelcli.common.paths import ARGS_NAME, MAKE_MODEL, MAKE_TEST, TEST_IMAGES_NAME, TEST_NAME
 from steelcli.common.progress import say
 from steelcli.common.small_splits import MIN_IMAGES
 from steelcli.reporting.metric_meanings import SHARE_MEANINGS
@@ -64,12 +65,13 @@ class Comparison:
     differences: tuple[Difference, ...]
 
 
-def load_images(name: str, metrics_dir: Path) -> ScoredImages:
+def load_images(name: str, metrics_dir: Path, models_dir: Path) -> ScoredImages:
     """Read ``NAME_images.csv``, or else ``test_images.csv`` of the experiment or revision NAME.
 
     Raises:
-        RunError: neither is there, the table is damaged, or the json file beside it is missing,
-            which every evaluation writes last.
+        RunError: neither is there, the table is damaged, the json file beside it is missing, which
+            every evaluation writes last, or belongs to another table; or ``test`` is of another
+            training than the models.
     """
     path = metrics_dir / f"{name}_images.csv"
     try:
@@ -82,9 +84,24 @@ def load_images(name: str, metrics_dir: Path) -> ScoredImages:
     json_path = metrics_dir / f"{name}.json"
     if not json_path.is_file():
         raise _unfinished(path, json_path)
+    metrics = read_metrics(json_path, f"{MAKE_TEST} again", ("threshold",))
+    metrics.refuse_other_table(path, raw, f"{MAKE_TEST} again")
+    if json_path.name == TEST_NAME:
+        _refuse_former_model(path, metrics, models_dir)
     if find_revision(name):
         say(f"note: {name} is a file and a git revision; taking the file {path}")
     return _parse(name, str(path), raw)
+
+
+def _refuse_former_model(path: Path, metrics: Metrics, models_dir: Path) -> None:
+    """Refuse the scores of a model that has been trained anew since."""
+    args_path = models_dir / ARGS_NAME
+    if not args_path.is_file():
+        return
+    run = read_json(args_path, MAKE_MODEL).get("run")
+    if not isinstance(run, dict) or run.get(RUN_KEY) != metrics.run_key:
+        what = f"the table belongs to another training than {models_dir}"
+        raise RunError(what, path, f"{MAKE_TEST} again")
 
 
 def _load_revision(name: str, absent_path: Path) -> ScoredImages:

@@ -82,35 +82,37 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     curve_names = ("threshold", "dice", "dice_defect", "f1", "iou")
     images_path = metrics_dir / paths.TEST_IMAGES_NAME
 
-    def read(name: str, numbers: Sequence[str] = ()) -> dict[str, Any]:
+    def read(name: str, numbers: Sequence[str] = ()) -> Metrics:
         path = metrics_dir / f"{name}.json"
         metrics = read_metrics(path, REMEDIES[name], numbers)
         _refuse_other_run(path, metrics, settings, models_dir)
-        return metrics.values
+        return metrics
 
     data = read("data")
     training = read("train", ("best_epoch",))
     threshold = read("threshold", ("threshold",))
     test = read("test", ("threshold", "auprc_low", "auprc_high"))
-    if test.get("threshold") != threshold.get("threshold"):
+    if test.values.get("threshold") != threshold.values.get("threshold"):
         what = "the test images were scored at another threshold than the one learned last"
         raise RunError(what, metrics_dir / paths.TEST_NAME, paths.MAKE_TEST)
     return Results(
-        data=data,
-        training=training,
-        threshold=threshold,
-        test=test,
+        data=data.values,
+        training=training.values,
+        threshold=threshold.values,
+        test=test.values,
         settings=settings,
-        image_names=_read_texts(images_path, ("image",), "test")["image"],
-        images=_read_columns(images_path, NUMBER_COLUMNS, "test"),
+        image_names=_read_texts(images_path, ("image",), "test", test)["image"],
+        images=_read_columns(images_path, NUMBER_COLUMNS, "test", test),
         epochs=_read_columns(epochs_path, epoch_names, "train"),
         thresholds=_read_columns(
-            metrics_dir / paths.THRESHOLD_CURVE_NAME, curve_names, "threshold"
+            metrics_dir / paths.THRESHOLD_CURVE_NAME, curve_names, "threshold", threshold
         ),
-        pr_curve=_read_columns(metrics_dir / paths.PR_CURVE_NAME, ("precision", "recall"), "test"),
-        froc=_read_shown(metrics_dir / paths.FROC_NAME, FROC_COLUMNS),
+        pr_curve=_read_columns(
+            metrics_dir / paths.PR_CURVE_NAME, ("precision", "recall"), "test", test
+        ),
+        froc=_read_shown(metrics_dir / paths.FROC_NAME, FROC_COLUMNS, test),
         others=read_others(metrics_dir),
-        reliability=_read_shown(metrics_dir / paths.RELIABILITY_NAME, RELIABILITY_COLUMNS),
+        reliability=_read_shown(metrics_dir / paths.RELIABILITY_NAME, RELIABILITY_COLUMNS, test),
     )
 
 
@@ -146,10 +148,16 @@ def format_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     return texts
 
 
-def _read_texts(path: Path, names: Sequence[str], maker: str) -> dict[str, list[str]]:
+def _read_texts(
+    path: Path, names: Sequence[str], maker: str, metrics: Metrics | None
+) -> dict[str, list[str]]:
+    """Read a csv of a stage, written with ``metrics`` where that is given."""
     remedy = REMEDIES[maker]
     try:
-        return read_columns(read_bytes(path, MAX_CSV_BYTES), names)
+        raw = read_bytes(path, MAX_CSV_BYTES)
+        if metrics:
+            metrics.refuse_other_table(path, raw, remedy)
+        return read_columns(raw, names)
     except FileNotFoundError as error:
         raise RunError("a stage's input is missing", path, remedy) from error
     except KeyError as error:
@@ -159,16 +167,18 @@ def _read_texts(path: Path, names: Sequence[str], maker: str) -> dict[str, list[
         raise RunError(what, path, remedy) from error
 
 
-def _read_columns(path: Path, names: Sequence[str], maker: str) -> Columns:
+def _read_columns(
+    path: Path, names: Sequence[str], maker: str, metrics: Metrics | None = None
+) -> Columns:
     columns: Columns = {}
-    for name, cells in _read_texts(path, names, maker).items():
+    for name, cells in _read_texts(path, names, maker, metrics).items():
         columns[name] = [_number(cell, name, path, REMEDIES[maker]) for cell in cells]
     return columns
 
 
-def _read_shown(path: Path, names: Sequence[str]) -> Columns:
+def _read_shown(path: Path, names: Sequence[str], test: Metrics) -> Columns:
     """Read a csv of `evaluate` that the report shows row by row."""
-    columns = _read_columns(path, names, "test")
+    columns = _read_columns(path, names, "test", test)
     rows = len(columns[names[0]])
     if rows > MAX_SHOWN_ROWS:
         what = f"a stage's input has {rows:,} rows where {MAX_SHOWN_ROWS} are the most"

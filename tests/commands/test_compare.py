@@ -331,7 +331,7 @@ def test_a_table_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("steelcli.reporting.comparison.MAX_CSV_BYTES", 100)
     for name in ("one", "HEAD"):
         with pytest.raises(RunError, match=r"larger than 100 bytes.*_images\.csv"):
-            load_images(name, Path("metrics"))
+            load_images(name, Path("metrics"), Path("models"))
 
 
 def test_a_name_that_is_no_text_is_compared_and_shown_escaped(work_dir: Path) -> None:

@@ -78,18 +78,16 @@ def test_a_disk_without_links_gets_copies(
     assert_former()
 
 
-def test_after_a_killed_run_the_last_whole_state_stays(state: FormerState) -> None:
-    state.keep()
-    break_everything()
-    Path("models/deep/b.pth").unlink()
-    Path("models/deep").rmdir()
-    Path("models").rmdir()  # as DVC does before the stage that was killed
-    state.keep()  # of the next run
-    state.bring_back()
-    assert_former()
+def test_a_run_is_open_until_its_results_are_kept_or_brought_back(state: FormerState) -> None:
+    assert not state.is_open
+    for end in (state.forget, state.bring_back):
+        state.keep()
+        assert state.is_open
+        end()
+        assert not state.is_open
 
 
-def test_a_state_that_is_whole_again_replaces_what_a_killed_run_kept(state: FormerState) -> None:
+def test_what_is_kept_anew_replaces_what_was_kept(state: FormerState) -> None:
     state.keep()
     Path("params.yaml").write_text("mended by hand", encoding="utf-8")
     state.keep()

@@ -51,6 +51,7 @@ class Judge:
         )
         written = json.loads((self.metrics_dir / f"{name}.json").read_text(encoding="utf-8"))
         assert written.pop("data_key") == [self.store.fingerprint]
+        assert list(written.pop("tables")) == [f"{name}_images.csv"]
         assert written == metrics
         return metrics
 
@@ -109,7 +110,7 @@ def test_our_own_maps_score_as_our_model_did(
     own = json.loads((own_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
     capsys.readouterr()
     found = judge(own_dir / "predictions" / "test", own_dir / "val")
-    not_shared = {"ms_per_image", "ms_per_image_end_to_end", "data_key", "run_key"}
+    not_shared = {"ms_per_image", "ms_per_image_end_to_end", "data_key", "run_key", "tables"}
     assert found == {key: value for key, value in own.items() if key not in not_shared}
     own_rows = (own_dir / "metrics" / "test_images.csv").read_bytes()
     assert (judge.metrics_dir / "other_images.csv").read_bytes() == own_rows

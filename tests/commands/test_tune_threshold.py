@@ -39,6 +39,7 @@ def tune(
     )
     written: dict[str, Any] = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
     assert (written.pop("data_key"), written.pop("run_key")) == (["data"], ["run"])
+    assert list(written.pop("tables")) == ["curve.csv"]
     assert written == found
     return written
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -107,8 +109,28 @@ def test_files_that_belong_together_are_written_or_kept_together(
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("moves", [0, 1])
-def test_the_last_file_is_away_while_the_others_are_replaced(
+@pytest.mark.parametrize("moves", [0, 1, 2, 3])
+def test_what_fails_while_files_are_replaced_brings_the_old_ones_back(
+    moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, metrics = tmp_path / "table.csv", tmp_path / "metrics.json"
+    write_together({table: "old", metrics: "old"})
+    replace, done = Path.replace, []
+
+    def die(path: Path, other: Path) -> Path:
+        done.append(other)
+        if len(done) == moves + 1:
+            raise KeyboardInterrupt
+        return replace(path, other)
+
+    monkeypatch.setattr(Path, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        write_together({table: "new", metrics: "new"})
+    assert (table.read_text(), metrics.read_text()) == ("old", "old")
+
+
+@pytest.mark.parametrize("moves", range(5))
+def test_a_kill_while_files_are_replaced_leaves_no_mixture(
     moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, metrics = tmp_path / "table.csv", tmp_path / "metrics.json"
@@ -117,15 +139,18 @@ def test_the_last_file_is_away_while_the_others_are_replaced(
 
     def die(path: Path, other: Path) -> Path:
         if len(done) == moves:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGKILL)
         done.append(other)
         return replace(path, other)
 
-    monkeypatch.setattr(Path, "replace", die)
-    with pytest.raises(KeyboardInterrupt):
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(Path, "replace", die)
         write_together({table: "new", metrics: "new"})
-    assert not metrics.exists()
-    assert table.exists() == (moves == 1)
+        os._exit(0)
+    os.waitpid(child, 0)
+    if metrics.exists():
+        assert table.read_text() == metrics.read_text()
 
 
 def test_metrics_are_finite(tmp_path: Path) -> None:
@@ -191,7 +216,7 @@ def test_a_replacement_that_fails_loses_nothing(
         pass
     assert (target / "a").read_text() == "old"
     assert [path.name for path in sorted(tmp_path.iterdir())][-1] == "out"
-    assert metrics.exists() == (failing == "out")
+    assert metrics.read_text() == "{}"
 
 
 TRY = """
@@ -214,7 +239,7 @@ except RunError as error:
         ("write_json(Path('metrics/a.json'), {})", "a.json (Permission denied): metrics; mend"),
         ("write_json(Path('new/a.json'), {})", "new (Permission denied): {folder}; mend"),
         (
-            "with staged_dir(Path('models/a'), [Path('metrics/a.json')]): pass",
+            "with staged_dir(Path('models/a'), {Path('metrics/a.json'): ''}): pass",
             "into: metrics; mend",
         ),
     ],
@@ -236,16 +261,16 @@ def test_a_folder_that_loses_its_rights_meanwhile_is_named(tmp_path: Path) -> No
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "a.json").touch()
 
-    unlink = Path.unlink
+    replace = Path.replace
 
-    def refuse(path: Path, missing_ok: bool = False) -> None:
+    def refuse(path: Path, other: Path) -> Path:
         if path.name == "a.json":
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        unlink(path, missing_ok)
+        return replace(path, other)
 
     with (
         pytest.raises(RunError, match=r"cannot write a.json \(Permission denied\): .*/metrics;"),
         pytest.MonkeyPatch.context() as patch,
         staged_dir(tmp_path / "models" / "a", {tmp_path / "metrics" / "a.json": "{}"}),
     ):
-        patch.setattr(Path, "unlink", refuse)
+        patch.setattr(Path, "replace", refuse)

@@ -47,6 +47,17 @@ def edit(name: str, change: Callable[[dict[str, Any]], object]) -> Spoil:
     return spoil
 
 
+def table(name: str, content: str | bytes) -> Spoil:
+    """Write a csv file, and a json file beside it that does not say what the table was."""
+    spoil_table = write(name, content)
+
+    def spoil(folder: Path) -> None:
+        edit("metrics/test.json", lambda values: values.pop("tables"))(folder)
+        spoil_table(folder)
+
+    return spoil
+
+
 def record(**changes: Any) -> Spoil:
     """Change the row of the first validation image in the store's index."""
 
@@ -382,57 +393,57 @@ _METRICS: list[tuple[str, str, Spoil, str, tuple[str, ...]]] = [
     (
         "columns missing",
         "report",
-        write("metrics/pr_curve.csv", "a,b\n1,2\n"),
+        table("metrics/pr_curve.csv", "a,b\n1,2\n"),
         "pr_curve.csv",
         ("lacks the column precision", EVALUATE),
     ),
     (
         "text in a column",
         "report",
-        write("metrics/pr_curve.csv", "threshold,precision,recall\n0,high,1\n"),
+        table("metrics/pr_curve.csv", "threshold,precision,recall\n0,high,1\n"),
         "pr_curve.csv",
         ("high under precision", EVALUATE),
     ),
     (
         "infinity in a column",
         "report",
-        write("metrics/pr_curve.csv", "threshold,precision,recall\n0,1e999,1\n"),
+        table("metrics/pr_curve.csv", "threshold,precision,recall\n0,1e999,1\n"),
         "pr_curve.csv",
         ("1e999 under precision", EVALUATE),
     ),
     (
         "a csv of bytes",
         "report",
-        write("metrics/froc.csv", bytes(range(256))),
+        table("metrics/froc.csv", bytes(range(256))),
         "froc.csv",
         ("cannot be read", EVALUATE),
     ),
     (
         "a giant cell",
         "report",
-        write("metrics/froc.csv", "recall\n" + "1" * 200_000),
+        table("metrics/froc.csv", "recall\n" + "1" * 200_000),
         "froc.csv",
         ("lacks the column", EVALUATE),
     ),
     (
         "foreign columns",
         "compare test test",
-        write(CSV, "name,score\na,1\n"),
+        table(CSV, "name,score\na,1\n"),
         CSV,
         ("no table of images", EVALUATE),
     ),
-    ("no rows", "compare test test", write(CSV, HEAD), CSV, ("holds no image", EVALUATE)),
+    ("no rows", "compare test test", table(CSV, HEAD), CSV, ("holds no image", EVALUATE)),
     (
         "pixels that do not add up",
         "compare test test",
-        write(CSV, HEAD + "a.png,5,1,0,1,0,0\n"),
+        table(CSV, HEAD + "a.png,5,1,0,1,0,0\n"),
         CSV,
         ("is not tp + fn for a.png", EVALUATE),
     ),
     (
         "pixels beyond any image",
         "compare test test",
-        write(CSV, HEAD + f"a.png,{2**62},{2**61},0,{2**61},0,0\n"),
+        table(CSV, HEAD + f"a.png,{2**62},{2**61},0,{2**61},0,0\n"),
         CSV,
         ("tp + fn for a.png", EVALUATE),
     ),

@@ -185,19 +185,34 @@ def test_a_stopped_run_brings_everything_back_and_the_same_command_goes_on(
 
 
 @pytest.mark.usefixtures("former")
+@pytest.mark.parametrize("moment", ["epoch 1/400", "Running stage 'tune-threshold'"])
 def test_after_a_kill_the_next_failure_brings_back_what_stood_before_both(
-    clone: Clone, tmp_path: Path
+    clone: Clone, tmp_path: Path, moment: str
 ) -> None:
-    changes = to_options("train.epochs=400", "train.patience=400", "train.seed=9")
+    """Also where the training ended, so that a new model stands beside old scores."""
+    epochs = 400 if "400" in moment else 1
+    changes = to_options(f"train.epochs={epochs}", "train.patience=400", f"train.seed={epochs}")
     process = start(clone, tmp_path / "log", "steelcli", "run", *changes)
-    wait_for(tmp_path / "log", "epoch 1/400")
+    wait_for(tmp_path / "log", moment)
     process.kill()
     process.wait()
-    assert "another dvc" in clone.fail("steelcli", "run", "-S", "train.lr=1e30")
+    if epochs == 400:
+        assert "another dvc" in clone.fail("steelcli", "run", "-S", "train.lr=1e30")
     os.killpg(process.pid, signal.SIGKILL)  # DVC and the stage, which the kill left
     wait_for_end(process.pid)
-    assert not (clone.clone_dir / "models").exists()
-    assert "as before" in clone.fail("steelcli", "run", "-S", "train.lr=1e30")
+    params_path = clone.clone_dir / "params.yaml"
+    edited = params_path.read_text(encoding="utf-8") + "# edited after the kill\n"
+    params_path.write_text(edited, encoding="utf-8")
+    said = clone.fail("steelcli", "run", "-S", "train.lr=1e30")
+    assert "an earlier run here was killed" in said
+    assert "as before" in said
+    kept_path = clone.clone_dir / ".steelcli" / "params.yaml.after-kill"
+    assert kept_path.read_text(encoding="utf-8") == edited
+
+
+def test_a_name_that_is_taken_is_refused_before_dvc_is_called(clone: Clone) -> None:
+    said = clone.fail("steelcli", "run", "-n", "mine", "-S", "train.lr=0.1")
+    assert said.startswith("Error: an experiment from this commit has this name: mine; ")
 
 
 @pytest.mark.usefixtures("former")

@@ -43,7 +43,7 @@ def test_other_models_stand_beside_the_run(run: Run) -> None:
 @pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("name", ["yolo.v8", "DeepLabV3plus_resnet101_augmented_seed.42-final"])
 def test_the_tables_fit_eighty_columns(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    others = {name: Metrics(TEST, "key", None)}
+    others = {name: Metrics(TEST, "key", None, {})}
     tables = build_others(TEST, others, "key")
     show_tables(tables)
     notes = {table.note for table in tables}
