@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,14 +21,22 @@ import psutil
 from filelock import FileLock, Timeout
 
 from steelcli.commands.former_state import FormerState
+from steelcli.commands.overrides import change_copies
 from steelcli.common.errors import Interrupted, ParamsError, RunError, quote
 from steelcli.common.git import explain_no_git, has_experiment, is_tracked
 from steelcli.common.inputs import read_json
-from steelcli.common.paths import FORMER_DIR, LOCK_PATH, PARAMS_PATH, STAGES_PATH, SYNTHETIC_DIR
+from steelcli.common.paths import (
+    FORMER_DIR,
+    LOCK_PATH,
+    METRICS_DIR,
+    PARAMS_PATH,
+    PROBLEMS_NAME,
+    STAGES_PATH,
+    SYNTHETIC_DIR,
+)
 from steelcli.common.progress import say
 from steelcli.params.all import Params, load_params
 from steelcli.params.data import check_root, is_made_by_dvc
-from steelcli.params.section import read_params
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -48,7 +55,7 @@ def run(arguments: Sequence[str]) -> None:
         what = "an experiment from this commit has this name"
         raise ParamsError(what, options.name, "give another -n, or add -f to replace it")
     is_elsewhere = options.queue or options.tmp_dir or options.run_all
-    for params_path in _change_copies(options.set_param, options.queue):
+    for params_path in change_copies(options.set_param, options.queue):
         params = load_params(params_path)
         check_root(params.data)
         if (options.queue or options.tmp_dir) and not options.copy_paths:
@@ -87,57 +94,6 @@ def _parse(arguments: Sequence[str]) -> Any:
         sys.exit(2)
 
 
-def _change_copies(set_param: Sequence[str], may_be_several: bool) -> Iterator[Path]:
-    """Yield a copy of params.yaml as DVC's own code would change it, one for each run.
-
-    With --queue, -S train.lr=0.1,0.01 stands for two runs.
-
-    Raises:
-        ParamsError: DVC cannot make the changes, or they are several runs where one is asked for.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.utils.cli_parse import to_path_overrides
-    from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
-    from omegaconf.errors import OmegaConfBaseException
-
-    read_params(PARAMS_PATH)  # DVC does not say where a file is broken
-    overrides = to_path_overrides(set_param).get(PARAMS_PATH.name, [])
-    changes = [_read_change(text) for text in overrides]
-    where = quote(", ".join(overrides), 200)
-    with tempfile.TemporaryDirectory() as folder:
-        copy_path = Path(folder) / PARAMS_PATH.name
-        try:
-            sweeps = get_hydra_sweeps({PARAMS_PATH.name: changes})
-            if len(sweeps) > 1 and not may_be_several:
-                remedy = "give one (with a decimal point), or add --queue for a run of each"
-                raise ParamsError("several values stand for one run", where, remedy)
-            for sweep in sweeps:
-                copy_path.write_bytes(PARAMS_PATH.read_bytes())
-                apply_overrides(copy_path, sweep[PARAMS_PATH.name])
-                yield copy_path
-        except (DvcException, OmegaConfBaseException) as error:
-            reason = quote(str(error.__cause__ or error).partition("\n")[0], 160)
-            what = f"DVC cannot make these changes ({reason})"
-            raise ParamsError(what, where, "correct them") from error
-
-
-def _read_change(text: str) -> str:
-    """Return an override that adds an unknown key: our own check refuses it and names the nearest.
-
-    Raises:
-        ParamsError: DVC cannot read it.
-    """
-    from dvc.utils.hydra import to_hydra_overrides
-    from hydra.errors import HydraException
-
-    try:
-        to_hydra_overrides([text])
-    except HydraException as error:
-        remedy = "write key=value, and a value with signs such as ( or ü as \"key='value'\""
-        raise ParamsError("DVC cannot read this change", quote(text, 200), remedy) from error
-    return text if text[:1] in {"+", "~"} else f"++{text}"
-
-
 def _refuse_untracked(params: Params) -> None:
     """Refuse files that are missing in the folder of its own that a queued run gets."""
     from steelcli.model.weights import weights_path  # brings torch
@@ -171,6 +127,7 @@ def _run_here(arguments: Sequence[str]) -> None:
             with _note_signals() as signals:
                 failed = _call_dvc(arguments)
             if failed:
+                problems = _keep_problems()
                 former_state.bring_back()
             else:
                 former_state.forget()
@@ -182,8 +139,18 @@ def _run_here(arguments: Sequence[str]) -> None:
         raise Interrupted(signals[0], message)
     if failed:
         what = "the run failed, and parameters and results are as before"
-        remedy = "mend what the lines above say"
+        remedy = f"mend what the lines above say{problems}"
         raise RunError(what, "dvc exp run", remedy)
+
+
+def _keep_problems() -> str:
+    """Keep the list of what is wrong with the data; return where it is, for a sentence."""
+    path = METRICS_DIR / PROBLEMS_NAME
+    if not path.is_file() or len(path.read_bytes().splitlines()) < 2:
+        return ""
+    kept_path = FORMER_DIR.with_name(PROBLEMS_NAME)
+    path.replace(kept_path)
+    return f"; {kept_path} lists all problems of the data"
 
 
 def _is_whole() -> bool:

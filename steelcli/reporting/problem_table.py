@@ -32,7 +32,8 @@ def show_check(found: Survey[Finding], params: DataParams, judge_size: bool = Tr
         tables.append(_build_size(size))
     show_tables(tables)
     if size and size.warning:
-        say(f"warning: {size.warning}\n")
+        say(f"warning: {size.warning}")
+        say("")
     suspicions = list_suspicions(found, params)
     if suspicions:
         _show_suspicions(suspicions)

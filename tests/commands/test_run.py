@@ -20,6 +20,7 @@ from steelcli.commands.run import run
 from steelcli.common.errors import RunError, UserError
 
 Calls = list[list[str]]
+ROOT_HERE = ["-S", "data.root=."]
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,21 @@ def test_a_slip_is_refused_and_nothing_is_touched(
         assert words in str(caught.value)
     assert not calls
     assert Path("params.yaml").read_bytes() == before
+
+
+def test_a_mapping_that_dvc_would_add_to_is_refused(calls: Calls) -> None:
+    before = Path("params.yaml").read_text(encoding="utf-8")
+    held = before.replace("mask_values:", "mask_values: {pits: 1, cracks: 2}", 2)
+    assert held.count("{pits: 1, cracks: 2}") > before.count("{pits: 1, cracks: 2}")
+    Path("params.yaml").write_text(held.replace("# mask_values: {pits: 1, cracks: 2}", "#"))
+    try:
+        with pytest.raises(UserError, match=r"add to.*; give -S data.mask_values=null before it"):
+            run(["-S", "data.mask_values={pits: 1}"])
+        assert not calls
+        run(["-S", "data.mask_values=null", "-S", "data.mask_values={pits: 1}", *ROOT_HERE])
+        assert len(calls) == 1
+    finally:
+        Path("params.yaml").write_text(before, encoding="utf-8")
 
 
 def test_a_good_run_is_handed_on_as_it_is(calls: Calls, tmp_path: Path) -> None:
