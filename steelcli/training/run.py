@@ -100,7 +100,7 @@ def run_training(
         _train(trainer, run_folder, saver, trackers)
         metrics = run_folder.summary()
         if is_first_process():
-            _publish(run_folder, models_dir, metrics_path, metrics, store.fingerprint)
+            _publish(run_folder, models_dir, metrics_path, metrics)
             run_folder.warn_of_silence(store)
             trackers.configure({"checkpoints": run_folder.best_paths(models_dir)})
             trackers.finish()
@@ -196,17 +196,13 @@ def _train_epochs(
 
 
 def _publish(
-    run_folder: RunFolder,
-    models_dir: Path,
-    metrics_path: Path,
-    metrics: dict[str, Any],
-    data_key: str,
+    run_folder: RunFolder, models_dir: Path, metrics_path: Path, metrics: dict[str, Any]
 ) -> None:
     """Put the checkpoints and ``metrics/train.json`` into place, with the key of the run."""
     best = load_checkpoint(find_best(run_folder.models_dir, run_folder.params.monitor))
     run_folder.settings["run"]["run_key"] = best.run_key
     run_folder.write_settings()
-    files = {metrics_path: format_metrics(metrics, data_key, best.run_key)}
+    files = {metrics_path: format_metrics(metrics, best.store, best.run_key)}
     with staged_dir(models_dir, files) as partial_dir:
         shutil.copytree(run_folder.models_dir, partial_dir, dirs_exist_ok=True)
         if not parent_lives():  # a newer run may have taken its place
