@@ -12,8 +12,6 @@ from steelcli.common.errors import RunError, quote
 from steelcli.common.inputs import read_json
 from steelcli.common.outputs import write_json
 
-REMEDY = "remove that folder"
-
 
 class FormerState:
     """Copies of what a run writes, in a folder of their own on the same disk.
@@ -86,7 +84,7 @@ class FormerState:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read_list(self) -> dict[str, Any]:
-        return read_json(self.list_path, REMEDY)
+        return read_json(self.list_path, "remove that folder")
 
 
 def _link(source: str | Path, target: str | Path) -> None:

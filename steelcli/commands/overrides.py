@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from steelcli.common.errors import ParamsError, quote
 from steelcli.common.paths import PARAMS_PATH
@@ -25,9 +26,9 @@ def change_copies(set_param: Sequence[str], may_be_several: bool) -> Iterator[Pa
     from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
     from omegaconf.errors import OmegaConfBaseException
 
-    read_params(PARAMS_PATH)  # DVC does not say where a file is broken
+    raw = read_params(PARAMS_PATH)  # DVC does not say where a file is broken
     overrides = to_path_overrides(set_param).get(PARAMS_PATH.name, [])
-    _refuse_merging(overrides)
+    _refuse_merging(overrides, flatten(raw))
     changes = [_read_change(text) for text in overrides]
     where = quote(", ".join(overrides), 200)
     with tempfile.TemporaryDirectory() as folder:
@@ -47,13 +48,16 @@ def change_copies(set_param: Sequence[str], may_be_several: bool) -> Iterator[Pa
             raise ParamsError(what, where, "correct them") from error
 
 
-def _refuse_merging(overrides: Sequence[str]) -> None:
+def _refuse_merging(overrides: Sequence[str], values: dict[str, Any]) -> None:
     """Refuse a mapping for a key that holds one: DVC would add to it.
+
+    Args:
+        overrides: as given after ``-S``, in order.
+        values: of params.yaml, by dotted name.
 
     Raises:
         ParamsError: for the first such key.
     """
-    values = flatten(read_params(PARAMS_PATH))
     for text in overrides:
         name, _, value = text.partition("=")
         if value.lstrip().startswith("{") and any(key.startswith(f"{name}.") for key in values):

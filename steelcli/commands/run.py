@@ -127,8 +127,9 @@ def _run_here(arguments: Sequence[str]) -> None:
             with _note_signals() as signals:
                 failed = _call_dvc(arguments)
             if failed:
-                problems = _keep_problems()
+                problems = _read_problems()
                 former_state.bring_back()
+                remedy = f"mend what the lines above say{_keep_problems(problems)}"
             else:
                 former_state.forget()
     except Timeout as error:
@@ -139,18 +140,21 @@ def _run_here(arguments: Sequence[str]) -> None:
         raise Interrupted(signals[0], message)
     if failed:
         what = "the run failed, and parameters and results are as before"
-        remedy = f"mend what the lines above say{problems}"
         raise RunError(what, "dvc exp run", remedy)
 
 
-def _keep_problems() -> str:
-    """Keep the list of what is wrong with the data; return where it is, for a sentence."""
+def _read_problems() -> bytes:
     path = METRICS_DIR / PROBLEMS_NAME
-    if not path.is_file() or len(path.read_bytes().splitlines()) < 2:
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _keep_problems(problems: bytes) -> str:
+    """Keep the list that a failed `prepare` wrote; return where it is, for a sentence."""
+    if problems in (b"", _read_problems()):  # this run wrote none
         return ""
     kept_path = FORMER_DIR.with_name(PROBLEMS_NAME)
-    path.replace(kept_path)
-    return f"; {kept_path} lists all problems of the data"
+    kept_path.write_bytes(problems)
+    return f"; {kept_path} lists the problems of the data"
 
 
 def _is_whole() -> bool:
