@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -109,48 +111,44 @@ def test_files_that_belong_together_are_written_or_kept_together(
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("moves", [0, 1, 2, 3])
-def test_what_fails_while_files_are_replaced_brings_the_old_ones_back(
-    moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table, metrics = tmp_path / "table.csv", tmp_path / "metrics.json"
+def write_together_until(moves: int, act: Callable[[], None], folder: Path) -> tuple[Path, Path]:
+    """Replace two files that belong together, and act instead of the move after ``moves``."""
+    table, metrics = folder / "table.csv", folder / "metrics.json"
     write_together({table: "old", metrics: "old"})
     replace, done = Path.replace, []
 
-    def die(path: Path, other: Path) -> Path:
+    def move(path: Path, other: Path) -> Path:
         done.append(other)
         if len(done) == moves + 1:
-            raise KeyboardInterrupt
+            act()
         return replace(path, other)
 
-    monkeypatch.setattr(Path, "replace", die)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(Path, "replace", move)
         write_together({table: "new", metrics: "new"})
+    return table, metrics
+
+
+@pytest.mark.parametrize("moves", range(4))
+def test_what_fails_while_files_are_replaced_brings_the_old_ones_back(
+    moves: int, tmp_path: Path
+) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    table, metrics = write_together_until(moves, stop, tmp_path)
     assert (table.read_text(), metrics.read_text()) == ("old", "old")
 
 
-@pytest.mark.parametrize("moves", range(5))
-def test_a_kill_while_files_are_replaced_leaves_no_mixture(
-    moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table, metrics = tmp_path / "table.csv", tmp_path / "metrics.json"
-    write_together({table: "old", metrics: "old"})
-    replace, done = Path.replace, []
-
-    def die(path: Path, other: Path) -> Path:
-        if len(done) == moves:
-            os.kill(os.getpid(), signal.SIGKILL)
-        done.append(other)
-        return replace(path, other)
-
+@pytest.mark.parametrize("moves", range(1, 4))
+def test_a_kill_while_files_are_replaced_leaves_no_mixture(moves: int, tmp_path: Path) -> None:
     child = os.fork()
     if not child:
-        monkeypatch.setattr(Path, "replace", die)
-        write_together({table: "new", metrics: "new"})
+        write_together_until(moves, lambda: os.kill(os.getpid(), signal.SIGKILL), tmp_path)
         os._exit(0)
-    os.waitpid(child, 0)
-    if metrics.exists():
-        assert table.read_text() == metrics.read_text()
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert not (tmp_path / "metrics.json").exists()  # which stands for all
 
 
 def test_metrics_are_finite(tmp_path: Path) -> None:

@@ -124,12 +124,8 @@ def test_a_killed_node_is_told_in_one_sentence(
     assert "they go on from the last saved state" in stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_process_killed_under_torchrun_is_told_once(
-    victim: int, prepared_dir: Path, tmp_path: Path
-) -> None:
-    work_dir = tmp_path / "node"
+def start_long_training(prepared_dir: Path, work_dir: Path) -> subprocess.Popen[str]:
+    """Start two processes under torchrun; return when the first epoch has ended."""
     shutil.copytree(prepared_dir, work_dir)
     change(work_dir, "train.epochs", 200)
     change(work_dir, "train.patience", 200)
@@ -142,6 +138,15 @@ def test_a_process_killed_under_torchrun_is_told_once(
     )
     assert process.stdout
     assert any(line.startswith("epoch 1/") for line in process.stdout)
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_process_killed_under_torchrun_is_told_once(
+    victim: int, prepared_dir: Path, tmp_path: Path
+) -> None:
+    process = start_long_training(prepared_dir, tmp_path / "node")
     (target,) = (
         child
         for child in psutil.Process(process.pid).children()
@@ -172,19 +177,7 @@ def test_an_error_of_all_processes_is_told_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_processes_of_a_killed_torchrun_die_with_it(prepared_dir: Path, tmp_path: Path) -> None:
-    work_dir = tmp_path / "node"
-    shutil.copytree(prepared_dir, work_dir)
-    change(work_dir, "train.epochs", 200)
-    change(work_dir, "train.patience", 200)
-    process = subprocess.Popen(
-        [*TORCHRUN, "-m", "steelcli", "train"],
-        cwd=work_dir,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout
-    assert any(line.startswith("epoch 1/") for line in process.stdout)
+    process = start_long_training(prepared_dir, tmp_path / "node")
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) == 2
     process.send_signal(signal.SIGKILL)
