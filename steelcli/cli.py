@@ -192,7 +192,7 @@ def tune_threshold(params: ParamsPath = PARAMS_PATH) -> None:
     from steelcli.reporting.metric_tables import build_threshold
     from steelcli.reporting.table import show_tables
 
-    show_tables([build_threshold(tune_threshold(loaded.threshold))])
+    show_tables([build_threshold(tune_threshold(loaded.threshold, loaded.evaluate.save_maps))])
 
 
 @app.command()

@@ -120,7 +120,7 @@ def test_numbers_come_back_from_the_saved_maps(walked_dir: Path) -> None:
         record = store.records[position]
         assert row["image"] == record.image
         levels = load_levels(
-            walked_dir / "predictions" / "test" / Path(record.image).with_suffix(".png")
+            walked_dir / "predictions" / "test" / "maps" / Path(record.image).with_suffix(".png")
         )
         pred = from_levels(levels) >= np.float32(metrics["threshold"])
         truth = store.class_masks(position).any(axis=0)
@@ -149,7 +149,8 @@ def test_nothing_half_written_is_left(walked_dir: Path) -> None:
 def test_our_own_maps_are_judged_as_another_model(walked_dir: Path, tmp_path: Path) -> None:
     work_dir = tmp_path / "walk"
     shutil.copytree(walked_dir, work_dir)
-    done = steelcli(work_dir, "evaluate", "--predictions", "predictions/test", "--name", "twin")
+    maps = "predictions/test/maps"
+    done = steelcli(work_dir, "evaluate", "--predictions", maps, "--name", "twin")
     assert done.returncode == 0, done.stderr
     assert "Test split at threshold 0.5" in done.stdout
     own, twin = (read_json(work_dir / "metrics" / f"{name}.json") for name in ("test", "twin"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from steelcli.common.errors import RunError
@@ -16,23 +16,25 @@ from steelcli.common.paths import (
     METRICS_DIR,
     MODELS_DIR,
     PR_CURVE_NAME,
-    PREDICTIONS_DIR,
     RELIABILITY_NAME,
     STORE_DIR,
     TEST_IMAGES_NAME,
     TEST_NAME,
+    TEST_PREDICTIONS_DIR,
     THRESHOLD_PATH,
 )
 from steelcli.common.small_splits import warn_of_small_splits
-from steelcli.data.images.level_png import save_levels
+from steelcli.data.predictions.saved import SavedPredictions
 from steelcli.data.store.index import count_kinds
 from steelcli.model.speed import measure_speed
 from steelcli.model.trained_model import load_trained
 from steelcli.params.evaluate import EvaluateParams
+from steelcli.reporting.lowest import find_lowest
 from steelcli.reporting.overlays import draw_overlays
 from steelcli.scores.columns import FROC_COLUMNS, IMAGE_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
+from steelcli.scores.counts import apply_threshold
 from steelcli.scores.parallel import Scored, score_images
-from steelcli.scores.scorer import SplitScorer
+from steelcli.scores.scorer import ImageRow, SplitScorer
 from steelcli.scores.summary import summarise
 from steelcli.scores.threshold import FIXED_THRESHOLD
 from steelcli.training.trackers import Trackers
@@ -47,9 +49,9 @@ def evaluate(
     models_dir: Path = MODELS_DIR,
     threshold_path: Path = THRESHOLD_PATH,
     metrics_dir: Path = METRICS_DIR,
-    predictions_dir: Path = PREDICTIONS_DIR,
+    predictions_dir: Path = TEST_PREDICTIONS_DIR,
 ) -> dict[str, Any]:
-    """Write predictions, overlays, curves and ``metrics/test.json``; return the latter's content.
+    """Write maps, masks, overlays, curves and ``metrics/test.json``; return the latter's content.
 
     Raises:
         UserError: a missing threshold, one learned for another checkpoint, a missing or foreign
@@ -67,11 +69,14 @@ def evaluate(
     )
     files = dict.fromkeys([metrics_dir / name for name in FILE_NAMES], "")
     with staged_dir(predictions_dir, files) as partial_dir:
+        saved = SavedPredictions(partial_dir)
 
         def iter_images() -> Iterator[Scored]:
             for position, levels in trained.iter_levels("test", params.batch_size):
                 image = store.records[position].image
-                save_levels(partial_dir / PurePosixPath(image).with_suffix(".png"), levels)
+                if params.save_maps != "none":
+                    saved.save_map(image, levels)
+                saved.save_mask(image, apply_threshold(levels, threshold))
                 yield Scored(image, levels, store.class_masks(position))
 
         thresholds = (threshold, FIXED_THRESHOLD)
@@ -80,7 +85,9 @@ def evaluate(
         )
         scorer = score_images(new_scorer, iter_images())
         rows = scorer.image_rows(threshold)
-        draw_overlays(partial_dir, store, rows, threshold, params.overlays)
+        shown = draw_overlays(saved, store, rows, params.overlays) | _list_lowest(rows)
+        if params.save_maps == "shown":
+            saved.keep_maps(shown)
         metrics = summarise(scorer, threshold)
         metrics |= measure_speed(trained, threshold, params.timing_images)
         files[metrics_dir / TEST_IMAGES_NAME] = format_csv(rows, IMAGE_COLUMNS)
@@ -96,6 +103,12 @@ def evaluate(
     trackers.finish()
     warn_of_small_splits(count_kinds(store.records, ["test"]))
     return metrics
+
+
+def _list_lowest(rows: Sequence[ImageRow]) -> set[str]:
+    """Return the images that the report lists."""
+    dice, fp, fn = ([float(row[name]) for row in rows] for name in ("dice", "fp", "fn"))
+    return {str(rows[index]["image"]) for index in find_lowest(dice, fp, fn)}
 
 
 def read_threshold(path: Path) -> tuple[float, str | None]:

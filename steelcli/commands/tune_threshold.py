@@ -2,39 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from steelcli.common.metrics_file import format_metrics
-from steelcli.common.outputs import format_csv, write_together
-from steelcli.common.paths import MODELS_DIR, STORE_DIR, THRESHOLD_CURVE_PATH, THRESHOLD_PATH
+from steelcli.common.outputs import format_csv, staged_dir
+from steelcli.common.paths import (
+    MODELS_DIR,
+    STORE_DIR,
+    THRESHOLD_CURVE_PATH,
+    THRESHOLD_PATH,
+    VAL_PREDICTIONS_DIR,
+)
+from steelcli.common.progress import track
+from steelcli.data.predictions.saved import SavedPredictions
+from steelcli.data.store.reader import Store
 from steelcli.model.trained_model import load_trained
+from steelcli.params.evaluate import SaveMaps
 from steelcli.params.threshold import ThresholdParams
 from steelcli.scores.columns import CURVE_COLUMNS
+from steelcli.scores.counts import apply_threshold
 from steelcli.scores.parallel import Scored
 from steelcli.scores.threshold import learn_threshold
 
 
 def tune_threshold(
     params: ThresholdParams,
+    save_maps: SaveMaps,
     store_dir: Path = STORE_DIR,
     models_dir: Path = MODELS_DIR,
     metrics_path: Path = THRESHOLD_PATH,
     curve_path: Path = THRESHOLD_CURVE_PATH,
+    predictions_dir: Path = VAL_PREDICTIONS_DIR,
 ) -> dict[str, Any]:
     """Learn the threshold of the trained model; return ``metrics/threshold.json``.
+
+    The masks that it cuts from the validation maps are written too, and with ``save_maps: all``
+    the maps.
 
     Raises:
         UserError: a missing or foreign checkpoint or store.
     """
     trained = load_trained(models_dir, store_dir)
     store = trained.store
-    images = (
-        Scored(store.records[position].image, levels, store.class_masks(position))
-        for position, levels in trained.iter_levels("val", params.batch_size)
-    )
-    metrics, curve = learn_threshold(params.objective, store.class_titles, images)
-    tables = {curve_path: format_csv(curve, CURVE_COLUMNS)}
-    text = format_metrics(metrics, store.fingerprint, trained.run_key, tables)
-    write_together({**tables, metrics_path: text})
+    files = dict.fromkeys([curve_path, metrics_path], "")
+    with staged_dir(predictions_dir, files) as partial_dir:
+        saved = SavedPredictions(partial_dir)
+
+        def iter_images() -> Iterator[Scored]:
+            for position, levels in trained.iter_levels("val", params.batch_size):
+                image = store.records[position].image
+                saved.save_map(image, levels)
+                yield Scored(image, levels, store.class_masks(position))
+
+        metrics, curve = learn_threshold(params.objective, store.class_titles, iter_images())
+        _cut_masks(saved, store, metrics["threshold"])
+        if save_maps != "all":  # no page shows validation images
+            saved.keep_maps([])
+        files[curve_path] = format_csv(curve, CURVE_COLUMNS)
+        tables = {curve_path: files[curve_path]}
+        files[metrics_path] = format_metrics(metrics, store.fingerprint, trained.run_key, tables)
     return metrics
+
+
+def _cut_masks(saved: SavedPredictions, store: Store, threshold: float) -> None:
+    """Cut the masks from the saved maps: where, is known only after the network has run."""
+    positions = store.positions("val")
+    for position in track(positions, "val masks", len(positions)):
+        image = store.records[position].image
+        saved.save_mask(image, apply_threshold(saved.load_map(image), threshold))

@@ -19,7 +19,9 @@ WEIGHTS_DIR = Path("data/weights")
 """Files of encoder weights; dvc.yaml makes the stage `train` depend on the one that is used."""
 MODELS_DIR = Path("models")
 METRICS_DIR = Path("metrics")
-PREDICTIONS_DIR = Path("predictions/test")
+PREDICTIONS_DIR = Path("predictions")
+VAL_PREDICTIONS_DIR = PREDICTIONS_DIR / "val"
+TEST_PREDICTIONS_DIR = PREDICTIONS_DIR / "test"
 REPORT_PATH = Path("reports/report.html")
 TRACKERS_DIR = Path("trackers")
 
@@ -58,7 +60,7 @@ RESTART_TRAINING = "run `steelcli train --restart` to start the training afresh"
 
 
 def overlay_name(image: str, kind: str, rank: int) -> str:
-    """Return the name of an overlay, in the folder ``overlays`` of `PREDICTIONS_DIR`.
+    """Return the name of an overlay, in the folder ``overlays`` of `TEST_PREDICTIONS_DIR`.
 
     Args:
         image: name of the image, with folders.

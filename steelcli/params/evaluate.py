@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from steelcli.params.section import Count, Float, Section, Whole
+
+SaveMaps = Literal["all", "shown", "none"]
 
 
 class EvaluateParams(Section):
@@ -16,6 +18,9 @@ class EvaluateParams(Section):
     """Native pixels under which a predicted component is ignored in the component scores."""
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     """Images per forward pass."""
+    save_maps: SaveMaps
+    """16-bit maps kept beside the masks: all, of the test images that overlays and the report's
+    list of the lowest Dice show, or none."""
     overlays: Whole
     """Overlay pictures of each kind: the worst, the median and the best images."""
     timing_images: Count

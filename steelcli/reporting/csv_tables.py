@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from steelcli.reporting.lowest import find_lowest
 from steelcli.reporting.shares import INTERVAL, INTERVAL_NOTE, format_share
 from steelcli.reporting.stage_files import Columns
 from steelcli.reporting.table import Table, format_number, format_numbers
-
-LOWEST_IMAGES = 8
-"""Images listed by `build_lowest`."""
 
 
 def build_froc(froc: Columns, defects: Any, decimals: int) -> Table:
@@ -47,14 +45,10 @@ def build_reliability(curve: Columns, decimals: int) -> Table:
 
 
 def build_lowest(names: Sequence[str], images: Columns, decimals: int) -> Table:
-    """List the images with the lowest Dice; of equals, the one with most wrong pixels first."""
+    """List the images of `find_lowest`."""
     counts = ("defect_pixels", "tp", "fp", "fn")
-
-    def rank(index: int) -> tuple[float, float]:
-        return images["dice"][index], -images["fp"][index] - images["fn"][index]
-
     rows = []
-    for index in sorted(range(len(names)), key=rank)[:LOWEST_IMAGES]:
+    for index in find_lowest(images["dice"], images["fp"], images["fn"]):
         pixels = [f"{images[name][index]:,.0f}" for name in counts]
         iou = format_number(images["iou"][index], decimals)
         dice = format_number(images["dice"][index], decimals)

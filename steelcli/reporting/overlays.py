@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
@@ -12,27 +11,21 @@ from numpy.typing import NDArray
 
 from steelcli.common.paths import overlay_name
 from steelcli.data.images.decode import read_image_bytes
-from steelcli.data.images.level_png import load_levels
+from steelcli.data.predictions.saved import SavedPredictions
 from steelcli.data.store.reader import Store
-from steelcli.scores.counts import apply_threshold
 
 TRUTH_BGR, PREDICTED_BGR = (80, 220, 60), (60, 80, 255)
 
 
 def draw_overlays(
-    predictions_dir: Path,
-    store: Store,
-    rows: Sequence[Mapping[str, Any]],
-    threshold: float,
-    count: int,
-) -> None:
-    """Write ``overlays/{worst,median,best}_<rank>_<image>.png``.
+    saved: SavedPredictions, store: Store, rows: Sequence[Mapping[str, Any]], count: int
+) -> set[str]:
+    """Write ``overlays/{worst,median,best}_<rank>_<image>.png``; return the images shown.
 
     Args:
-        predictions_dir: where the saved maps lie; the overlays go below it.
+        saved: the masks; the overlays go beside them.
         store: the images and their truth.
         rows: as `SplitScorer.image_rows` gives them. Images with a defect are ranked by Dice.
-        threshold: where the maps are cut.
         count: pictures of each kind.
     """
     defects = [row for row in rows if row["defect_pixels"]]
@@ -44,19 +37,18 @@ def draw_overlays(
         "best": ranked[::-1][:count],
     }
     position_of = {record.image: position for position, record in enumerate(store.records)}
-    out_dir = predictions_dir / "overlays"
     for kind, members in chosen.items():
         for rank, row in enumerate(members, start=1):
-            name = PurePosixPath(row["image"])
-            position = position_of[row["image"]]
+            name = row["image"]
+            position = position_of[name]
             image = read_image_bytes(store.original(position), store.color, name)
-            levels = load_levels(predictions_dir / name.with_suffix(".png"))
             truth: NDArray[np.bool_] = np.logical_or.reduce(store.class_masks(position), axis=0)
             caption = f"dice {row['dice']:.3f}"
-            picture = draw_overlay(image, truth, apply_threshold(levels, threshold), caption)
-            path = out_dir / overlay_name(row["image"], kind, rank)
-            out_dir.mkdir(exist_ok=True)
+            picture = draw_overlay(image, truth, saved.load_mask(name), caption)
+            path = saved.overlays_dir / overlay_name(name, kind, rank)
+            saved.overlays_dir.mkdir(exist_ok=True)
             path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    return {row["image"] for members in chosen.values() for row in members}
 
 
 def draw_overlay(

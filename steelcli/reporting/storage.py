@@ -49,9 +49,9 @@ def measure_storage() -> list[Stored]:
         ("the prepared data", paths.STORE_DIR, f"to have it again, {paths.MAKE_STORE}"),
         ("the trained model", paths.MODELS_DIR, "keep it: it is the result"),
         (
-            "maps and overlays",
-            paths.PREDICTIONS_DIR.parent,
-            f"to have them again, {paths.MAKE_TEST}",
+            "maps, masks and overlays",
+            paths.PREDICTIONS_DIR,
+            f"to have them again, {paths.MAKE_THRESHOLD}, then {paths.MAKE_TEST}",
         ),
         ("runs of the trackers", paths.TRACKERS_DIR, f"`rm -r {paths.TRACKERS_DIR}`"),
     ]

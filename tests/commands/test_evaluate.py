@@ -3,6 +3,7 @@ runs are refused."""
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -11,17 +12,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from make_params import evaluate_params, threshold_params
+from make_params import data_params, evaluate_params, threshold_params
 
 from steelcli.commands.evaluate import evaluate
+from steelcli.commands.judge import evaluate_foreign
 from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import DataError, ModelError, RunError
 from steelcli.common.fingerprint import fingerprint
 from steelcli.common.metrics_file import read_metrics
+from steelcli.common.paths import overlay_name
+from steelcli.data.images.level_png import load_levels, load_mask
 from steelcli.data.store.reader import open_store
 from steelcli.model.checkpoint import find_best, load_checkpoint, make_checkpoint, save_checkpoint
 from steelcli.model.trained_model import load_trained
+from steelcli.params.evaluate import SaveMaps
+from steelcli.scores.counts import apply_threshold as cut
 
 
 class Run:
@@ -33,13 +40,16 @@ class Run:
             work_dir / "models",
             work_dir / "metrics",
         )
-        self.predictions_dir = work_dir / "predictions"
+        self.val_dir, self.predictions_dir = work_dir / "val", work_dir / "test"
+        self.save_maps: SaveMaps = "all"
+        self.overlays = 1
         shutil.copytree(run_dir / "models", self.models_dir)
 
     def tune(self) -> dict[str, Any]:
         params = threshold_params(objective="f1")
         paths = (self.metrics_dir / "threshold.json", self.metrics_dir / "threshold_curve.csv")
-        return tune_threshold(params, self.store_dir, self.models_dir, *paths)
+        folders = (self.store_dir, self.models_dir, *paths, self.val_dir)
+        return tune_threshold(params, self.save_maps, *folders)
 
     def evaluate(self) -> dict[str, Any]:
         threshold_path = self.metrics_dir / "threshold.json"
@@ -50,7 +60,9 @@ class Run:
             self.metrics_dir,
             self.predictions_dir,
         )
-        return evaluate(evaluate_params(overlays=0, timing_images=1), *folders)
+        changes = {"overlays": self.overlays, "save_maps": self.save_maps}
+        params = evaluate_params(timing_images=1, **changes)
+        return evaluate(params, *folders)
 
     def change_checkpoint(self, change: Callable[[dict[str, Any]], None]) -> None:
         path = find_best(self.models_dir, "dice")
@@ -152,6 +164,96 @@ def test_a_picture_twice_in_one_split_is_no_leak(store_dir: Path, tmp_path: Path
     assert len(open_store(tmp_path / "prepared").records) == len(index["records"])
 
 
+def test_masks_are_what_is_cut_from_the_maps_in_one_bit_a_pixel(run: Run) -> None:
+    threshold = run.tune()["threshold"]
+    run.evaluate()
+    store = open_store(run.store_dir)
+    for split, folder in (("val", run.val_dir), ("test", run.predictions_dir)):
+        records = [record for record in store.records if record.split == split]
+        names = {f"{Path(record.image).with_suffix('')}.png" for record in records}
+        for kind in ("maps", "masks"):
+            assert list_files(folder / kind) == names
+        predicted = 0
+        for name in names:
+            raw = (folder / "masks" / name).read_bytes()
+            assert raw[12:16] == b"IHDR"
+            assert (raw[24], raw[25]) == (1, 0)  # one bit, grey
+            mask = load_mask(folder / "masks" / name)
+            assert np.array_equal(mask, cut(load_levels(folder / "maps" / name), threshold))
+            predicted += np.count_nonzero(mask)
+        assert predicted
+
+
+@pytest.mark.parametrize("kept", ["shown", "none"])
+def test_fewer_maps_change_no_score_and_no_mask(run: Run, kept: SaveMaps) -> None:
+    run.tune()
+    run.evaluate()
+    whole = digests(run.metrics_dir, run.val_dir, run.predictions_dir)
+    run.save_maps = kept
+    run.tune()
+    run.evaluate()
+    found = digests(run.metrics_dir, run.val_dir, run.predictions_dir)
+    gone = whole.keys() - found.keys()
+    assert all("/maps/" in name for name in gone)
+    assert not (run.val_dir / "maps").exists()
+    if kept == "none":
+        assert not (run.predictions_dir / "maps").exists()
+    different = {Path(name).name for name in found if found[name] != whole[name]}
+    assert different <= {"test.json"}  # holds the times
+
+
+@pytest.mark.parametrize(("overlays", "lowest"), [(1, 0), (0, 2)])
+def test_the_maps_kept_are_those_that_overlays_and_the_report_show(
+    run: Run, monkeypatch: pytest.MonkeyPatch, overlays: int, lowest: int
+) -> None:
+    monkeypatch.setattr("steelcli.reporting.lowest.LOWEST_IMAGES", lowest)
+    run.tune()
+    run.save_maps, run.overlays = "shown", overlays
+    run.evaluate()
+    with (run.metrics_dir / "test_images.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    rows.sort(key=lambda row: (float(row["dice"]), -int(row["fp"]) - int(row["fn"])))
+    listed = {row["image"] for row in rows[:lowest]}
+    pictures = [path.name for path in (run.predictions_dir / "overlays").glob("*")]
+    drawn = {
+        row["image"]
+        for row in rows
+        for name in pictures
+        if name in {overlay_name(row["image"], kind, 1) for kind in ("worst", "median", "best")}
+    }
+    assert bool(drawn) == bool(overlays)
+    kept = list_files(run.predictions_dir / "maps")
+    assert kept == {Path(name).with_suffix(".png").as_posix() for name in drawn | listed}
+    assert len(kept) < len(list_files(run.predictions_dir / "masks")) == len(rows)
+
+
+@pytest.mark.parametrize("kind", ["maps", "masks"])
+def test_what_is_saved_reads_as_another_models(run: Run, kind: str) -> None:
+    run.tune()
+    own = run.evaluate()
+    folders = [run.predictions_dir / kind, run.val_dir / kind]
+    params = (data_params(), threshold_params(objective="f1"), evaluate_params())
+    twin = evaluate_foreign(folders[0], "twin", folders[1], *params, run.store_dir, run.metrics_dir)
+    if kind == "maps":
+        assert twin["optimal"] == own["optimal"]
+        assert twin["threshold"] == own["threshold"]
+        assert twin["auprc"] == own["auprc"]
+    else:
+        assert twin["fixed"] == own["optimal"]
+
+
+def test_a_tuning_killed_while_it_cuts_masks_leaves_the_old_one_whole(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.tune()
+    before = digests(run.metrics_dir, run.val_dir)
+    assert len(before) > 4
+    run.save_maps = "none"
+    monkeypatch.setattr("steelcli.commands.tune_threshold.SavedPredictions.keep_maps", die)
+    watch_die(run.tune)
+    assert digests(run.metrics_dir, run.val_dir) == before
+
+
 def test_an_evaluation_killed_while_it_is_timed_leaves_the_old_one_whole(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,18 +262,29 @@ def test_an_evaluation_killed_while_it_is_timed_leaves_the_old_one_whole(
     before = digests(run.metrics_dir, run.predictions_dir)
     assert len(before) > 8
 
-    def die(*_: object) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+    monkeypatch.setattr("steelcli.commands.evaluate.measure_speed", die)
+    monkeypatch.setattr("steelcli.commands.evaluate.FIXED_THRESHOLD", 0.25)
+    watch_die(run.evaluate)
+    assert digests(run.metrics_dir, run.predictions_dir) == before
 
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def watch_die(work: Callable[[], object]) -> None:
+    """Do the work in a process of its own, which is killed at `die`."""
     child = os.fork()
     if not child:
-        monkeypatch.setattr("steelcli.commands.evaluate.measure_speed", die)
-        monkeypatch.setattr("steelcli.commands.evaluate.FIXED_THRESHOLD", 0.25)
-        run.evaluate()
+        work()
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.WTERMSIG(status) == signal.SIGKILL
-    assert digests(run.metrics_dir, run.predictions_dir) == before
+
+
+def list_files(folder: Path) -> set[str]:
+    """Return the names of the files below a folder."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
 def digests(*folders: Path) -> dict[str, bytes]:

@@ -28,6 +28,7 @@ def tune(
         fingerprint="data",
         records=[SimpleNamespace(image=str(index)) for index in range(len(images))],
         class_masks=lambda position: np.array([[images[position][1]]], bool),
+        positions=lambda split: range(len(images)) if split == "val" else (),
     )
     trained = SimpleNamespace(
         store=store, run_key="run", iter_levels=lambda _split, _batch_size: enumerate(levels)
@@ -35,7 +36,11 @@ def tune(
     monkeypatch.setattr("steelcli.commands.tune_threshold.load_trained", lambda *_: trained)
     params = threshold_params(objective=objective)
     found = tune_threshold(
-        params, metrics_path=folder / "threshold.json", curve_path=folder / "curve.csv"
+        params,
+        "all",
+        metrics_path=folder / "threshold.json",
+        curve_path=folder / "curve.csv",
+        predictions_dir=folder / "val",
     )
     written: dict[str, Any] = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
     assert (written.pop("data_key"), written.pop("run_key")) == (["data"], ["run"])

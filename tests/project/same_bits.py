@@ -109,7 +109,7 @@ def iter_digests(work_dir: Path) -> Iterator[tuple[str, str]]:
         yield path.name, digest_csv(path)
     for path in sorted((work_dir / "metrics").glob("*.json")):
         yield path.name, digest_json(path)
-    for folder in ("data/prepared", "predictions/test"):
+    for folder in ("data/prepared", "predictions"):
         whole = hashlib.sha256()
         for path in sorted((work_dir / folder).rglob("*")):
             if path.is_file():

@@ -60,7 +60,7 @@ def results(clone_dir: Path) -> dict[str, Any]:
         elif path.suffix == ".csv":
             with path.open(newline="", encoding="utf-8") as file:
                 found[path.name] = [without_times(row) for row in csv.DictReader(file)]
-    for path in sorted((clone_dir / "predictions" / "test").rglob("*.png")):
+    for path in sorted((clone_dir / "predictions").rglob("*.png")):
         found[str(path.relative_to(clone_dir))] = path.read_bytes()
     return found
 

@@ -92,7 +92,12 @@ def test_a_student_with_a_kaggle_folder(clone: Clone, tmp_path: Path) -> None:
     (run,) = read_commands("README.md", "steelcli run -n mine", {"/path/to/data": root})
     assert run[-1] == f"data.root={root}"
     clone(*run)
-    results = ("params.yaml", "models/args.json", "metrics/test.json", "predictions/test/00.png")
+    results = (
+        "params.yaml",
+        "models/args.json",
+        "metrics/test.json",
+        "predictions/test/maps/00.png",
+    )
     before = {
         name: (clone.clone_dir / name).read_bytes()
         for name in results

@@ -65,6 +65,7 @@ SURPLUS: dict[str, set[str]] = {
         "common.problems",
         "common.settings",
         "common.small_splits",
+        "data.images.find",
         "data.store.writer",
         "model.speed",
         "scores.bootstrap",
@@ -102,7 +103,7 @@ SECTIONS = {
     "check-params": list(Params.model_fields),
     "prepare": ["data"],
     "train": ["model", "train"],
-    "tune-threshold": ["threshold"],
+    "tune-threshold": ["threshold", "evaluate.save_maps"],
     "evaluate": ["evaluate"],
     "report": ["report"],
 }

@@ -117,6 +117,7 @@ def evaluate_params(**changes: Any) -> EvaluateParams:
         "min_overlap": 0.1,
         "min_area_px": 0,
         "batch_size": 2,
+        "save_maps": "all",
         "overlays": 1,
         "timing_images": 2,
     }

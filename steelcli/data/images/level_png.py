@@ -1,8 +1,9 @@
-"""A probability map as a 16-bit grey PNG, both ways."""
+"""A probability map as a 16-bit grey PNG, a mask as a 1-bit one, both ways."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,8 +16,7 @@ from steelcli.data.images.decode import decode_unchanged, read_bytes
 
 def save_levels(path: Path, levels: NDArray[np.uint16]) -> None:
     """Write a probability map, uint16 [H, W], as a 16-bit grey PNG; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
+    _save(path, levels, [])
 
 
 def load_levels(path: Path) -> NDArray[np.uint16]:
@@ -29,3 +29,25 @@ def load_levels(path: Path) -> NDArray[np.uint16]:
     if levels is None or levels.dtype != np.uint16 or levels.ndim != 2:
         raise DataError("the file is no 16-bit grey probability map", path, MAKE_TEST)
     return levels
+
+
+def save_mask(path: Path, mask: NDArray[np.bool_]) -> None:
+    """Write a mask, bool [H, W], as a 1-bit grey PNG, black and white; folders are made."""
+    _save(path, mask.astype(np.uint8), [cv2.IMWRITE_PNG_BILEVEL, 1])
+
+
+def load_mask(path: Path) -> NDArray[np.bool_]:
+    """Read what `save_mask` wrote, bool [H, W].
+
+    Raises:
+        DataError: a file that is no grey PNG of up to 8 bits.
+    """
+    values = decode_unchanged(read_bytes(path))
+    if values is None or values.dtype != np.uint8 or values.ndim != 2:
+        raise DataError("the file is no mask", path, MAKE_TEST)
+    return values > 0
+
+
+def _save(path: Path, pixels: NDArray[Any], options: list[int]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", pixels, options)[1].tobytes())

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.common.errors import DataError
-from steelcli.common.paths import PREDICTIONS_DIR, overlay_name
+from steelcli.common.paths import TEST_PREDICTIONS_DIR, overlay_name
 from steelcli.common.problems import REFUSE, Problems
 from steelcli.data.types import Split
 
@@ -100,7 +100,8 @@ def _is_short(sample: RawSample, problems: Problems) -> bool:
     size = len(os.fsencode(overlay_name(sample.image, "median", MAX_RANK)))
     if size <= MAX_NAME_BYTES:
         return True
-    what = f"folders and name together make a name of {size} bytes in {PREDICTIONS_DIR}/overlays"
+    folder = TEST_PREDICTIONS_DIR / "overlays"
+    what = f"folders and name together make a name of {size} bytes in {folder.as_posix()}"
     remedy = f"shorten them by {size - MAX_NAME_BYTES} bytes"
     problems.add(DataError(what, sample.image_path, remedy), sample.image_path.as_posix())
     return False
