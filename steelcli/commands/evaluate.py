@@ -31,10 +31,10 @@ from steelcli.model.trained_model import load_trained
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.reporting.overlays import draw_overlays
 from steelcli.scores.columns import FROC_COLUMNS, IMAGE_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
+from steelcli.scores.counts import FIXED, OperatingPoint
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
-from steelcli.scores.threshold import FIXED_THRESHOLD
 from steelcli.training.trackers import Trackers
 
 FILE_NAMES = (TEST_IMAGES_NAME, PR_CURVE_NAME, RELIABILITY_NAME, FROC_NAME, TEST_NAME)
@@ -74,15 +74,19 @@ def evaluate(
                 save_levels(partial_dir / PurePosixPath(image).with_suffix(".png"), levels)
                 yield Scored(image, levels, store.class_masks(position))
 
-        thresholds = (threshold, FIXED_THRESHOLD)
+        point = OperatingPoint(threshold, params.min_area_px)
         new_scorer = partial(
-            SplitScorer, store.class_titles, thresholds, params.min_overlap, params.min_area_px
+            SplitScorer,
+            store.class_titles,
+            (point, FIXED),
+            params.min_overlap,
+            image_area_px=point.min_area_px,
         )
         scorer = score_images(new_scorer, iter_images())
-        rows = scorer.image_rows(threshold)
-        draw_overlays(partial_dir, store, rows, threshold, params.overlays)
-        metrics = summarise(scorer, threshold)
-        metrics |= measure_speed(trained, threshold, params.timing_images)
+        rows = scorer.image_rows(point)
+        draw_overlays(partial_dir, store, rows, point, params.overlays)
+        metrics = summarise(scorer, point)
+        metrics |= measure_speed(trained, point, params.timing_images)
         files[metrics_dir / TEST_IMAGES_NAME] = format_csv(rows, IMAGE_COLUMNS)
         files[metrics_dir / PR_CURVE_NAME] = format_csv(scorer.pr_curve(), PR_COLUMNS)
         files[metrics_dir / RELIABILITY_NAME] = format_csv(

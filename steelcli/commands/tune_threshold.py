@@ -11,8 +11,8 @@ from steelcli.common.paths import MODELS_DIR, STORE_DIR, THRESHOLD_CURVE_PATH, T
 from steelcli.model.trained_model import load_trained
 from steelcli.params.threshold import ThresholdParams
 from steelcli.scores.columns import CURVE_COLUMNS
+from steelcli.scores.learning import learn_point
 from steelcli.scores.parallel import Scored
-from steelcli.scores.threshold import learn_threshold
 
 
 def tune_threshold(
@@ -33,7 +33,7 @@ def tune_threshold(
         Scored(store.records[position].image, levels, store.class_masks(position))
         for position, levels in trained.iter_levels("val", params.batch_size)
     )
-    metrics, curve = learn_threshold(params.objective, store.class_titles, images)
+    metrics, curve = learn_point(params.objective, (0,), None, store.class_titles, images)
     tables = {curve_path: format_csv(curve, CURVE_COLUMNS)}
     text = format_metrics(metrics, store.fingerprint, trained.run_key, tables)
     write_together({**tables, metrics_path: text})

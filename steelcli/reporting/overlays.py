@@ -14,7 +14,7 @@ from steelcli.common.paths import overlay_name
 from steelcli.data.images.decode import read_image_bytes
 from steelcli.data.images.level_png import load_levels
 from steelcli.data.store.reader import Store
-from steelcli.scores.counts import apply_threshold
+from steelcli.scores.counts import OperatingPoint, cut
 
 TRUTH_BGR, PREDICTED_BGR = (80, 220, 60), (60, 80, 255)
 
@@ -23,7 +23,7 @@ def draw_overlays(
     predictions_dir: Path,
     store: Store,
     rows: Sequence[Mapping[str, Any]],
-    threshold: float,
+    point: OperatingPoint,
     count: int,
 ) -> None:
     """Write ``overlays/{worst,median,best}_<rank>_<image>.png``.
@@ -32,7 +32,7 @@ def draw_overlays(
         predictions_dir: where the saved maps lie; the overlays go below it.
         store: the images and their truth.
         rows: as `SplitScorer.image_rows` gives them. Images with a defect are ranked by Dice.
-        threshold: where the maps are cut.
+        point: where the maps are cut.
         count: pictures of each kind.
     """
     defects = [row for row in rows if row["defect_pixels"]]
@@ -53,7 +53,7 @@ def draw_overlays(
             levels = load_levels(predictions_dir / name.with_suffix(".png"))
             truth: NDArray[np.bool_] = np.logical_or.reduce(store.class_masks(position), axis=0)
             caption = f"dice {row['dice']:.3f}"
-            picture = draw_overlay(image, truth, apply_threshold(levels, threshold), caption)
+            picture = draw_overlay(image, truth, cut(levels, point), caption)
             path = out_dir / overlay_name(row["image"], kind, rank)
             out_dir.mkdir(exist_ok=True)
             path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())

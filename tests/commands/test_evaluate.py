@@ -22,6 +22,7 @@ from steelcli.common.metrics_file import read_metrics
 from steelcli.data.store.reader import open_store
 from steelcli.model.checkpoint import find_best, load_checkpoint, make_checkpoint, save_checkpoint
 from steelcli.model.trained_model import load_trained
+from steelcli.scores.counts import OperatingPoint
 
 
 class Run:
@@ -166,7 +167,7 @@ def test_an_evaluation_killed_while_it_is_timed_leaves_the_old_one_whole(
     child = os.fork()
     if not child:
         monkeypatch.setattr("steelcli.commands.evaluate.measure_speed", die)
-        monkeypatch.setattr("steelcli.commands.evaluate.FIXED_THRESHOLD", 0.25)
+        monkeypatch.setattr("steelcli.commands.evaluate.FIXED", OperatingPoint(0.25))
         run.evaluate()
         os._exit(0)
     _, status = os.waitpid(child, 0)
