@@ -1,4 +1,4 @@
-"""Stage ``evaluate``: score the test split at native size, at the frozen threshold and at 0.5."""
+"""Stage ``evaluate``: score the test split at native size, at the frozen point and at 0.5."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ from steelcli.params.evaluate import EvaluateParams
 from steelcli.reporting.lowest import find_lowest
 from steelcli.reporting.overlays import draw_overlays
 from steelcli.scores.columns import FROC_COLUMNS, IMAGE_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
-from steelcli.scores.counts import apply_threshold
+from steelcli.scores.counts import FIXED, OperatingPoint, cut
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import ImageRow, SplitScorer
 from steelcli.scores.summary import summarise
-from steelcli.scores.threshold import FIXED_THRESHOLD
 from steelcli.training.trackers import Trackers
 
 FILE_NAMES = (TEST_IMAGES_NAME, PR_CURVE_NAME, RELIABILITY_NAME, FROC_NAME, TEST_NAME)
@@ -57,7 +56,7 @@ def evaluate(
         UserError: a missing threshold, one learned for another checkpoint, a missing or foreign
             checkpoint or store, or a test image that stands in another split.
     """
-    threshold, learned_for = read_threshold(threshold_path)
+    point, learned_for = read_point(threshold_path)
     trained = load_trained(models_dir, store_dir)
     if learned_for != trained.run_key:
         what = "the threshold was learned for another checkpoint"
@@ -76,20 +75,23 @@ def evaluate(
                 image = store.records[position].image
                 if params.save_maps != "none":
                     saved.save_map(image, levels)
-                saved.save_mask(image, apply_threshold(levels, threshold))
+                saved.save_mask(image, cut(levels, point))
                 yield Scored(image, levels, store.class_masks(position))
 
-        thresholds = (threshold, FIXED_THRESHOLD)
         new_scorer = partial(
-            SplitScorer, store.class_titles, thresholds, params.min_overlap, params.min_area_px
+            SplitScorer,
+            store.class_titles,
+            (point, FIXED),
+            params.min_overlap,
+            image_area_px=point.min_area_px,
         )
         scorer = score_images(new_scorer, iter_images())
-        rows = scorer.image_rows(threshold)
+        rows = scorer.image_rows(point)
         shown = draw_overlays(saved, store, rows, params.overlays) | _list_lowest(rows)
         if params.save_maps == "shown":
             saved.keep_maps(shown)
-        metrics = summarise(scorer, threshold)
-        metrics |= measure_speed(trained, threshold, params.timing_images)
+        metrics = summarise(scorer, point)
+        metrics |= measure_speed(trained, point, params.timing_images)
         files[metrics_dir / TEST_IMAGES_NAME] = format_csv(rows, IMAGE_COLUMNS)
         files[metrics_dir / PR_CURVE_NAME] = format_csv(scorer.pr_curve(), PR_COLUMNS)
         files[metrics_dir / RELIABILITY_NAME] = format_csv(
@@ -111,14 +113,16 @@ def _list_lowest(rows: Sequence[ImageRow]) -> set[str]:
     return {str(rows[index]["image"]) for index in find_lowest(dice, fp, fn)}
 
 
-def read_threshold(path: Path) -> tuple[float, str | None]:
-    """Return the threshold that ``tune-threshold`` froze, and the key of the run it is for.
+def read_point(path: Path) -> tuple[OperatingPoint, str | None]:
+    """Return the operating point that ``tune-threshold`` froze, and the key of the run it is for.
 
     Raises:
-        RunError: the file is missing or holds no number in (0, 1).
+        RunError: the file is missing, holds no threshold in (0, 1) or no area.
     """
-    metrics = read_metrics(path, MAKE_THRESHOLD, ("threshold",))
-    value = metrics.values.get("threshold")
-    if value is None or not 0 < value < 1:
+    metrics = read_metrics(path, MAKE_THRESHOLD, OperatingPoint._fields)
+    threshold, area = (metrics.values.get(name) for name in OperatingPoint._fields)
+    if threshold is None or not 0 < threshold < 1:
         raise RunError("the file holds no threshold between 0 and 1", path, MAKE_THRESHOLD)
-    return float(value), metrics.run_key
+    if not isinstance(area, int) or area < 0:
+        raise RunError("the file holds no min_area_px in whole pixels", path, MAKE_THRESHOLD)
+    return OperatingPoint(float(threshold), area), metrics.run_key

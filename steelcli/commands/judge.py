@@ -21,10 +21,11 @@ from steelcli.params.data import DataParams
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.params.threshold import ThresholdParams
 from steelcli.scores.columns import IMAGE_COLUMNS
+from steelcli.scores.counts import FIXED, OperatingPoint
+from steelcli.scores.learning import learn_point
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
-from steelcli.scores.threshold import FIXED_THRESHOLD, learn_threshold
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
@@ -46,7 +47,7 @@ def evaluate_foreign(
     Args:
         path: predictions of the test images, in any format of `open_predictions`.
         name: what the other model is called in the files and the report.
-        val_path: its predictions of the validation images, to learn its threshold on.
+        val_path: its predictions of the validation images, to learn its operating point on.
         data, learning, params: the sections ``data``, ``threshold`` and ``evaluate``.
 
     Raises:
@@ -57,22 +58,34 @@ def evaluate_foreign(
     store = open_store(store_dir)
     test = _open(store, "test", path, data)
     val = _open(store, "val", val_path, data) if val_path else None
-    kind, threshold = _choose_kind(test, val, path), None
+    kind = _choose_kind(test, val, path)
+    point: OperatingPoint | None = None
     if val and kind == "probs":
         images = _iter_images(store, "val", val, kind)
-        learned, _ = learn_threshold(learning.objective, store.class_titles, images)
-        threshold = learned["threshold"]
-        say(f"threshold {threshold:g}, learned on the {len(val.name_of)} predictions of {val_path}")
+        learned, _ = learn_point(
+            learning.objective,
+            learning.min_areas_px,
+            learning.max_clean_false_alarm,
+            store.class_titles,
+            images,
+        )
+        point = OperatingPoint(learned["threshold"], learned["min_area_px"])
+        found = f"threshold {point.threshold:g} and min_area_px {point.min_area_px}, learned on"
+        say(f"{found} the {len(val.name_of)} predictions of {val_path}")
     elif kind == "masks":
         say("the predictions are masks: no threshold to learn, they are scored as they are")
     else:
         say("no learned threshold without --val-predictions: scored at 0.5 alone")
-    thresholds = (FIXED_THRESHOLD,) if threshold is None else (threshold, FIXED_THRESHOLD)
-    titles = store.class_titles
-    new_scorer = partial(SplitScorer, titles, thresholds, params.min_overlap, params.min_area_px)
+    new_scorer = partial(
+        SplitScorer,
+        store.class_titles,
+        (FIXED,) if point is None else (point, FIXED),
+        params.min_overlap,
+        image_area_px=0 if point is None else point.min_area_px,
+    )
     scorer = score_images(new_scorer, _iter_images(store, "test", test, kind))
-    metrics = summarise(scorer, threshold, kind == "masks")
-    rows = scorer.image_rows(FIXED_THRESHOLD if threshold is None else threshold)
+    metrics = summarise(scorer, point, kind == "masks")
+    rows = scorer.image_rows(point or FIXED)
     tables = {metrics_dir / f"{name}_images.csv": format_csv(rows, IMAGE_COLUMNS)}
     text = format_metrics(metrics, store.fingerprint, tables=tables)
     write_together({**tables, metrics_dir / f"{name}.json": text})

@@ -1,4 +1,4 @@
-"""Stage ``tune-threshold``: learn the probability threshold on the validation split."""
+"""Stage ``tune-threshold``: learn threshold and least area on the validation split."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from steelcli.model.trained_model import load_trained
 from steelcli.params.evaluate import SaveMaps
 from steelcli.params.threshold import ThresholdParams
 from steelcli.scores.columns import CURVE_COLUMNS
-from steelcli.scores.counts import apply_threshold
+from steelcli.scores.counts import OperatingPoint, cut
+from steelcli.scores.learning import learn_point
 from steelcli.scores.parallel import Scored
-from steelcli.scores.threshold import learn_threshold
 
 
 def tune_threshold(
@@ -36,13 +36,13 @@ def tune_threshold(
     curve_path: Path = THRESHOLD_CURVE_PATH,
     predictions_dir: Path = VAL_PREDICTIONS_DIR,
 ) -> dict[str, Any]:
-    """Learn the threshold of the trained model; return ``metrics/threshold.json``.
+    """Learn the operating point of the trained model; return ``metrics/threshold.json``.
 
     The masks that it cuts from the validation maps are written too, and with ``save_maps: all``
     the maps.
 
     Raises:
-        UserError: a missing or foreign checkpoint or store.
+        UserError: a missing or foreign checkpoint or store; no point keeps the limit.
     """
     trained = load_trained(models_dir, store_dir)
     store = trained.store
@@ -56,8 +56,15 @@ def tune_threshold(
                 saved.save_map(image, levels)
                 yield Scored(image, levels, store.class_masks(position))
 
-        metrics, curve = learn_threshold(params.objective, store.class_titles, iter_images())
-        _cut_masks(saved, store, metrics["threshold"])
+        metrics, curve = learn_point(
+            params.objective,
+            params.min_areas_px,
+            params.max_clean_false_alarm,
+            store.class_titles,
+            iter_images(),
+        )
+        point = OperatingPoint(metrics["threshold"], metrics["min_area_px"])
+        _cut_masks(saved, store, point)
         if save_maps != "all":  # no page shows validation images
             saved.keep_maps([])
         files[curve_path] = format_csv(curve, CURVE_COLUMNS)
@@ -66,9 +73,9 @@ def tune_threshold(
     return metrics
 
 
-def _cut_masks(saved: SavedPredictions, store: Store, threshold: float) -> None:
-    """Cut the masks from the saved maps: where, is known only after the network has run."""
+def _cut_masks(saved: SavedPredictions, store: Store, point: OperatingPoint) -> None:
+    """Cut the masks from the saved maps: the point is known only after the network has run."""
     positions = store.positions("val")
     for position in track(positions, "val masks", len(positions)):
         image = store.records[position].image
-        saved.save_mask(image, apply_threshold(saved.load_map(image), threshold))
+        saved.save_mask(image, cut(saved.load_map(image), point))

@@ -13,13 +13,13 @@ from steelcli.data.types import channels_first
 from steelcli.model.device import autocast
 from steelcli.model.inference import eval_mode, native_levels
 from steelcli.model.trained_model import Trained
-from steelcli.scores.counts import apply_threshold
+from steelcli.scores.counts import OperatingPoint, cut
 
 WARM_UP = 3
 """Runs before the clock starts."""
 
 
-def measure_speed(trained: Trained, threshold: float, images: int) -> dict[str, float]:
+def measure_speed(trained: Trained, point: OperatingPoint, images: int) -> dict[str, float]:
     """Return ``ms_per_image`` and ``ms_per_image_end_to_end``.
 
     The first is the forward pass alone, the image already on the device. The second goes from the
@@ -30,15 +30,15 @@ def measure_speed(trained: Trained, threshold: float, images: int) -> dict[str, 
     positions = trained.store.positions("test")[:images]
     with eval_mode(trained.model), torch.inference_mode():
         for _ in range(WARM_UP):
-            _clock(trained, threshold, positions[0])
-        times = [_clock(trained, threshold, position) for position in positions]
+            _clock(trained, point, positions[0])
+        times = [_clock(trained, point, position) for position in positions]
     return {
         "ms_per_image": statistics.median(forward for forward, _ in times),
         "ms_per_image_end_to_end": statistics.median(whole for _, whole in times),
     }
 
 
-def _clock(trained: Trained, threshold: float, position: int) -> tuple[float, float]:
+def _clock(trained: Trained, point: OperatingPoint, position: int) -> tuple[float, float]:
     """Return the milliseconds of the forward pass, and of the way from the file to the mask."""
     store, device = trained.store, trained.device
     raw, box = store.original(position), store.letterbox(position)
@@ -49,7 +49,7 @@ def _clock(trained: Trained, threshold: float, position: int) -> tuple[float, fl
     with autocast(trained.precision, device):
         logits = trained.model(batch)
     forwarded = _now(device)
-    apply_threshold(native_levels(logits[0], box), threshold)
+    cut(native_levels(logits[0], box), point)
     return 1000 * (forwarded - ready), 1000 * (_now(device) - started)
 
 

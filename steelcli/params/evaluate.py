@@ -14,8 +14,6 @@ SaveMaps = Literal["all", "shown", "none"]
 class EvaluateParams(Section):
     min_overlap: Annotated[Float, Field(gt=0, le=1)]
     """Least share of its pixels for a true component to be found, a predicted one not false."""
-    min_area_px: Whole
-    """Native pixels under which a predicted component is ignored in the component scores."""
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     """Images per forward pass."""
     save_maps: SaveMaps

@@ -49,10 +49,17 @@ _ALSO_CALLED = {
     "train.warmup_epochs": "warmup",
     "train.weight_decay": "wd decay l2",
     "train.workers": "num_workers n_workers loader_workers",
+    "threshold.max_clean_false_alarm": "max_false_alarm max_false_alarms max_fpr",
+    "threshold.min_areas_px": "min_area_px min_area min_areas min_size",
     "threshold.objective": "threshold.metric threshold.monitor",
     "evaluate.overlays": "pictures num_overlays",
+    "evaluate.save_maps": "save_predictions save_probs",
 }
 """What a parameter is called in other projects; with a section in front, in that section alone."""
+_GONE = {
+    "evaluate.min_area_px": "remove it: the area is learned now, among threshold.min_areas_px",
+}
+"""What to do about a parameter of an earlier version."""
 
 
 def refuse_unknown(raw: Mapping[Any, Any], kind: type[BaseModel]) -> None:
@@ -69,7 +76,7 @@ def refuse_unknown(raw: Mapping[Any, Any], kind: type[BaseModel]) -> None:
     for section, key in _iter_unknown(raw, kind):
         what = "unknown parameter" if section else "unknown section"
         where = ".".join(filter(None, [section, quote(key)]))
-        raise ParamsError(what, where, _suggest(key, section, names))
+        raise ParamsError(what, where, _GONE.get(where) or _suggest(key, section, names))
 
 
 def iter_names(kind: type[BaseModel], section: str = "") -> Iterator[str]:

@@ -31,6 +31,8 @@ METRICS = (
     "iou_75",
     "iou_90",
     "clean_false_alarm",
+    "image_recall",
+    "image_precision",
 )
 POOLED = ("iou_pooled", "precision", "recall", "f1")
 CELLS = 2**20
@@ -58,7 +60,7 @@ class ImageCounts(NamedTuple):
         """Return those of METRICS that have something to divide by."""
         tp, fp, fn, detected = self
         group = formulas.overlap(tp, fp, fn)
-        return group if detected is None else group | formulas.clean_false_alarm(tp, fn, detected)
+        return group if detected is None else group | formulas.image_decisions(tp, fn, detected)
 
 
 class Difference(NamedTuple):
@@ -121,7 +123,7 @@ def _count_used(counts: ImageCounts, bottoms: Floats) -> list[int]:
 
     Args:
         counts: tells which images have a defect.
-        bottoms: what each image adds below the line, float64 [N, 12].
+        bottoms: what each image adds below the line, float64 [N, 14].
     """
     is_used = bottoms > 0
     pooled = [METRICS.index(name) for name in POOLED]
@@ -132,13 +134,14 @@ def _count_used(counts: ImageCounts, bottoms: Floats) -> list[int]:
 def quotients(counts: ImageCounts) -> tuple[Floats, Floats]:
     """Return what each image adds above and below the line of each of METRICS.
 
-    Both are whole numbers as float64 [N, 12].
+    Both are whole numbers as float64 [N, 14].
     """
     tp, fp, fn, detected = counts
     every = np.full(tp.size, _ONE, np.int64)
     defect = (tp + fn > 0).astype(np.int64)
-    clean = np.zeros_like(defect) if detected is None else 1 - defect
-    false_alarms = clean if detected is None else clean * detected
+    # without the note no image is divided by
+    noted = np.zeros_like(defect) if detected is None else np.ones_like(defect)
+    yes = noted if detected is None else detected.astype(np.int64)
     iou, dice = formulas.iou(tp, fp, fn, empty=1.0), formulas.dice(tp, fp, fn, empty=1.0)
     iou_units, dice_units = np.rint(iou * _ONE), np.rint(dice * _ONE)
     columns = [
@@ -151,7 +154,9 @@ def quotients(counts: ImageCounts) -> tuple[Floats, Floats]:
         (tp, tp + fn),
         (2 * tp, 2 * tp + fp + fn),
         *(((iou >= hit) * defect, defect) for hit in formulas.HITS),
-        (false_alarms, clean),
+        (yes * (1 - defect), noted * (1 - defect)),
+        (yes * defect, noted * defect),
+        (yes * defect, yes),
     ]
     above = np.stack([top for top, _ in columns], axis=1)
     below = np.stack([bottom for _, bottom in columns], axis=1)

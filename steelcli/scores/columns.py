@@ -32,6 +32,7 @@ IMAGE_COLUMNS = ("image", *NUMBER_COLUMNS, DETECTED_COLUMN)
 """``*_images.csv``; its counts and its numbers above."""
 CURVE_COLUMNS = (
     "threshold",
+    "min_area_px",
     "dice",
     "dice_defect",
     "f1",
@@ -39,6 +40,8 @@ CURVE_COLUMNS = (
     "iou_defect",
     "precision",
     "recall",
+    "clean_false_alarm",
+    "front",
 )
 """``threshold_curve.csv``."""
 PR_COLUMNS = ("threshold", "precision", "recall")

@@ -99,19 +99,23 @@ def _threshold_of(level: int) -> float:
 
 
 class GridScores:
-    """Sums over images of Dice and IoU at every threshold of GRID, mergeable.
+    """Sums over images at every threshold of GRID, mergeable.
 
     The sums are integers, so that the order of merging leaves no trace.
 
     Attributes:
-        sums: int64 [4, 1023]; the rows are dice, iou, and both over the defect images alone.
+        sums: of Dice and IoU, int64 [4, 1023]; the rows are dice, iou, and both over the defect
+            images alone.
+        tp, fp: pixels, int64 [1023].
+        alarms: clean images with a predicted pixel, int64 [1023].
+        defect_pixels: true pixels.
         images, defect_images: images counted.
     """
 
     def __init__(self) -> None:
         self.sums = np.zeros((4, GRID.size), np.int64)
-        self.images = 0
-        self.defect_images = 0
+        self.tp, self.fp, self.alarms = np.zeros((3, GRID.size), np.int64)
+        self.defect_pixels = self.images = self.defect_images = 0
 
     def add(self, tp: NDArray[np.int64], fp: NDArray[np.int64], defect_pixels: int) -> None:
         """Add one image: ``tp`` and ``fp`` int64 [1023] at the thresholds of GRID."""
@@ -119,21 +123,31 @@ class GridScores:
         dice, iou = formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)
         units = np.rint(np.stack([dice, iou]) * _ONE).astype(np.int64)  # [2, 1023]
         self.sums[:2] += units
+        self.tp += tp
+        self.fp += fp
         self.images += 1
         if defect_pixels:
             self.sums[2:] += units
+            self.defect_pixels += defect_pixels
             self.defect_images += 1
+        else:
+            self.alarms += fp > 0
 
     def merge(self, other: GridScores) -> None:
         """Add the images of ``other``."""
         self.sums += other.sums
+        self.tp += other.tp
+        self.fp += other.fp
+        self.alarms += other.alarms
+        self.defect_pixels += other.defect_pixels
         self.images += other.images
         self.defect_images += other.defect_images
 
     def means(self) -> dict[str, NDArray[np.float64]]:
-        """Return ``dice, iou, dice_defect, iou_defect``, float64 [1023] each, by name.
+        """Return what is a mean over images, float64 [1023] each, by name.
 
-        Those over no image are left out.
+        ``dice, iou, dice_defect, iou_defect`` and ``clean_false_alarm``. Those over no image are
+        left out.
         """
         dice, iou, dice_defect, iou_defect = self.sums / _ONE
         means: dict[str, NDArray[np.float64]] = {}
@@ -142,24 +156,25 @@ class GridScores:
         if self.defect_images:
             means["dice_defect"] = dice_defect / self.defect_images
             means["iou_defect"] = iou_defect / self.defect_images
+        if clean_images := self.images - self.defect_images:
+            means["clean_false_alarm"] = self.alarms / clean_images
         return means
 
 
-def threshold_curve(histogram: PixelHistogram, scores: GridScores) -> list[Row]:
+def threshold_curve(scores: GridScores) -> list[Row]:
     """Return 1023 rows, the threshold rising, without the values that have nothing to divide by.
 
-    The columns are ``threshold, dice, dice_defect, f1, iou, iou_defect, precision, recall``.
+    The columns are ``threshold, dice, dice_defect, f1, iou, iou_defect, precision, recall`` and
+    ``clean_false_alarm``.
     """
-    defect_pixels = int(histogram.defect.sum())
     means = scores.means()
-    tps, fps = histogram.grid_counts()
     rows = []
     for index, threshold in enumerate(GRID.tolist()):
         row = {"threshold": threshold}
         for name, values in means.items():
             row[name] = float(values[index])
-        tp, fp = int(tps[index]), int(fps[index])
-        row |= formulas.pooled(tp, fp, defect_pixels - tp)
+        tp, fp = int(scores.tp[index]), int(scores.fp[index])
+        row |= formulas.pooled(tp, fp, scores.defect_pixels - tp)
         row.pop("iou_pooled", None)
         rows.append(row)
     return rows

@@ -55,12 +55,23 @@ def overlap(tp: Ints, fp: Ints, fn: Ints) -> dict[str, float]:
     return group
 
 
-def clean_false_alarm(tp: Ints, fn: Ints, detected: NDArray[np.bool_]) -> dict[str, float]:
-    """Return the share of clean images in which something was detected, bool [N]."""
-    clean = tp + fn == 0
-    return share(
-        "clean_false_alarm", int(np.count_nonzero(detected & clean)), int(np.count_nonzero(clean))
-    )
+def image_decisions(tp: Ints, fn: Ints, detected: NDArray[np.bool_]) -> dict[str, float]:
+    """Return how well it is told which images have a defect: those with something detected.
+
+    ``clean_false_alarm, image_recall`` and ``image_precision``.
+
+    Args:
+        tp, fn: int64 [N].
+        detected: bool [N].
+    """
+    defect = tp + fn > 0
+    hits, images = int(np.count_nonzero(detected & defect)), int(np.count_nonzero(defect))
+    alarms = int(np.count_nonzero(detected & ~defect))
+    return {
+        **share("clean_false_alarm", alarms, defect.size - images),
+        **share("image_recall", hits, images),
+        **share("image_precision", hits, hits + alarms),
+    }
 
 
 def share(key: str, part: int, whole: int) -> dict[str, float]:

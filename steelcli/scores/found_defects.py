@@ -1,17 +1,17 @@
-"""Which true defects are found at an exact threshold, by class and by size."""
+"""Which true defects are found at an operating point, by class and by size."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.scores import formulas
-from steelcli.scores.counts import apply_threshold
-from steelcli.scores.froc import bounding_box, overlap_pixels
+from steelcli.scores.components import label
+from steelcli.scores.counts import OperatingPoint
+from steelcli.scores.matching import Defects, true_components
 
 SIZES = ("small", "medium", "large")
 
@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 
 class Found:
-    """What is counted at one threshold, mergeable.
+    """What is counted at one operating point, mergeable.
 
     Attributes:
         classes: int64 [C], found components of each class's own mask.
@@ -36,71 +36,63 @@ class Found:
 class ComponentScores:
     """Counts of true components over a split, all integers, mergeable.
 
-    The rule for "found" is that of `froc`.
-
     Args:
         class_titles: titles of the C classes.
-        thresholds: the thresholds to count at.
-        min_overlap: share of a component's pixels that makes it found, in (0, 1].
+        points: the operating points to count at.
+        min_overlap: share of a component's pixels that makes it found or true, in (0, 1].
     """
 
     def __init__(
-        self, class_titles: Sequence[str], thresholds: Sequence[np.float32], min_overlap: float
+        self, class_titles: Sequence[str], points: Iterable[OperatingPoint], min_overlap: float
     ) -> None:
         self.class_titles, self.min_overlap = tuple(class_titles), min_overlap
         self.classes = np.zeros(len(self.class_titles), np.int64)
         self.areas: Counter[int] = Counter()
-        self._found = {threshold: Found(len(self.class_titles)) for threshold in thresholds}
+        self._found = {point: Found(len(self.class_titles)) for point in points}
 
     def add(
-        self, levels: NDArray[np.uint16], truth: NDArray[np.bool_], class_masks: NDArray[np.bool_]
+        self,
+        preds: Mapping[OperatingPoint, NDArray[np.bool_]],
+        truth: NDArray[np.bool_],
+        class_masks: NDArray[np.bool_],
     ) -> None:
         """Count one image.
 
         Args:
-            levels: uint16 [H, W].
-            truth: bool [H, W].
+            preds: bool [H, W] by operating point.
+            truth: bool [H, W], the union of the classes.
             class_masks: bool [C, H, W].
         """
-        box = bounding_box(truth)
-        if box is None:
+        if not truth.any():
             return
-        levels = levels[box]
-        owner, areas = _label(truth[box])
-        self.areas.update(areas.tolist())
-        inside = levels[truth[box]]
-        for threshold, found in self._found.items():
-            hits = _hits(owner, areas, inside, threshold)
-            is_found = hits >= overlap_pixels(areas, self.min_overlap)
-            found.components.update(areas[is_found].tolist())
-            for area, pixels in zip(areas.tolist(), hits.tolist(), strict=True):
+        union = Defects.of(truth)
+        classes = [Defects.of(mask) for mask in class_masks]
+        self.areas.update(union.areas.tolist())
+        self.classes += [defects.areas.size for defects in classes]
+        for point, found in self._found.items():
+            labels, areas = label(preds[point])
+            is_true = true_components(labels[truth], areas, self.min_overlap)[labels]  # [H, W]
+            is_found = union.found(is_true[truth], self.min_overlap)
+            found.components.update(union.areas[is_found].tolist())
+            hits = union.hits(preds[point][truth])
+            for area, pixels in zip(union.areas.tolist(), hits.tolist(), strict=True):
                 found.pixels[area] += pixels
-        for channel, mask in enumerate(class_masks[:, box[0], box[1]]):
-            self._add_class(channel, levels[mask], mask)
-
-    def _add_class(self, channel: int, inside: NDArray[np.uint16], mask: NDArray[np.bool_]) -> None:
-        """Count the components of one class; ``inside`` uint16 [P] are its pixels' levels."""
-        if not inside.size:
-            return
-        owner, areas = _label(mask)
-        self.classes[channel] += areas.size
-        for threshold, found in self._found.items():
-            hits = _hits(owner, areas, inside, threshold)
-            is_found = hits >= overlap_pixels(areas, self.min_overlap)
-            found.classes[channel] += np.count_nonzero(is_found)
+            for channel, (defects, mask) in enumerate(zip(classes, class_masks, strict=True)):
+                is_found = defects.found(is_true[mask], self.min_overlap)
+                found.classes[channel] += np.count_nonzero(is_found)
 
     def merge(self, other: ComponentScores) -> None:
         """Add the images of ``other``, which must be set up alike."""
         self.classes += other.classes
         self.areas.update(other.areas)
-        for threshold, found in self._found.items():
-            theirs = other._found[threshold]
+        for point, found in self._found.items():
+            theirs = other._found[point]
             found.classes += theirs.classes
             found.components.update(theirs.components)
             found.pixels.update(theirs.pixels)
 
-    def groups(self, threshold: np.float32) -> dict[str, dict[str, float]]:
-        """Return the numbers by group at one of the thresholds.
+    def groups(self, point: OperatingPoint) -> dict[str, dict[str, float]]:
+        """Return the numbers by group at one of the points.
 
         The groups are ``found_class``, ``found_size``, ``recall_size``, ``size_bounds_px``, and the
         numbers of components: ``defects_class`` and ``defects_size``. What has nothing to divide by
@@ -108,7 +100,7 @@ class ComponentScores:
         """
         if not self.areas:
             return {}
-        found, bounds = self._found[threshold], self._bounds()
+        found, bounds = self._found[point], self._bounds()
         by_class: dict[str, float] = {}
         defects_class: dict[str, float] = {}
         for channel, title in enumerate(self.class_titles):
@@ -149,18 +141,3 @@ def _size(area: int, bounds: dict[str, float]) -> str:
     if area <= bounds["small_max"]:
         return "small"
     return "medium" if area <= bounds["medium_max"] else "large"
-
-
-def _label(mask: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Return the component of each of a mask's pixels, int64 [P], and their areas, int64 [N]."""
-    number, labels = cv2.connectedComponents(
-        np.ascontiguousarray(mask).view(np.uint8), connectivity=8
-    )
-    owner = labels[mask].astype(np.int64) - 1
-    return owner, np.bincount(owner, minlength=number - 1)
-
-
-def _hits(owner: Ints, areas: Ints, inside: NDArray[np.uint16], threshold: np.float32) -> Ints:
-    """Return the predicted pixels of each component, int64 [N]."""
-    hits: Ints = np.bincount(owner[apply_threshold(inside, float(threshold))], minlength=areas.size)
-    return hits

@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelcli.data.levels import TOP_LEVEL
-from steelcli.scores.counts import lowest_level
+from steelcli.scores.counts import PROBS, lowest_level
 
 LEVELS = TOP_LEVEL + 1
 """Number of levels."""
 GRID: NDArray[np.float32] = (np.arange(1, 1024) / 1024).astype(np.float32)
 """The thresholds k / 1024, k = 1 ... 1023, rising: float32 [1023]."""
 _GRID_LEVELS = [lowest_level(threshold) for threshold in GRID.tolist()]
+GRID_STEPS = np.searchsorted(GRID, PROBS, side="right").astype(np.uint16)
+"""How many of the thresholds each level reaches: uint16 [65536], 0 ... 1023."""
 _CHUNK = 2**18
 """Pixels counted at a time, so that memory does not grow with the image."""
 
@@ -60,6 +62,10 @@ class PixelHistogram:
 
 def _counts_from(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sum counts by level from the lowest level of each threshold of GRID up: int64 [1023]."""
-    between = np.add.reduceat(counts, _GRID_LEVELS)
-    sums: NDArray[np.int64] = np.cumsum(between[::-1])[::-1]
+    return sums_from(np.add.reduceat(counts, [0, *_GRID_LEVELS]))
+
+
+def sums_from(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum counts by step, int64 [1024], from each step but 0 up: int64 [1023]."""
+    sums: NDArray[np.int64] = np.cumsum(counts[:0:-1])[::-1]
     return sums

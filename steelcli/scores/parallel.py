@@ -6,12 +6,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-from steelcli.scores.scorer import SplitScorer
 
 IN_FLIGHT = 8
 """Images held in memory at once."""
@@ -33,7 +31,26 @@ class Scored(NamedTuple):
     rounded: bool = False
 
 
-def score_images(new_scorer: Callable[[], SplitScorer], images: Iterable[Scored]) -> SplitScorer:
+class Scorer(Protocol):
+    """What counts images, such as `SplitScorer`."""
+
+    def update(
+        self,
+        image: str,
+        levels: NDArray[np.uint16],
+        class_masks: NDArray[np.bool_],
+        rounded: bool = False,
+    ) -> None:
+        """Count one image."""
+
+    def merge(self, other: Any) -> None:
+        """Append the images of another one of the same kind, set up alike."""
+
+
+AnyScorer = TypeVar("AnyScorer", bound=Scorer)
+
+
+def score_images(new_scorer: Callable[[], AnyScorer], images: Iterable[Scored]) -> AnyScorer:
     """Return what ``new_scorer()`` would hold after all images, in their order.
 
     Each image is counted by a scorer of its own, in a thread (NumPy and OpenCV release the
@@ -41,7 +58,7 @@ def score_images(new_scorer: Callable[[], SplitScorer], images: Iterable[Scored]
     same bit for bit with any number of cores.
     """
     total = new_scorer()
-    waiting: deque[Future[SplitScorer]] = deque()
+    waiting: deque[Future[AnyScorer]] = deque()
     with ThreadPoolExecutor(min(IN_FLIGHT, os.cpu_count() or 1)) as pool:
         for image in images:
             waiting.append(pool.submit(_score, new_scorer(), image))
@@ -52,6 +69,6 @@ def score_images(new_scorer: Callable[[], SplitScorer], images: Iterable[Scored]
     return total
 
 
-def _score(scorer: SplitScorer, image: Scored) -> SplitScorer:
+def _score(scorer: AnyScorer, image: Scored) -> AnyScorer:
     scorer.update(image.image, image.levels, image.class_masks, image.rounded)
     return scorer

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from steelcli.scores.counts import FIXED, OperatingPoint
 from steelcli.scores.scorer import SplitScorer
-from steelcli.scores.threshold import FIXED_THRESHOLD
 
 
-def summarise(scorer: SplitScorer, threshold: float | None, masks: bool = False) -> dict[str, Any]:
+def summarise(
+    scorer: SplitScorer, learned: OperatingPoint | None, masks: bool = False
+) -> dict[str, Any]:
     """Return every number of a scored split.
 
-    Those of no threshold, the groups ``optimal`` (the learned threshold) and ``fixed`` (0.5), and
-    those by class and by size at the learned threshold. Without a learned threshold everything
-    that belongs to it is left out.
+    Those of no operating point, the groups ``optimal`` (the learned point) and ``fixed`` (0.5,
+    nothing removed), and those by class and by size at the learned point. Without a learned point
+    everything that belongs to it is left out.
 
     Args:
         scorer: the counts.
-        threshold: the learned one, or None.
+        learned: the learned point, or None.
         masks: the predictions were no probabilities. A mask is one operating point, at which
             numbers over thresholds would say 0 or 1 for want of others: they are left out.
     """
     whole: dict[str, Any] = scorer.truth() if masks else scorer.summary()
-    fixed = {"fixed": scorer.group(FIXED_THRESHOLD)}
-    if threshold is None:
+    fixed = {"fixed": scorer.group(FIXED)}
+    if learned is None:
         return whole | fixed
-    optimal = {"threshold": threshold, "optimal": scorer.group(threshold)}
-    parts = {"recall_class": scorer.recall_class(threshold), **scorer.by_component(threshold)}
+    optimal = {**learned._asdict(), "optimal": scorer.group(learned)}
+    parts = {"recall_class": scorer.recall_class(learned), **scorer.by_component(learned)}
     return whole | optimal | fixed | parts

@@ -25,9 +25,9 @@ from steelcli.model.inference import eval_mode, iter_logits, native_levels
 from steelcli.model.network import SegmentationModel
 from steelcli.model.seeds import random_state, restore_random_state
 from steelcli.params.train import TrainParams
+from steelcli.scores.counts import FIXED
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
-from steelcli.scores.threshold import FIXED_THRESHOLD
 from steelcli.training.distributed import (
     broadcast_buffers,
     sum_over_processes,
@@ -268,7 +268,7 @@ class Trainer:
         for start in np.array_split(starts, accelerator.num_processes)[accelerator.process_index]:
             mine += positions[start : start + size]
         titles, min_overlap = self.store.class_titles, self.params.min_overlap
-        new_scorer = partial(SplitScorer, titles, (FIXED_THRESHOLD,), min_overlap, 0)
+        new_scorer = partial(SplitScorer, titles, (FIXED,), min_overlap)
         losses: list[float] = []
         with eval_mode(self.eval_model):
             scorer = score_images(new_scorer, self._iter_scored(mine, losses))

@@ -17,7 +17,8 @@ from steelcli.model.checkpoint import FORMAT, make_checkpoint, save_checkpoint
 from steelcli.model.network import SegmentationModel
 from steelcli.params.train import TrainParams
 from steelcli.scores.columns import EPOCH_COLUMNS
-from steelcli.scores.threshold import FIXED_THRESHOLD, choose_threshold
+from steelcli.scores.counts import FIXED
+from steelcli.scores.threshold import choose_threshold
 from steelcli.training.loop import EpochResult
 
 KINDS = {"dice": "val_dice_opt", "iou": "val_iou_opt"}
@@ -174,7 +175,7 @@ def _row(result: EpochResult) -> dict[str, Any]:
     """Turn one epoch's counts into the csv columns."""
     scorer = result.scorer
     curve = scorer.threshold_curve()
-    fixed = scorer.group(FIXED_THRESHOLD)
+    fixed = scorer.group(FIXED)
     summary = scorer.summary()
     dice = choose_threshold(curve, "dice")
     dice_defect = choose_threshold(curve, "dice_defect")

@@ -28,7 +28,7 @@ from steelcli.data.store.reader import open_store
 from steelcli.model.checkpoint import find_best, load_checkpoint, make_checkpoint, save_checkpoint
 from steelcli.model.trained_model import load_trained
 from steelcli.params.evaluate import SaveMaps
-from steelcli.scores.counts import apply_threshold as cut
+from steelcli.scores.counts import OperatingPoint, cut
 
 
 class Run:
@@ -111,7 +111,9 @@ def test_a_threshold_learned_for_another_checkpoint_is_refused(run: Run) -> None
 def test_a_threshold_that_does_not_say_is_refused(run: Run, foreign: object) -> None:
     path = run.metrics_dir / "threshold.json"
     path.parent.mkdir()
-    values = {"threshold": 0.5} | ({} if foreign is None else {"run_key": foreign})
+    values = {"threshold": 0.5, "min_area_px": 0} | (
+        {} if foreign is None else {"run_key": foreign}
+    )
     path.write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(RunError, match=r"for another checkpoint|no list of one text"):
         run.evaluate()
@@ -165,7 +167,8 @@ def test_a_picture_twice_in_one_split_is_no_leak(store_dir: Path, tmp_path: Path
 
 
 def test_masks_are_what_is_cut_from_the_maps_in_one_bit_a_pixel(run: Run) -> None:
-    threshold = run.tune()["threshold"]
+    learned = run.tune()
+    point = OperatingPoint(learned["threshold"], learned["min_area_px"])
     run.evaluate()
     store = open_store(run.store_dir)
     for split, folder in (("val", run.val_dir), ("test", run.predictions_dir)):
@@ -179,7 +182,7 @@ def test_masks_are_what_is_cut_from_the_maps_in_one_bit_a_pixel(run: Run) -> Non
             assert raw[12:16] == b"IHDR"
             assert (raw[24], raw[25]) == (1, 0)  # one bit, grey
             mask = load_mask(folder / "masks" / name)
-            assert np.array_equal(mask, cut(load_levels(folder / "maps" / name), threshold))
+            assert np.array_equal(mask, cut(load_levels(folder / "maps" / name), point))
             predicted += np.count_nonzero(mask)
         assert predicted
 
@@ -263,7 +266,7 @@ def test_an_evaluation_killed_while_it_is_timed_leaves_the_old_one_whole(
     assert len(before) > 8
 
     monkeypatch.setattr("steelcli.commands.evaluate.measure_speed", die)
-    monkeypatch.setattr("steelcli.commands.evaluate.FIXED_THRESHOLD", 0.25)
+    monkeypatch.setattr("steelcli.commands.evaluate.FIXED", OperatingPoint(0.25))
     watch_die(run.evaluate)
     assert digests(run.metrics_dir, run.predictions_dir) == before
 

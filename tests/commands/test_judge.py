@@ -26,6 +26,7 @@ from steelcli.data.store.reader import Store
 from steelcli.model.trained_model import load_trained
 from steelcli.reporting.metric_tables import build_scores
 from steelcli.reporting.other_models import build_others, read_others
+from steelcli.scores.counts import FIXED, OperatingPoint
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
 
@@ -57,9 +58,7 @@ class Judge:
 
     def expected(self, maps: dict[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
         """Return what the evaluator of our own model says of maps or masks, at 0.5 alone."""
-        scorer = SplitScorer(
-            self.store.class_titles, (0.5,), PARAMS.min_overlap, PARAMS.min_area_px
-        )
+        scorer = SplitScorer(self.store.class_titles, (FIXED,), PARAMS.min_overlap)
         for position in self.store.positions("test"):
             image = self.store.records[position].image
             values = maps[image]
@@ -250,11 +249,12 @@ def test_a_threshold_is_learned_as_for_our_model(judge: Judge, tmp_path: Path) -
     found = judge(folder, folder)
     scores = {}
     for threshold in (0.4, found["threshold"], 0.6):
-        scorer = SplitScorer(judge.store.class_titles, (threshold,), 0.1, 0, froc=False)
+        point = OperatingPoint(threshold)
+        scorer = SplitScorer(judge.store.class_titles, (point,), 0.1, froc=False)
         for position in judge.store.positions("val"):
             image = judge.store.records[position].image
             scorer.update(image, maps[image], judge.store.class_masks(position))
-        scores[threshold] = scorer.group(threshold)["dice"]
+        scores[threshold] = scorer.group(point)["dice"]
     assert max(scores, key=lambda threshold: scores[threshold]) == found["threshold"]
     assert found["fixed"] == judge.expected(judge.maps)["fixed"]
     assert found["optimal"] != found["fixed"]

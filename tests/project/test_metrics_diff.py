@@ -16,10 +16,12 @@ from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import write_csv, write_together
 from steelcli.data.levels import to_levels
 from steelcli.scores.columns import RELIABILITY_COLUMNS
+from steelcli.scores.counts import FIXED, OperatingPoint
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
 
 SHAPE = (16, 24)
+POINT = OperatingPoint(0.3, 2)
 CASES = {
     "mixed": ([0, 1, 0, 1], "soft"),
     "all-clean": ([0, 0, 0], "soft"),
@@ -34,7 +36,7 @@ CASES = {
 
 def score(defects: list[int], kind: str) -> SplitScorer:
     rng = np.random.default_rng(0)
-    scorer = SplitScorer(["scratch", "patch"], [0.3, 0.5], 0.1, 0)
+    scorer = SplitScorer(["scratch", "patch"], [POINT, FIXED], 0.1)
     for index, defect in enumerate(defects):
         masks = np.zeros((2, *SHAPE), bool)
         if defect:
@@ -53,7 +55,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dvc.yaml").write_text("metrics:\n  - metrics/test.json\n", encoding="utf-8")
     for name, (defects, kind) in CASES.items():
         scorer = score(defects, kind)
-        text = format_metrics(summarise(scorer, 0.3), f"data of {name}", f"run of {name}")
+        text = format_metrics(summarise(scorer, POINT), f"data of {name}", f"run of {name}")
         write_together({folder / "metrics" / "test.json": text})
         write_csv(folder / "metrics" / "reliability.csv", scorer.reliability(), RELIABILITY_COLUMNS)
         run(folder, "git", "add", "-A")
@@ -74,7 +76,7 @@ def run(folder: Path, *command: str) -> str:
 @pytest.mark.parametrize("name", CASES)
 def test_every_scalar_is_finite_or_left_out(name: str) -> None:
     defects, kind = CASES[name]
-    metrics = summarise(score(defects, kind), 0.3)
+    metrics = summarise(score(defects, kind), POINT)
     for value in metrics.values():
         for scalar in value.values() if isinstance(value, dict) else [value]:
             assert isinstance(scalar, (int, float))
@@ -100,7 +102,7 @@ def test_dvc_compares_them(repository: Path, name: str) -> None:
         "metrics/test.json"
     ]
     assert found["images"]["new"] == len(CASES[name][0])
-    was, now = (dict(flatten(summarise(score(*CASES[case]), 0.3))) for case in ("mixed", name))
+    was, now = (dict(flatten(summarise(score(*CASES[case]), POINT))) for case in ("mixed", name))
     for key in was.keys() | now.keys():
         if was.get(key) != now.get(key):
             assert found[key].get("new") == now.get(key)

@@ -10,6 +10,7 @@ import pytest
 from closure import ROOT
 
 from steelcli.data.levels import to_levels
+from steelcli.scores.counts import FIXED
 from steelcli.scores.scorer import SplitScorer
 
 EXAMPLE = (ROOT / "docs" / "metrics-example.md").read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ def read_arrays():
 @pytest.fixture(scope="module")
 def scorer():
     arrays = read_arrays()
-    scorer = SplitScorer(["scratch", "patch"], [0.5], min_overlap=0.1, min_area_px=0)
+    scorer = SplitScorer(["scratch", "patch"], [FIXED], min_overlap=0.1)
     masks = np.stack([arrays["scratch"], arrays["patch"]]).astype(bool)
     first = to_levels(arrays["probabilities of the first image"].astype(np.float32))
     second = to_levels(arrays["probabilities of the second image"].astype(np.float32))
@@ -46,11 +47,11 @@ def test_the_example_states_every_number_and_each_is_right(scorer):
         key: float(Fraction(value))
         for key, value in re.findall(r"^\| `(\S+)` \| (\S+) \|", EXAMPLE, re.M)
     }
-    groups = {"recall_class": scorer.recall_class(0.5), **scorer.by_component(0.5)}
+    groups = {"recall_class": scorer.recall_class(FIXED), **scorer.by_component(FIXED)}
     grouped = {
         f"{name}.{key}": value for name, group in groups.items() for key, value in group.items()
     }
-    found = scorer.summary() | scorer.group(0.5) | grouped
+    found = scorer.summary() | scorer.group(FIXED) | grouped
     assert stated == pytest.approx(found, abs=1 / 65535)  # the example states unrounded values
 
 
@@ -64,11 +65,11 @@ def test_the_froc_table_is_right(scorer):
 
 def test_the_counts_are_right(scorer):
     stated = re.findall(r"tp = (\d)[^,.]*(?: \([^)]*\))?, fp = (\d)[^,]*, fn = (\d)", EXAMPLE)[:2]
-    counted = [(row["tp"], row["fp"], row["fn"]) for row in scorer.image_rows(0.5)]
+    counted = [(row["tp"], row["fp"], row["fn"]) for row in scorer.image_rows(FIXED)]
     assert [tuple(map(int, row)) for row in stated] == counted
 
 
 def test_the_pages_explain_every_key(scorer):
     page = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in PAGES)
-    for key in scorer.summary() | scorer.group(0.5) | scorer.by_component(0.5):
+    for key in scorer.summary() | scorer.group(FIXED) | scorer.by_component(FIXED):
         assert f"`{key}`" in page or key in ("images", "defect_images"), key

@@ -31,6 +31,8 @@ OTHERS: dict[str, list[Any]] = {
     "model.decoder_channels": [[16, 8, 8, 8, 4]],
     "model.mean": [[0.5, 0.5, 1e-05]],
     "model.std": [[0.25, 0.25, 0.25]],
+    "threshold.max_clean_false_alarm": [0.1, None, 1],
+    "threshold.min_areas_px": [[0], [0, 100], [250]],
     "train.trackers": [["dvclive"], [], ["wandb", "mlflow"]],
 }
 """Other values of the keys that hold a list, a mapping or nothing."""

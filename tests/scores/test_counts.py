@@ -14,9 +14,9 @@ from steelcli.scores import formulas
 from steelcli.scores.counts import (
     PROBS,
     Counts,
-    apply_threshold,
+    OperatingPoint,
     count,
-    has_component,
+    cut,
     lowest_level,
 )
 from steelcli.scores.histogram import GRID, PixelHistogram
@@ -72,7 +72,7 @@ def test_pooled_leaves_out_what_has_nothing_to_divide_by():
 @settings(deadline=None, max_examples=60)
 def test_pooled_scores_are_those_of_scikit_learn(drawn, threshold):
     levels, truth = drawn
-    preds = apply_threshold(levels, threshold)
+    preds = cut(levels, OperatingPoint(threshold))
     found = formulas.pooled(*count(preds, truth))
     oracles = {
         "precision": precision_score,
@@ -88,10 +88,10 @@ def test_pooled_scores_are_those_of_scikit_learn(drawn, threshold):
 
 def test_a_probability_at_the_threshold_is_predicted():
     levels = to_levels(np.array([[0.2, 0.1, 0.6]], np.float32))  # 1 / 5 and 3 / 5 are levels
-    assert apply_threshold(levels, 0.2).tolist() == [[True, False, True]]
-    assert apply_threshold(levels, 0.6).tolist() == [[False, False, True]]
-    assert apply_threshold(levels, 0.0).all()
-    assert apply_threshold(np.full((1, 2), 65535, np.uint16), 1.0).all()
+    assert cut(levels, OperatingPoint(0.2)).tolist() == [[True, False, True]]
+    assert cut(levels, OperatingPoint(0.6)).tolist() == [[False, False, True]]
+    assert cut(levels, OperatingPoint(0.0)).all()
+    assert cut(np.full((1, 2), 65535, np.uint16), OperatingPoint(1.0)).all()
 
 
 @given(st.one_of(st.floats(0, 1), st.integers(0, 65535).map(lambda level: level / 65535)))
@@ -101,10 +101,13 @@ def test_levels_are_cut_as_their_probabilities_are(threshold):
     )
 
 
-def test_components_are_8_connected_and_small_ones_ignored():
+def test_components_are_8_connected_and_small_ones_removed():
     diagonal = np.array([[1, 0, 0, 1], [0, 1, 0, 0]], bool)
-    assert [has_component(diagonal, area) for area in (0, 1, 2, 3)] == [True, True, True, False]
-    assert not has_component(NONE, 0)
+    levels = np.where(diagonal, 40000, 0).astype(np.uint16)
+    for area, left in ((0, diagonal), (1, diagonal), (2, diagonal & [1, 1, 0, 0]), (3, NONE)):
+        np.testing.assert_array_equal(cut(levels, OperatingPoint(0.5, area)), left)
+    assert cut(np.full((2, 4), 65535, np.uint16), OperatingPoint(0.5, 8)).all()
+    assert not cut(np.full((2, 4), 65535, np.uint16), OperatingPoint(0.5, 9)).any()
 
 
 @given(level_maps())

@@ -133,12 +133,10 @@ def test_pr_curve_is_short_and_covers_the_recalls():
 
 
 def curve_of(images):
-    histogram, scores = PixelHistogram(), GridScores()
+    scores = GridScores()
     for probs, truth in images:
-        part = count_pixels(probs, truth)
-        histogram.merge(part)
-        scores.add(*part.grid_counts(), int(truth.sum()))
-    return curves.threshold_curve(histogram, scores)
+        scores.add(*count_pixels(probs, truth).grid_counts(), int(truth.sum()))
+    return curves.threshold_curve(scores)
 
 
 @given(st.lists(level_maps(), min_size=1, max_size=4), st.integers(0, 1022))

@@ -45,11 +45,12 @@ def peak_memory() -> int:
 def score_many(images: int) -> None:
     """Score images one after the other in flight and print what it took; run in a process of its
     own."""
+    from steelcli.scores.counts import FIXED
     from steelcli.scores.parallel import IN_FLIGHT, Scored, score_images
     from steelcli.scores.scorer import SplitScorer
 
     def new_scorer() -> SplitScorer:
-        return SplitScorer(["a", "b"], [0.5], 0.1, 0, froc=False)
+        return SplitScorer(["a", "b"], [FIXED], 0.1, froc=False)
 
     def iter_images():
         rng = np.random.default_rng(0)

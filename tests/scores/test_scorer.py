@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from steelcli.data.levels import mask_to_levels, to_levels
+from steelcli.scores.counts import FIXED, OperatingPoint
 from steelcli.scores.scorer import SplitScorer
 
 GROUP = [
@@ -23,6 +24,8 @@ GROUP = [
     "iou_75",
     "iou_90",
     "clean_false_alarm",
+    "image_recall",
+    "image_precision",
 ]
 SUMMARY = [
     "images",
@@ -34,19 +37,21 @@ SUMMARY = [
     "brier",
     "ece",
     "recall_at_1_fp",
+    "image_auroc",
+    "image_auprc",
     "iou_prob_50",
     "iou_prob_75",
     "iou_prob_90",
 ]
-DEFECT = {"iou_defect", "dice_defect", "iou_50", "iou_75", "iou_90"}
+DEFECT = {"iou_defect", "dice_defect", "iou_50", "iou_75", "iou_90", "image_recall"}
+THIRD, LARGE = OperatingPoint(0.3), OperatingPoint(0.4, 3)
 
 
 def new_scorer(**changes):
     settings = {
         "class_titles": ["scratch", "patch"],
-        "thresholds": [0.3, 0.5],
+        "points": [THIRD, FIXED, LARGE],
         "min_overlap": 0.1,
-        "min_area_px": 0,
     }
     return SplitScorer(**(settings | changes))
 
@@ -69,18 +74,18 @@ def score(images, **changes):
 
 
 def outputs(scorer):
-    at = [0.3, 0.5, 0.75, 0.9]
+    at = [THIRD, FIXED, LARGE, OperatingPoint(0.75), OperatingPoint(0.9)]
     return (
         scorer.summary(),
         scorer.threshold_curve(),
         scorer.pr_curve(),
         scorer.froc_rows(),
         scorer.reliability(),
-        scorer.by_component(0.5),
-        scorer.by_component(0.9),
+        scorer.by_component(FIXED),
+        scorer.by_component(LARGE),
         *(
-            method(threshold)
-            for threshold in at
+            method(point)
+            for point in at
             for method in (scorer.group, scorer.recall_class, scorer.image_rows)
         ),
     )
@@ -113,15 +118,15 @@ def test_rows_and_classes_by_hand():
         "dice": 2 / 5,
         "detected": 1,
     }
-    assert scorer.image_rows(0.5) == [first]
-    assert scorer.image_rows(0.3)[0] | {"tp": 2, "iou": 1 / 2} == scorer.image_rows(0.3)[0]
-    assert scorer.recall_class(0.5) == {"scratch": 1 / 2, "patch": 0}
-    assert scorer.recall_class(0.3) == {"scratch": 1 / 2, "patch": 1 / 2}
+    assert scorer.image_rows(FIXED) == [first]
+    assert scorer.image_rows(THIRD)[0] | {"tp": 2, "iou": 1 / 2} == scorer.image_rows(THIRD)[0]
+    assert scorer.recall_class(FIXED) == {"scratch": 1 / 2, "patch": 0}
+    assert scorer.recall_class(THIRD) == {"scratch": 1 / 2, "patch": 1 / 2}
 
 
 def test_group_is_the_mean_of_the_rows():
     scorer = score(draw_images(12))
-    rows, group = scorer.image_rows(0.5), scorer.group(0.5)
+    rows, group = scorer.image_rows(FIXED), scorer.group(FIXED)
     defect = [row for row in rows if row["defect_pixels"]]
     assert list(group) == GROUP
     assert list(scorer.summary()) == SUMMARY
@@ -130,7 +135,7 @@ def test_group_is_the_mean_of_the_rows():
         assert group[f"{key}_defect"] == pytest.approx(np.mean([row[key] for row in defect]))
     for percent in (50, 75, 90):
         assert group[f"iou_{percent}"] == np.mean([row["iou"] >= percent / 100 for row in defect])
-        exact = scorer.group(percent / 100)["iou_defect"]
+        exact = scorer.group(OperatingPoint(percent / 100))["iou_defect"]
         assert scorer.summary()[f"iou_prob_{percent}"] == exact
     clean = [row for row in rows if not row["defect_pixels"]]
     assert group["clean_false_alarm"] == np.mean([row["fp"] > 0 for row in clean])
@@ -145,7 +150,7 @@ def test_an_iou_at_the_bound_counts_as_hit():
     masks = np.zeros((2, 1, 10), bool)
     masks[0] = True
     for pixels, expected in ((9, [1, 1, 1]), (5, [1, 0, 0]), (4, [0, 0, 0])):
-        group = score([("one", mask_to_levels(np.arange(10) < pixels)[None], masks)]).group(0.5)
+        group = score([("one", mask_to_levels(np.arange(10) < pixels)[None], masks)]).group(FIXED)
         assert [group[f"iou_{percent}"] for percent in (50, 75, 90)] == expected
 
 
@@ -161,8 +166,8 @@ def test_the_order_of_images_changes_nothing_but_the_rows():
     images = list(draw_images(9))
     forward, backward = score(images), score(images[::-1])
     assert outputs(forward)[:7] == outputs(backward)[:7]
-    assert forward.group(0.3) == backward.group(0.3)
-    assert forward.image_rows(0.3) == backward.image_rows(0.3)[::-1]
+    assert forward.group(THIRD) == backward.group(THIRD)
+    assert forward.image_rows(THIRD) == backward.image_rows(THIRD)[::-1]
 
 
 @pytest.mark.parametrize("level", [0.0, 0.6, 1.0])
@@ -179,18 +184,19 @@ def test_every_number_is_finite_or_left_out(level, defects, number):
         images.append((str(index), to_levels(np.full((2, 4), level, np.float32)), masks))
     scorer = score(images)
     assert all(math.isfinite(value) and value >= 0 for value in iter_numbers(outputs(scorer)))
-    group, any_defect, any_clean = scorer.group(0.5), any(filled), 0 in filled
+    group, any_defect, any_clean = scorer.group(FIXED), any(filled), 0 in filled
     expected = set(GROUP) if number else set()
     expected -= set() if any_defect else DEFECT | {"recall"}
     expected -= set() if any_clean else {"clean_false_alarm"}
-    expected -= set() if level else {"precision"}
+    expected -= set() if level else {"precision", "image_precision"}
     expected -= set() if level or any_defect else {"iou_pooled", "f1"}
     assert group.keys() == expected
     summary = {"images", "defect_images", "defects"} | ({"brier", "ece"} if number else set())
     summary = set(SUMMARY) if any_defect else summary
+    summary -= set() if any_clean else {"image_auroc", "image_auprc"}
     components = {"found_class", "found_size", "recall_size", "size_bounds_px"}
     components |= {"defects_class", "defects_size"}
-    assert scorer.by_component(0.5).keys() == (components if any_defect else set())
+    assert scorer.by_component(FIXED).keys() == (components if any_defect else set())
     assert scorer.summary().keys() == summary
     if any_clean:
         assert group["clean_false_alarm"] == (level > 0)
@@ -202,14 +208,14 @@ def test_small_components_are_no_false_alarm():
     probs = np.array([[0.9, 0, 0.9, 0.9], [0, 0, 0.9, 0]], np.float32)
     masks = np.zeros((2, 2, 4), bool)
     for area, expected in ((0, 1), (3, 1), (4, 0)):
-        scorer = score([("one", to_levels(probs), masks)], min_area_px=area)
-        assert scorer.group(0.5)["clean_false_alarm"] == expected
-        assert scorer.image_rows(0.5)[0]["detected"] == expected
+        scorer = score([("one", to_levels(probs), masks)], points=[OperatingPoint(0.5, area)])
+        assert scorer.group(OperatingPoint(0.5, area))["clean_false_alarm"] == expected
+        assert scorer.image_rows(OperatingPoint(0.5, area))[0]["detected"] == expected
 
 
 def test_the_numbers_of_defects_are_what_their_shares_are_of():
     scorer = score(draw_images(12))
-    groups = scorer.by_component(0.5)
+    groups = scorer.by_component(FIXED)
     assert sum(groups["defects_size"].values()) == scorer.truth()["defects"] > 10
     for share, whole in (("found_class", "defects_class"), ("found_size", "defects_size")):
         assert groups[share].keys() == groups[whole].keys()
@@ -262,14 +268,13 @@ def test_images_and_settings_must_fit():
     with pytest.raises(ValueError, match="twice"):
         scorer.merge(score(images[1:]))
     with pytest.raises(ValueError, match="differ"):
-        scorer.merge(new_scorer(min_area_px=1))
+        scorer.merge(new_scorer(image_area_px=1))
     for wrong in (
         {"min_overlap": 0},
         {"min_overlap": 1.1},
-        {"min_area_px": -1},
         {"class_titles": ["a", "a"]},
     ):
         with pytest.raises(ValueError, match=r"range|repeat"):
             new_scorer(**wrong)
     with pytest.raises(KeyError):
-        scorer.group(0.31)
+        scorer.group(OperatingPoint(0.31))

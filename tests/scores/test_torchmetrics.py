@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from steelcli.data.levels import from_levels
 from steelcli.model.smp_import import import_smp
+from steelcli.scores.counts import OperatingPoint
 from steelcli.scores.scorer import SplitScorer
 
 import_smp()  # mends torchvision, which torchmetrics imports
@@ -32,7 +33,7 @@ LEVELS_PER_BIN = (
 @settings(deadline=None, max_examples=60)
 def test_pooled_numbers_equal_torchmetrics(seed, images, grid):
     threshold = grid / 1024
-    scorer = SplitScorer(["defect"], [threshold], 0.1, 0, froc=False)
+    scorer = SplitScorer(["defect"], [OperatingPoint(threshold)], 0.1, froc=False)
     rng = np.random.default_rng(seed)
     oracles = {
         "precision": BinaryPrecision(threshold),
@@ -55,7 +56,7 @@ def test_pooled_numbers_equal_torchmetrics(seed, images, grid):
         scorer.update(str(index), levels, truth[None])
         for oracle in oracles.values():
             oracle.update(torch.from_numpy(probs).ravel(), torch.from_numpy(truth).ravel().int())
-    ours = scorer.summary() | scorer.group(threshold)
+    ours = scorer.summary() | scorer.group(OperatingPoint(threshold))
     names = [name for name in oracles if name in ours]
     assert {"auprc", "recall"} <= set(names) or not scorer.summary()["defect_images"]
     for name in names:

@@ -107,7 +107,12 @@ def train_params(augment: dict[str, Any] | None = None, **changes: Any) -> Train
 
 def threshold_params(**changes: Any) -> ThresholdParams:
     """Return parameters of the learned threshold, with changes."""
-    raw: dict[str, Any] = {"objective": "dice", "batch_size": 8}
+    raw: dict[str, Any] = {
+        "objective": "dice",
+        "min_areas_px": [0],
+        "max_clean_false_alarm": None,
+        "batch_size": 8,
+    }
     return parse_section(raw | changes, "threshold", ThresholdParams)
 
 
@@ -115,7 +120,6 @@ def evaluate_params(**changes: Any) -> EvaluateParams:
     """Return parameters of the evaluation, with changes."""
     raw: dict[str, Any] = {
         "min_overlap": 0.1,
-        "min_area_px": 0,
         "batch_size": 2,
         "save_maps": "all",
         "overlays": 1,

@@ -1,0 +1,60 @@
+"""The 8-connected components of masks, and of maps at every threshold."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+def label(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Ints]:
+    """Return the label of each pixel of a mask [H, W], and the area of each label, 0 among them.
+
+    Label 0 is what lies outside the mask.
+    """
+    pixels = np.ascontiguousarray(mask).view(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
+    return np.asarray(labels, np.int32), stats[:, cv2.CC_STAT_AREA].astype(np.int64)
+
+
+def remove_small(mask: NDArray[np.bool_], min_area_px: int) -> NDArray[np.bool_]:
+    """Return a mask [H, W] without its components of fewer pixels; 0 and 1 remove nothing."""
+    if min_area_px <= 1 or not mask.any():
+        return mask
+    labels, areas = label(mask)
+    is_kept = areas >= min_area_px
+    is_kept[0] = False
+    return is_kept[labels]
+
+
+def highest_component(levels: NDArray[np.uint16], min_area_px: int) -> int:
+    """Return the highest level at which a map [H, W] has a component of ``min_area_px`` pixels.
+
+    0 where there is none above 0.
+    """
+    low, high = 0, int(levels.max())  # the answer is at least low and at most high
+    if min_area_px <= 1:
+        return high
+    while low < high:
+        middle = (low + high + 1) // 2
+        if remove_small(levels >= middle, min_area_px).any():
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def open_area(steps: NDArray[np.uint16], min_area_px: int) -> NDArray[np.uint16]:
+    """Return a map [H, W] without the components of fewer pixels at every threshold at once.
+
+    Each pixel gets the highest step at which its component has ``min_area_px`` pixels, else 0: the
+    area opening (Vincent 1992).
+    """
+    if min_area_px <= 1:
+        return steps
+    opened = np.zeros_like(steps)
+    for step in np.unique(steps[steps > 0]).tolist():
+        opened[remove_small(steps >= step, min_area_px)] = step
+    return opened
