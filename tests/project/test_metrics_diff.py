@@ -85,13 +85,10 @@ def test_every_scalar_is_finite_or_left_out(name: str) -> None:
     assert by_component & metrics.keys() == (by_component if any(defects) else set())
     assert {"brier", "ece"} & metrics.keys() == ({"brier", "ece"} if defects else set())
     if any(defects):
-        expected = {"empty": {0}, "full": {1}}.get(kind)
-        values = {
-            *metrics["found_class"].values(),
-            *metrics["found_size"].values(),
-            *metrics["recall_size"].values(),
-        }
-        assert not expected or values == expected
+        recall = {"empty": {0}, "full": {1}}.get(kind)
+        found = {*metrics["found_class"].values(), *metrics["found_size"].values()}
+        assert not recall or set(metrics["recall_size"].values()) == recall
+        assert not recall or found == {0}  # under a tenth of what is all predicted is defect
         assert metrics["found_class"].keys() == {"scratch"}
 
 
@@ -113,7 +110,7 @@ def test_dvc_compares_a_clean_split_with_a_mixed_one(repository: Path) -> None:
     found = json.loads(run(repository, "dvc", "metrics", "diff", "mixed", "all-clean", "--json"))[
         "metrics/test.json"
     ]
-    assert found["found_class.scratch"]["old"] == 1
+    assert found["found_class.scratch"]["old"] == 0
     assert found["found_class.scratch"].get("new") is None
     assert found["ece"]["diff"] != 0
 
