@@ -101,7 +101,7 @@ def test_each_stage_warns_once_of_small_splits(
         assert re.findall(r"(\w+): \d+ with a defect, \d+ clean", line) == splits
 
 
-def test_evaluate_prints_ten_numbers_and_where_the_rest_is(walked_dir: Path) -> None:
+def test_evaluate_prints_few_numbers_and_where_the_rest_is(walked_dir: Path) -> None:
     shown = (walked_dir / "evaluate.stdout").read_text(encoding="utf-8")
     assert len(shown.splitlines()) < 25
     for text in ("clean_false_alarm", " of ", "metrics/test.json", "`steelcli report`"):

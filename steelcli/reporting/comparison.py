@@ -198,7 +198,7 @@ def build_comparison(comparison: Comparison, decimals: int) -> list[Table]:
     rows = tuple(_row(difference, decimals) for difference in comparison.differences)
     columns = ("metric", "images", "A", "B", "B - A", "low", "high", "p")
     differences = Table(title, columns, rows, _build_note(comparison))
-    return [differences, _build_shares(comparison.differences, decimals)]
+    return [differences, _build_shares(comparison, decimals)]
 
 
 def _build_note(comparison: Comparison) -> str:
@@ -219,7 +219,7 @@ def _build_note(comparison: Comparison) -> str:
         if scored.counts.detected is None:
             note += (
                 f" The table of {scored.name} lacks the column {DETECTED_COLUMN}, hence "
-                "clean_false_alarm: evaluate it again."
+                "clean_false_alarm, image_recall and image_precision: evaluate it again."
             )
     return note
 
@@ -231,14 +231,16 @@ def _row(row: Difference, decimals: int) -> tuple[str, ...]:
     return (row.metric, f"{row.images:,}", *values, *signed, p_value)
 
 
-def _build_shares(differences: Sequence[Difference], decimals: int) -> Table:
+def _build_shares(comparison: Comparison, decimals: int) -> Table:
     rows = []
-    for row in differences:
+    for row in comparison.differences:
         if row.metric in SHARE_MEANINGS:
-            cells = (
-                *format_share(row.a, row.images, decimals),
-                *format_share(row.b, row.images, decimals),
-            )
+            cells: list[str] = []
+            for share, scored in ((row.a, comparison.a), (row.b, comparison.b)):
+                whole, detected = row.images, scored.counts.detected
+                if row.metric == "image_precision" and detected is not None:
+                    whole = int(np.count_nonzero(detected))  # each model its own
+                cells += format_share(share, whole, decimals)
             rows.append((row.metric, *cells))
     columns = ("share of images", "A", INTERVAL, "B", INTERVAL)
     return Table("Shares of images", columns, tuple(rows), INTERVAL_NOTE)

@@ -33,6 +33,7 @@ TEST_MEANINGS = {
     "defect_images": "of them with a defect",
     "defects": "their defects, connected components of the truth",
     "threshold": "probability from which a pixel counts as defect; learned on validation images",
+    "min_area_px": "predicted components of fewer pixels are removed; learned with the threshold",
     "auprc": "average precision over all pixels",
     "brier": "mean squared difference of probability and truth over all pixels; 0 is perfect",
     "ece": "mean distance of probability and share of defect pixels, 15 equal bins; 0 is perfect",
@@ -40,6 +41,8 @@ TEST_MEANINGS = {
         "highest share of defects found with at most 1 false component per image, "
         "at whatever threshold"
     ),
+    "image_auroc": "chance that an image with a defect scores above a clean one",
+    "image_auprc": "average precision of telling images with a defect",
     "iou_prob_50": "mean IoU over images with a defect at probability 0.50",
     "iou_prob_75": "the same at probability 0.75",
     "iou_prob_90": "the same at probability 0.90",
@@ -59,6 +62,8 @@ SHARE_MEANINGS = {
     "iou_75": "share of defect images, IoU at least 0.75",
     "iou_90": "share of defect images, IoU at least 0.90",
     "clean_false_alarm": "share of clean images with a detection",
+    "image_recall": "share of defect images with a detection",
+    "image_precision": "share of images with a detection that have a defect",
 }
 SPEED_MEANINGS = {
     "ms_per_image": "milliseconds for the network alone",

@@ -44,6 +44,13 @@ def pick_group(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return group if isinstance(group, Mapping) else {}
 
 
+def describe_point(metrics: Mapping[str, Any], decimals: int) -> str:
+    """Return the learned threshold, with the area where components are removed."""
+    threshold, area = metrics.get("threshold"), metrics.get("min_area_px", 0)
+    shown = format_number(threshold, decimals)
+    return f"{shown} without components under {area:,} px" if area > 1 else shown
+
+
 def build_settings(title: str, settings: Mapping[str, str], names: Iterable[str]) -> Table:
     """List the named settings, a dash where one is absent or empty."""
     rows = tuple((name, settings.get(name) or ABSENT) for name in names)
@@ -84,17 +91,21 @@ def build_training(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Tabl
 
 
 def build_threshold(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Table:
-    """Return ``metrics/threshold.json``: the best threshold and score of every objective."""
+    """Return ``metrics/threshold.json``: the best pair and its score for every objective."""
     suffix = "_threshold"
     written = [key.removesuffix(suffix) for key in metrics if key.endswith(suffix)]
     rows = []
     for name in dict.fromkeys([*OBJECTIVE_MEANINGS, *written]):
-        values = [metrics.get(f"{name}_threshold"), metrics.get(f"{name}_score")]
+        values = [metrics.get(f"{name}_{key}") for key in ("threshold", "min_area_px", "score")]
         meaning = OBJECTIVE_MEANINGS.get(name, "")
         rows.append((name, *format_numbers(values, decimals), meaning))
-    threshold = format_number(metrics.get("threshold"), decimals)
-    title = f"Threshold {threshold}, learned on the validation split"
-    return Table(title, ("objective", "threshold", "score", MEANING), tuple(rows))
+    title = f"Threshold {describe_point(metrics, decimals)}, learned on the validation split"
+    columns = ("objective", "threshold", "min_area_px", "score", MEANING)
+    alarms = metrics.get("clean_false_alarm")
+    if alarms is None:
+        return Table(title, columns, tuple(rows))
+    note = f"There {format_number(100 * alarms, 1)} % of the clean images have a detection."
+    return Table(title, columns, tuple(rows), note)
 
 
 def build_scores(
@@ -127,7 +138,7 @@ def build_groups(metrics: Mapping[str, Any], decimals: int) -> Table:
     if "optimal" in metrics:
         threshold = format_number(metrics.get("threshold"), decimals)
         columns.append(threshold)
-        title += f" and at the learned {threshold}"
+        title += f" and at the learned {describe_point(metrics, decimals)}"
         groups.append(pick_group(metrics, "optimal"))
     keys = dict.fromkeys(GROUP_MEANINGS)
     for group in groups:
@@ -145,10 +156,10 @@ def build_shares(metrics: Mapping[str, Any], decimals: int) -> Table:
     """Return the shares of images, at the learned threshold and at 0.5, with their intervals."""
     rows = []
     for key in SHARE_MEANINGS:
-        whole = count_whole(key, metrics)
-        for group, threshold in (("optimal", metrics.get("threshold")), ("fixed", 0.5)):
-            if group in metrics:
-                share = pick_group(metrics, group).get(key)
+        for name, threshold in (("optimal", metrics.get("threshold")), ("fixed", 0.5)):
+            if name in metrics:
+                group = pick_group(metrics, name)
+                share, whole = group.get(key), count_whole(key, metrics, group)
                 numbers = format_numbers((threshold, share), decimals)
                 rows.append((key, *numbers, *format_share(share, whole, decimals)))
     meanings = "; ".join(f"{key}: {meaning}" for key, meaning in SHARE_MEANINGS.items())
@@ -159,13 +170,13 @@ def build_shares(metrics: Mapping[str, Any], decimals: int) -> Table:
 def build_whole(metrics: Mapping[str, Any], decimals: int) -> Table:
     """Return the metrics that belong to no group."""
     recall_key = "recall_at_1_fp"
-    found = explain_share(recall_key, metrics.get(recall_key), metrics, decimals)
+    found = explain_share(recall_key, metrics, metrics, decimals)
     meanings = TEST_MEANINGS | {
         "auprc": TEST_MEANINGS["auprc"] + _bracket(metrics, decimals),
         recall_key: TEST_MEANINGS[recall_key] + found,
     }
     if "optimal" not in metrics:
-        del meanings["threshold"]
+        del meanings["threshold"], meanings["min_area_px"]
     values = {}
     for key, value in metrics.items():
         if not isinstance(value, Mapping) and key not in SHOWN_ELSEWHERE:

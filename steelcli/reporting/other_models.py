@@ -18,15 +18,23 @@ from steelcli.reporting.table import DECIMALS, MODEL, Table, format_numbers
 Models = list[tuple[str, Mapping[str, Any]]]
 """Name of each model and content of its json file."""
 THIS_RUN = "this run"
-NUMBERS = ("threshold", "auprc_low", "auprc_high")
+NUMBERS = ("threshold", "min_area_px", "auprc_low", "auprc_high")
 """Keys of ``metrics/NAME.json`` that must hold a number, not a group."""
 GROUPED = {
     "means over images": ("dice", "dice_defect", "iou", "iou_defect"),
     "all pixels together": ("f1", "precision", "recall"),
 }
 """The metrics compared at a threshold, in a table each: one of all is wider than a terminal."""
-CLEAN, FOUND = "clean_false_alarm", "recall_at_1_fp"
-"""The shares compared, of clean images and of defects."""
+IMAGES = {
+    "clean_false_alarm": "clean images with a false alarm",
+    "image_recall": "defect images with a detection",
+    "image_precision": "images with a detection that have a defect",
+}
+"""The shares of images compared, in a table each."""
+RANKING = ("image_auroc", "image_auprc")
+"""How well images with a defect are told over all thresholds."""
+FOUND = "recall_at_1_fp"
+"""The share of defects compared."""
 
 
 def read_others(metrics_dir: Path) -> dict[str, Metrics]:
@@ -87,7 +95,13 @@ def build_others(
             Table(f"Other models: {title}", (MODEL, "threshold", *keys), tuple(rows), note)
         )
         note = ""
-    return [*tables, _build_clean(models, decimals), _build_over_thresholds(models, decimals)]
+    tables += [_build_images(key, models, decimals) for key in IMAGES]
+    ranking = []
+    for name, values in models:
+        ranking.append((name, *format_numbers((values.get(key) for key in RANKING), decimals)))
+    title = "Other models: images told defective over all thresholds"
+    tables.append(Table(title, (MODEL, *RANKING), tuple(ranking)))
+    return [*tables, _build_over_thresholds(models, decimals)]
 
 
 def _iter_groups(
@@ -100,15 +114,14 @@ def _iter_groups(
                 yield name, threshold, group, values
 
 
-def _build_clean(models: Models, decimals: int) -> Table:
+def _build_images(key: str, models: Models, decimals: int) -> Table:
     rows = []
     for name, threshold, group, values in _iter_groups(models):
-        numbers = format_numbers((threshold, group.get(CLEAN)), decimals)
-        counted = format_share(group.get(CLEAN), count_whole(CLEAN, values), decimals)
+        numbers = format_numbers((threshold, group.get(key)), decimals)
+        counted = format_share(group.get(key), count_whole(key, values, group), decimals)
         rows.append((name, *numbers, *counted))
     columns = (MODEL, "threshold", "share", "counted", INTERVAL)
-    title = "Other models: clean images with a false alarm"
-    return Table(title, columns, tuple(rows), INTERVAL_NOTE)
+    return Table(f"Other models: {IMAGES[key]}", columns, tuple(rows), INTERVAL_NOTE)
 
 
 def _build_over_thresholds(models: Models, decimals: int) -> Table:
@@ -116,7 +129,7 @@ def _build_over_thresholds(models: Models, decimals: int) -> Table:
     for name, values in models:
         found = values.get(FOUND)
         numbers = format_numbers((values.get("auprc"), found), decimals)
-        counted = format_share(found, count_whole(FOUND, values), decimals)
+        counted = format_share(found, count_whole(FOUND, values, values), decimals)
         rows.append((name, *numbers, *counted))
     note = f"Masks have no other threshold, so no such number. {INTERVAL_NOTE}"
     columns = (MODEL, "auprc", FOUND, "found", INTERVAL)

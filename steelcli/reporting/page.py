@@ -26,7 +26,7 @@ from steelcli.reporting.stage_charts import (
     build_froc_chart,
     build_precision_chart,
     build_reliability_chart,
-    build_threshold_chart,
+    build_threshold_charts,
     build_training_charts,
 )
 from steelcli.reporting.stage_files import Results
@@ -97,7 +97,7 @@ def build_page(results: Results, title: str, decimals: int) -> Page:
         Chapter(
             "Threshold",
             [build_threshold(results.threshold, decimals)],
-            (build_threshold_chart(results),),
+            tuple(build_threshold_charts(results)),
         ),
         _build_test_chapter(results, decimals),
     ]
@@ -158,7 +158,7 @@ def _build_headline(test: Mapping[str, Any], decimals: int) -> list[tuple[str, s
     headline = [(label, format_number(value, decimals)) for label, value in values.items()]
     key = "clean_false_alarm"
     label = "clean images with a false alarm"
-    label += explain_share(key, optimal.get(key), test, decimals)
+    label += explain_share(key, test, optimal, decimals)
     return [*headline, (label, format_number(optimal.get(key), decimals))]
 
 

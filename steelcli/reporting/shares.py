@@ -16,16 +16,27 @@ INTERVAL_NOTE = (
 )
 
 
-def count_whole(key: str, metrics: Mapping[str, Any]) -> Any:
-    """Return of how many images or defects a metric of ``test.json`` is a share; None: of none."""
+def count_whole(key: str, metrics: Mapping[str, Any], group: Mapping[str, Any]) -> Any:
+    """Return of how many images or defects a share is one; None where nobody counted them.
+
+    Args:
+        key: of the share.
+        metrics: ``test.json`` or that of another model.
+        group: its numbers at the operating point of the share.
+    """
     images, defect_images = metrics.get("images"), metrics.get("defect_images")
     if key == "recall_at_1_fp":
         return metrics.get("defects")
-    if key != "clean_false_alarm":
+    if key not in ("clean_false_alarm", "image_precision"):
         return defect_images if key in SHARE_MEANINGS else None
-    if isinstance(images, int) and isinstance(defect_images, int):
-        return images - defect_images
-    return None
+    if not isinstance(images, int) or not isinstance(defect_images, int):
+        return None
+    clean_images = images - defect_images
+    if key == "clean_false_alarm":
+        return clean_images
+    # the images with a detection; a share of no images is left out
+    found = round(group.get("image_recall", 0) * defect_images)
+    return found + round(group.get("clean_false_alarm", 0) * clean_images)
 
 
 def format_share(share: Any, whole: Any, decimals: int) -> tuple[str, str]:
@@ -44,7 +55,12 @@ def format_share(share: Any, whole: Any, decimals: int) -> tuple[str, str]:
     return f"{part:,} of {whole:,}", f"{low} to {high}"
 
 
-def explain_share(key: str, share: Any, metrics: Mapping[str, Any], decimals: int) -> str:
-    """Return ``: 26 of 40, interval 0.4951 to 0.7787`` for a meaning; empty without counts."""
-    counts, interval = format_share(share, count_whole(key, metrics), decimals)
+def explain_share(
+    key: str, metrics: Mapping[str, Any], group: Mapping[str, Any], decimals: int
+) -> str:
+    """Return ``: 26 of 40, interval 0.4951 to 0.7787`` for a meaning; empty without counts.
+
+    The arguments are those of `count_whole`; ``group`` holds the share.
+    """
+    counts, interval = format_share(group.get(key), count_whole(key, metrics, group), decimals)
     return "" if counts == ABSENT else f": {counts}, interval {interval}"

@@ -8,6 +8,14 @@ from steelcli.reporting.charts import Chart, Line
 from steelcli.reporting.metric_tables import pick_group
 from steelcli.reporting.stage_files import Columns, Results
 
+CURVES = {
+    "dice": "Dice",
+    "dice_defect": "Dice of defect images",
+    "f1": "F1 of all pixels",
+    "iou": "IoU",
+}
+"""The scores drawn of the validation split."""
+
 
 def build_training_charts(results: Results) -> list[Chart]:
     """Return loss and validation scores by epoch."""
@@ -36,19 +44,35 @@ def _line(epochs: Columns, name: str, label: str, color: int, style: str = "-") 
     return Line(label, epochs["epoch"], epochs[name], color, style)
 
 
-def build_threshold_chart(results: Results) -> Chart:
-    """Return the scores of the validation split by threshold."""
+def build_threshold_charts(results: Results) -> list[Chart]:
+    """Return the validation scores by threshold, and those on the front by false alarms."""
     curve = results.thresholds
-    x = curve["threshold"]
-    lines = (
-        Line("Dice", x, curve["dice"], 1),
-        Line("Dice of defect images", x, curve["dice_defect"], 2),
-        Line("F1 of all pixels", x, curve["f1"], 3),
-        Line("IoU", x, curve["iou"], 4),
-    )
     learned = ("learned threshold", float(results.threshold.get("threshold", math.nan)))
-    note = "Scores of the validation split at every threshold."
-    return Chart("Scores by threshold", note, "threshold (probability)", "score", lines, learned)
+    note = "Scores of the validation split at every threshold, with the best of the areas there."
+    title, x_label = "Scores by threshold", "threshold (probability)"
+    lines = tuple(
+        Line(label, *_take_best(curve["threshold"], curve[name]), color)
+        for color, (name, label) in enumerate(CURVES.items(), start=1)
+    )
+    charts = [Chart(title, note, x_label, "score", lines, learned)]
+    front = [place for place, is_on in enumerate(curve["front"]) if is_on == 1]
+    alarms = [curve["clean_false_alarm"][place] for place in front]
+    lines = tuple(
+        Line(label, alarms, [curve[name][place] for place in front], color)
+        for color, (name, label) in enumerate(CURVES.items(), start=1)
+    )
+    learned = ("learned", float(results.threshold.get("clean_false_alarm", math.nan)))
+    note = "Pairs of threshold and area to which no other is preferable, validation split."
+    title, x_label = "Scores by false alarms", "share of clean images with a detection"
+    return [*charts, Chart(title, note, x_label, "score", lines, learned)]
+
+
+def _take_best(x: list[float], y: list[float]) -> tuple[list[float], list[float]]:
+    """Return each x once, with the highest of its y: a pair on the front may share a threshold."""
+    best: dict[float, float] = {}
+    for place, value in zip(x, y, strict=True):
+        best[place] = max(value, best.get(place, value))
+    return list(best), list(best.values())
 
 
 def build_precision_chart(results: Results) -> Chart:

@@ -28,6 +28,8 @@ REMEDIES = {
     "test": paths.MAKE_TEST,
 }
 """The command that makes each input."""
+POINT = ("threshold", "min_area_px")
+"""What `tune-threshold` froze."""
 MAX_SHOWN_ROWS = 100
 """Of a csv file that is shown row by row; ours have 15 at most."""
 Columns = dict[str, list[float]]
@@ -79,7 +81,7 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         "val_dice_fixed",
         "val_iou_fixed",
     )
-    curve_names = ("threshold", "dice", "dice_defect", "f1", "iou")
+    curve_names = ("threshold", "dice", "dice_defect", "f1", "iou", "clean_false_alarm", "front")
     images_path = metrics_dir / paths.TEST_IMAGES_NAME
 
     def read(name: str, numbers: Sequence[str] = ()) -> Metrics:
@@ -90,10 +92,10 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
 
     data = read("data")
     training = read("train", ("best_epoch",))
-    threshold = read("threshold", ("threshold",))
-    test = read("test", ("threshold", "auprc_low", "auprc_high"))
-    if test.values.get("threshold") != threshold.values.get("threshold"):
-        what = "the test images were scored at another threshold than the one learned last"
+    threshold = read("threshold", (*POINT, "clean_false_alarm"))
+    test = read("test", (*POINT, "auprc_low", "auprc_high"))
+    if any(test.values.get(name) != threshold.values.get(name) for name in POINT):
+        what = "the test images were scored at another threshold or area than was learned last"
         raise RunError(what, metrics_dir / paths.TEST_NAME, paths.MAKE_TEST)
     return Results(
         data=data.values,

@@ -12,7 +12,7 @@ from steelcli.reporting.metric_meanings import (
     SPEED_MEANINGS,
     TEST_MEANINGS,
 )
-from steelcli.reporting.metric_tables import pick_group
+from steelcli.reporting.metric_tables import describe_point, pick_group
 from steelcli.reporting.shares import explain_share
 from steelcli.reporting.table import DECIMALS, MEANING, Table, format_number
 
@@ -24,6 +24,8 @@ SUMMARY_KEYS = (
     "precision",
     "recall",
     "clean_false_alarm",
+    "image_recall",
+    "image_auroc",
     "recall_at_1_fp",
     "auprc",
     "ms_per_image",
@@ -40,14 +42,14 @@ def build_summary(metrics: Mapping[str, Any], path: Path, decimals: int = DECIMA
     """
     group, title = "fixed", "Test split at threshold 0.5"
     if "optimal" in metrics:
-        threshold = format_number(metrics.get("threshold"), decimals)
-        group, title = "optimal", f"Test split at the learned threshold {threshold}"
+        group = "optimal"
+        title = f"Test split at the learned threshold {describe_point(metrics, decimals)}"
     values = {**metrics, **pick_group(metrics, group)}
     meanings = GROUP_MEANINGS | SHARE_MEANINGS | TEST_MEANINGS | SPEED_MEANINGS
     rows = []
     for key in SUMMARY_KEYS:
         value = values.get(key)
-        meaning = meanings[key] + explain_share(key, value, metrics, decimals)
+        meaning = meanings[key] + explain_share(key, metrics, values, decimals)
         rows.append((key, format_number(value, decimals), meaning))
     images, defect_images = metrics.get("images"), metrics.get("defect_images")
     note = (

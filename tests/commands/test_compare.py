@@ -105,6 +105,10 @@ def test_two_files() -> None:
     assert dice.b is not None
     assert dice.b == pytest.approx((140 / 180 + 70 / 75 + 1 + 1 + 170 / 190) / 5)
     assert (by_metric["clean_false_alarm"].a, by_metric["clean_false_alarm"].b) == (1 / 2, 0)
+    assert (by_metric["image_precision"].a, by_metric["image_precision"].b) == (3 / 4, 1)
+    shares = {row[0]: row[1:] for row in build_comparison(comparison, 4)[1].rows}
+    assert shares["image_precision"][0::2] == ("3 of 4", "3 of 3")  # each model its own
+    assert shares["image_recall"][0::2] == ("3 of 3", "3 of 3")
 
 
 def test_few_images_give_the_difference_alone_and_many_an_interval(work_dir: Path) -> None:
@@ -144,8 +148,12 @@ def test_a_table_from_before_the_column_has_no_false_alarms(work_dir: Path) -> N
     path = work_dir / "metrics" / "other_images.csv"
     write_csv(path, OTHER, IMAGE_COLUMNS[:-1])
     comparison = compare("one", "other", PARAMS)
-    alarms = comparison.differences[-1]
-    assert (alarms.metric, alarms.a, alarms.b) == ("clean_false_alarm", 1 / 2, None)
+    found = {row.metric: (row.a, row.b) for row in comparison.differences[-3:]}
+    assert found == {
+        "clean_false_alarm": (1 / 2, None),
+        "image_recall": (1, None),
+        "image_precision": (3 / 4, None),
+    }
     assert "The table of other lacks the column detected" in build_comparison(comparison, 4)[0].note
     write_csv(path, [row | {"detected": 2} for row in OTHER], IMAGE_COLUMNS)
     with pytest.raises(RunError, match="no table of images"):

@@ -18,12 +18,10 @@ from make_params import data_params, evaluate_params, threshold_params
 from steelcli.commands.evaluate import evaluate
 from steelcli.commands.judge import evaluate_foreign
 from steelcli.commands.tune_threshold import tune_threshold
-from steelcli.common.errors import DataError, ParamsError
+from steelcli.common.errors import DataError, ParamsError, RunError
 from steelcli.common.outputs import write_json
-from steelcli.data.images.level_png import save_levels
 from steelcli.data.levels import from_levels, mask_to_levels, to_levels
 from steelcli.data.store.reader import Store
-from steelcli.model.trained_model import load_trained
 from steelcli.reporting.metric_tables import build_scores
 from steelcli.reporting.other_models import build_others, read_others
 from steelcli.scores.counts import FIXED, OperatingPoint
@@ -42,11 +40,12 @@ class Judge:
         self.store = Store(store_dir)
         self.maps = make.make_levels(self.store, "test")
         self.masks = make.cut(self.maps)
+        self.learning = LEARNING
 
     def __call__(
         self, path: Path, val_path: Path | None = None, name: str = "other"
     ) -> dict[str, Any]:
-        sections = (data_params(), LEARNING, PARAMS)
+        sections = (data_params(), self.learning, PARAMS)
         metrics = evaluate_foreign(
             path, name, val_path, *sections, self.store_dir, self.metrics_dir
         )
@@ -83,10 +82,11 @@ def judge(store_dir: Path, tmp_path: Path) -> Judge:
 
 @pytest.fixture(scope="module")
 def own_dir(run_dir: Path, store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Our own model, tuned and evaluated, with its validation maps in val/."""
+    """Our own model, tuned and evaluated."""
     out_dir = tmp_path_factory.mktemp("own")
     paths = (out_dir / "metrics" / "threshold.json", out_dir / "metrics" / "threshold_curve.csv")
-    tune_threshold(LEARNING, store_dir, run_dir / "models", *paths)
+    val_dir = out_dir / "predictions" / "val"
+    tune_threshold(LEARNING, "all", store_dir, run_dir / "models", *paths, val_dir)
     evaluate(
         PARAMS,
         store_dir,
@@ -95,11 +95,6 @@ def own_dir(run_dir: Path, store_dir: Path, tmp_path_factory: pytest.TempPathFac
         out_dir / "metrics",
         out_dir / "predictions" / "test",
     )
-    trained = load_trained(run_dir / "models", store_dir)
-    for position, levels in trained.iter_levels("val", 8):
-        save_levels(
-            out_dir / "val" / f"{make.stem(trained.store.records[position].image)}.png", levels
-        )
     return out_dir
 
 
@@ -108,22 +103,22 @@ def test_our_own_maps_score_as_our_model_did(
 ) -> None:
     own = json.loads((own_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
     capsys.readouterr()
-    found = judge(own_dir / "predictions" / "test", own_dir / "val")
+    folders = [own_dir / "predictions" / split / "maps" for split in ("test", "val")]
+    found = judge(*folders)
     not_shared = {"ms_per_image", "ms_per_image_end_to_end", "data_key", "run_key", "tables"}
     assert found == {key: value for key, value in own.items() if key not in not_shared}
     own_rows = (own_dir / "metrics" / "test_images.csv").read_bytes()
     assert (judge.metrics_dir / "other_images.csv").read_bytes() == own_rows
     said = capsys.readouterr().out
-    assert "3 predictions" in said  # the overlays: worst, median, best
-    assert "left out" in said
-    assert f"threshold {own['threshold']:g}, learned" in said
+    point = f"threshold {own['threshold']:g} and min_area_px {own['min_area_px']}"
+    assert f"{point}, learned" in said
 
 
 def test_without_validation_maps_there_is_only_the_fixed_threshold(
     judge: Judge, own_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = json.loads((own_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
-    found = judge(own_dir / "predictions" / "test")
+    found = judge(own_dir / "predictions" / "test" / "maps")
     assert found["fixed"] == own["fixed"]
     assert found["auprc"] == own["auprc"]
     assert not {"threshold", "optimal", "recall_class"} & set(found)
@@ -233,6 +228,8 @@ def test_masks_get_no_number_of_probabilities(judge: Judge, tmp_path: Path) -> N
         "iou_prob_50",
         "iou_prob_75",
         "iou_prob_90",
+        "image_auprc",
+        "image_auroc",
         "recall_at_1_fp",
     }
     assert hard["fixed"].keys() == soft["fixed"].keys()
@@ -258,6 +255,35 @@ def test_a_threshold_is_learned_as_for_our_model(judge: Judge, tmp_path: Path) -
     assert max(scores, key=lambda threshold: scores[threshold]) == found["threshold"]
     assert found["fixed"] == judge.expected(judge.maps)["fixed"]
     assert found["optimal"] != found["fixed"]
+
+
+def test_an_area_is_learned_with_the_threshold_and_in_force_in_every_number(
+    judge: Judge, tmp_path: Path
+) -> None:
+    """Specks of 9 pixels, surer than the defects: no threshold is rid of them, an area is."""
+    store, maps = judge.store, {}
+    for split in ("val", "test"):
+        for position in store.positions(split):
+            truth = store.class_masks(position).any(axis=0)
+            levels = np.where(truth, 60000, 3000).astype(np.uint16)
+            levels[:3, :3] = 65535
+            maps[store.records[position].image] = levels
+    folder = make.write_pngs(tmp_path / "all", maps)
+    judge.learning = threshold_params(min_areas_px=[0, 12])
+    found = judge(folder, folder)
+    assert found["min_area_px"] == 12
+    assert found["optimal"]["dice"] > 0.99
+    assert found["optimal"]["clean_false_alarm"] == 0
+    assert found["optimal"]["image_precision"] == 1
+    assert found["image_auroc"] == 1
+    assert found["fixed"]["clean_false_alarm"] == 1
+    with (judge.metrics_dir / "other_images.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["fp"] for row in rows} == {"0"}
+    assert {row["detected"] for row in rows} == {"0", "1"}
+    judge.learning = threshold_params(min_areas_px=[0, 4], max_clean_false_alarm=0.5)
+    with pytest.raises(RunError, match=r"threshold\.max_clean_false_alarm 0\.5"):
+        judge(folder, folder)
 
 
 def test_scores_make_a_probability_map_by_maximum(judge: Judge, tmp_path: Path) -> None:
@@ -672,7 +698,8 @@ def test_the_table_sets_models_beside_this_run(judge: Judge, own_dir: Path, tmp_
     others = read_others(judge.metrics_dir)
     assert list(others) == ["hard", "soft"]
     own = json.loads((own_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
-    table, _, clean, whole = build_others(own, others, judge.store.fingerprint)
+    tables = build_others(own, others, judge.store.fingerprint)
+    table, clean, whole = tables[0], tables[2], tables[-1]
     assert [row[0] for row in table.rows] == ["this run", "this run", "hard", "soft", "soft"]
     assert [row[1] for row in table.rows[2:]] == [
         "0.5000",

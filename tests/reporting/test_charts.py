@@ -21,7 +21,24 @@ def test_page_is_the_same_for_the_same_numbers(
 def test_any_number_of_epochs_draws(run: Run, lengths: int) -> None:
     rows = [epochs()[0] | {"epoch": epoch} for epoch in range(1, lengths + 1)]
     write_csv(run.models_dir / "metrics_seed42.csv", rows, list(rows[0]))
-    assert ParsedPage(run.page()).tags.count("svg") == 6
+    assert ParsedPage(run.page()).tags.count("svg") == 7
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_pairs_on_the_front_are_a_chart_and_no_spike_in_the_other(run: Run) -> None:
+    rows = [
+        {"threshold": 0.25, "dice": 0.5, "clean_false_alarm": 0.75, "front": 0},
+        {"threshold": 0.5, "dice": 0.8, "clean_false_alarm": 0.5, "front": 1},
+        {"threshold": 0.5, "dice": 0.6, "clean_false_alarm": 0.0, "front": 1},
+    ]
+    for row in rows:
+        row |= {"min_area_px": 0, "dice_defect": 0.1, "f1": 0.1, "iou": 0.1}
+    run.write("threshold_curve.csv", rows)
+    chapter = next(chapter for chapter in run.report().chapters if chapter.title == "Threshold")
+    by_threshold, by_alarms = chapter.charts
+    assert by_threshold.lines[0][1:3] == ([0.25, 0.5], [0.5, 0.8])
+    assert by_alarms.lines[0][1:3] == ([0.5, 0.0], [0.8, 0.6])
+    assert by_alarms.mark == ("learned", 0.1875)
 
 
 def test_a_curve_of_endless_points_is_thinned(run: Run) -> None:

@@ -31,7 +31,13 @@ def test_contents_of_the_tables(made: Page) -> None:
     training = cells(by_title(made, "Result of training"))
     assert training["parameters"][0] == "14,321,937"
     assert training["seconds_per_epoch"][0] == "81.26"
-    assert cells(by_title(made, "Threshold"))["dice_defect"][:2] == ("0.4102", "0.6422")
+    assert cells(by_title(made, "Threshold"))["dice_defect"][:3] == (
+        "0.4102",
+        "64",
+        "0.6422",
+    )
+    note = by_title(made, "Threshold").note
+    assert note == "There 18.8 % of the clean images have a detection."
     pairs = by_title(made, "Test split at")
     assert pairs.columns == ("metric", "0.5", "0.5713", "meaning")
     assert [*cells(pairs), *SHARE_MEANINGS] == list(GROUP)
@@ -43,10 +49,16 @@ def test_contents_of_the_tables(made: Page) -> None:
         "0.7845",
         "average precision over all pixels; certified within 0.784501 and 0.784519",
     )
-    assert by_title(made, "Shares of test images").rows[-2:] == (
+    assert by_title(made, "Shares of test images").rows[-6:] == (
         ("clean_false_alarm", "0.5713", "0.2154", "127 of 591", "0.1837 to 0.2498"),
         ("clean_false_alarm", "0.5000", "0.2053", "121 of 591", "0.1742 to 0.2391"),
+        ("image_recall", "0.5713", "0.9234", "615 of 666", "0.9007 to 0.9413"),
+        ("image_recall", "0.5000", "0.9133", "608 of 666", "0.8891 to 0.9320"),
+        ("image_precision", "0.5713", "0.8288", "615 of 742", "0.8001 to 0.8542"),
+        ("image_precision", "0.5000", "0.8187", "597 of 729", "0.7893 to 0.8452"),
     )
+    assert whole["image_auroc"][0] == "0.9512"
+    assert whole["min_area_px"][0] == "0"
     assert whole["recall_at_1_fp"][1].endswith(": 877 of 1,001, interval 0.8543 to 0.8951")
     assert cells(by_title(made, "Recall by class")) == {
         "scratch": ("0.6611", "0.8044", "563 of 700", "0.7733 to 0.8320"),

@@ -28,6 +28,13 @@ def test_other_models_stand_beside_the_run(run: Run) -> None:
         ("this run", "0.5000", "0.2053", "121 of 591", "0.1742 to 0.2391"),
         ("yolo.v8", "0.5000", "0.2154", "–", "–"),
     )
+    assert by_title(made, "Other models: images with a detection").rows[0] == (
+        ("this run", "0.5713", "0.8288", "615 of 742", "0.8001 to 0.8542")
+    )
+    assert by_title(made, "Other models: images told").rows == (
+        ("this run", "0.9512", "0.9423"),
+        ("yolo.v8", "–", "–"),
+    )
     assert by_title(made, "Other models: over all").rows == (
         ("this run", "0.7845", "0.8765", "877 of 1,001", "0.8543 to 0.8951"),
         ("yolo.v8", "0.4321", "–", "–", "–"),

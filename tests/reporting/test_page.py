@@ -47,7 +47,7 @@ def test_page_is_well_formed_and_asks_for_nothing(text: str) -> None:
     )
     assert targets <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
-    assert page.tags.count("svg") == 6
+    assert page.tags.count("svg") == 7
     assert text.count("<style") == 1
     assert not re.search(r"#0000\d\d", text)
 

@@ -14,11 +14,11 @@ PATH = Path("metrics/test.json")
 
 
 @pytest.mark.usefixtures("terminal")
-def test_ten_numbers_and_where_the_rest_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_few_numbers_and_where_the_rest_is(capsys: pytest.CaptureFixture[str]) -> None:
     table = build_summary(TEST, PATH)
     show_tables([table])
     out = capsys.readouterr().out
-    assert len(table.rows) == 10
+    assert len(table.rows) == 12
     assert len(out.splitlines()) < 30
     assert table.title == "Test split at the learned threshold 0.5713"
     shown = cells(table)

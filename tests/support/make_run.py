@@ -30,6 +30,8 @@ GROUP = {
     "iou_75": 0.1932,
     "iou_90": 0.0243,
     "clean_false_alarm": 0.2154,
+    "image_recall": 0.9234,
+    "image_precision": 0.8288,
 }
 TEST = {
     "images": 1257,
@@ -39,10 +41,13 @@ TEST = {
     "auprc_low": 0.7845012,
     "auprc_high": 0.7845189,
     "recall_at_1_fp": 0.8765,
+    "image_auroc": 0.9512,
+    "image_auprc": 0.9423,
     "iou_prob_50": 0.4811,
     "iou_prob_75": 0.4422,
     "iou_prob_90": 0.3933,
     "threshold": 0.5713,
+    "min_area_px": 0,
     "optimal": GROUP,
     "fixed": {key: round(value - 0.0101, 4) for key, value in GROUP.items()},
     "recall_class": {"scratch": 0.6611, "patch": 0.7722, "<i>pit</i>": 0.0033},
@@ -70,12 +75,17 @@ TRAINING = {
 }
 THRESHOLD = {
     "threshold": 0.5713,
+    "min_area_px": 0,
     "dice_threshold": 0.5713,
     "dice_score": 0.8311,
+    "dice_min_area_px": 0,
     "dice_defect_threshold": 0.4102,
     "dice_defect_score": 0.6422,
+    "dice_defect_min_area_px": 64,
     "f1_threshold": 0.3804,
     "f1_score": 0.7133,
+    "f1_min_area_px": 32,
+    "clean_false_alarm": 0.1875,
 }
 SPLIT = {
     "images": 1257,
@@ -193,7 +203,12 @@ def threshold_curve() -> list[dict[str, Any]]:
     for step in range(1, 1024):
         x = step / 1024
         rows.append(
-            {"threshold": x}
+            {
+                "threshold": x,
+                "min_area_px": 0,
+                "clean_false_alarm": 1 - x,
+                "front": int(not step % 64),
+            }
             | {
                 name: (0.85 - 0.06 * i) * math.sin(math.pi * x ** (0.5 + 0.05 * i)) ** 0.2
                 for i, name in enumerate(names)
