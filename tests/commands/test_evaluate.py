@@ -43,10 +43,11 @@ class Run:
         self.val_dir, self.predictions_dir = work_dir / "val", work_dir / "test"
         self.save_maps: SaveMaps = "all"
         self.overlays = 1
+        self.areas = [0, 40]
         shutil.copytree(run_dir / "models", self.models_dir)
 
     def tune(self) -> dict[str, Any]:
-        params = threshold_params(objective="f1")
+        params = threshold_params(objective="f1", min_areas_px=self.areas)
         paths = (self.metrics_dir / "threshold.json", self.metrics_dir / "threshold_curve.csv")
         folders = (self.store_dir, self.models_dir, *paths, self.val_dir)
         return tune_threshold(params, self.save_maps, *folders)
@@ -117,6 +118,39 @@ def test_a_threshold_that_does_not_say_is_refused(run: Run, foreign: object) -> 
     path.write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(RunError, match=r"for another checkpoint|no list of one text"):
         run.evaluate()
+
+
+@pytest.mark.parametrize("area", [None, -1, 1.5])
+def test_a_threshold_without_an_area_is_refused(run: Run, area: object) -> None:
+    """As earlier versions wrote it."""
+    run.tune()
+    path = run.metrics_dir / "threshold.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    del values["min_area_px"]
+    values |= {} if area is None else {"min_area_px": area}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(RunError, match=r"no min_area_px in whole pixels.*steelcli tune-threshold"):
+        run.evaluate()
+
+
+def test_the_learned_area_is_in_force_in_every_output(run: Run) -> None:
+    """An area that removes all: nothing is predicted at the learned point, all as before at 0.5."""
+    run.tune()
+    whole = run.evaluate()
+    run.areas = [10**9]
+    learned = run.tune()
+    assert (learned["min_area_px"], learned["f1_score"]) == (10**9, 0)
+    assert not any(load_mask(path).any() for path in (run.val_dir / "masks").rglob("*.png"))
+    metrics = run.evaluate()
+    assert metrics["min_area_px"] == 10**9
+    assert metrics["optimal"]["recall"] == metrics["optimal"]["image_recall"] == 0
+    assert metrics["fixed"] == whole["fixed"]
+    assert metrics["auprc"] == whole["auprc"]
+    assert metrics["image_auroc"] == 0.5
+    for path in (run.predictions_dir / "masks").rglob("*.png"):
+        assert not load_mask(path).any()
+    with (run.metrics_dir / "test_images.csv").open(newline="", encoding="utf-8") as file:
+        assert {(row["tp"], row["detected"]) for row in csv.DictReader(file)} == {("0", "0")}
 
 
 def test_parts_of_a_fingerprint_do_not_run_together() -> None:

@@ -36,6 +36,8 @@ NAMES = list(hints.iter_names(Params))
         ("data.seed", "split_seed"),
         ("evaluate.seed", "train.seed"),
         ("threshold.metric", "objective"),
+        ("threshold.min_area_px", "min_areas_px"),
+        ("evaluate.min_area", "threshold.min_areas_px"),
         ("trian", "train"),
         ("lr", "train.lr"),
         ("train.lr_", "lr"),
@@ -54,6 +56,19 @@ def test_the_nearest_is_proposed(tmp_path: Path, place: str, meant: str) -> None
         load_params(path)
     assert caught.value.where == place
     assert caught.value.remedy == f"did you mean {meant}"
+
+
+def test_a_parameter_of_an_earlier_version_says_what_became_of_it(tmp_path: Path) -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["evaluate"]["min_area_px"] = 0
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    assert str(caught.value) == (
+        "unknown parameter: evaluate.min_area_px; "
+        "remove it: the area is learned now, among threshold.min_areas_px."
+    )
 
 
 def test_where_nothing_is_near_all_are_listed(tmp_path: Path) -> None:
