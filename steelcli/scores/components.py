@@ -15,8 +15,10 @@ def label(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Ints]:
     Label 0 is what lies outside the mask.
     """
     pixels = np.ascontiguousarray(mask).view(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
-    return np.asarray(labels, np.int32), stats[:, cv2.CC_STAT_AREA].astype(np.int64)
+    number, labels = cv2.connectedComponents(pixels, connectivity=8)
+    areas = np.bincount(labels[mask], minlength=number)
+    areas[0] = mask.size - areas.sum()
+    return np.asarray(labels, np.int32), areas
 
 
 def remove_small(mask: NDArray[np.bool_], min_area_px: int) -> NDArray[np.bool_]:
@@ -44,17 +46,3 @@ def highest_component(levels: NDArray[np.uint16], min_area_px: int) -> int:
         else:
             high = middle - 1
     return low
-
-
-def open_area(steps: NDArray[np.uint16], min_area_px: int) -> NDArray[np.uint16]:
-    """Return a map [H, W] without the components of fewer pixels at every threshold at once.
-
-    Each pixel gets the highest step at which its component has ``min_area_px`` pixels, else 0: the
-    area opening (Vincent 1992).
-    """
-    if min_area_px <= 1:
-        return steps
-    opened = np.zeros_like(steps)
-    for step in np.unique(steps[steps > 0]).tolist():
-        opened[remove_small(steps >= step, min_area_px)] = step
-    return opened

@@ -11,14 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.scores.components import label
 from steelcli.scores.counts import PROBS
-from steelcli.scores.matching import Defects, true_components
+from steelcli.scores.growth import Growth
+from steelcli.scores.matching import Defects, overlap_pixels
 
 FROC_THRESHOLDS: NDArray[np.float32] = (np.arange(1, 100) / 100).astype(np.float32)
 """0.01, 0.02 ... 0.99 as float32 [99]."""
 _REACHED = np.searchsorted(FROC_THRESHOLDS, PROBS, side="right").astype(np.uint8)
 """How many of the thresholds each level reaches: uint8 [65536], 0 ... 99."""
+_LOWEST = np.uint16(np.flatnonzero(_REACHED)[0])
+"""The lowest level that reaches a threshold."""
 FP_LIMITS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False components per image at which ``froc.csv`` states the recall."""
 
@@ -48,19 +50,43 @@ def image_froc(
         truth: bool [H, W].
         min_overlap: share of a component's pixels, in (0, 1].
     """
-    reached = _REACHED[levels]  # uint8 [H, W]
     defects = Defects.of(truth)
     found, false = np.zeros(99, np.int64), np.zeros(99, np.int64)
-    steps = np.flatnonzero(np.bincount(reached.reshape(-1)))
-    previous = 0
-    for step in steps[steps > 0].tolist():  # no pixel lies between two of these masks
-        labels, areas = label(reached >= step)
-        owners = labels[truth]
-        is_true = true_components(owners, areas, min_overlap)
-        false[previous:step] = np.count_nonzero(~is_true[1:])
-        found[previous:step] = np.count_nonzero(defects.found(is_true[owners], min_overlap))
-        previous = step
+    box = bounding_box(levels >= _LOWEST)
+    if box is None:
+        return ImageFroc(found, false, defects.areas.size)
+    growth = Growth(levels[box], _REACHED)
+    number = np.zeros(truth.shape, np.int64)
+    number[truth] = defects.owner + 1
+    number = number[box].reshape(-1)[growth.pixels]
+    inside = np.flatnonzero(number)
+    # the pixels of one defect in one basin are counted together
+    pairs, member = np.unique(
+        np.stack([growth.basin[inside], number[inside] - 1]), axis=1, return_inverse=True
+    )
+    basin, owner = pairs
+    count, needed = np.zeros(basin.size, np.int64), overlap_pixels(defects.areas, min_overlap)
+    for step, new, _ in growth:
+        first, last = np.searchsorted(inside, [new.start, new.stop])
+        count += np.bincount(member[first:last], minlength=count.size)
+        component = growth.owners(basin)
+        hits = np.bincount(component, weights=count, minlength=growth.area.size)
+        is_true = hits >= overlap_pixels(growth.area, min_overlap)
+        covered = np.bincount(
+            owner, weights=count * is_true[component], minlength=defects.areas.size
+        )
+        # lower thresholds that no pixel stops at included; those that one does come later
+        found[:step] = np.count_nonzero(covered >= needed)
+        false[:step] = growth.components - np.count_nonzero(is_true)
     return ImageFroc(found, false, defects.areas.size)
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """Return the rows and columns that hold all pixels of a mask [H, W], or None for none."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 class Froc:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import RunError
 from steelcli.common.progress import say
-from steelcli.scores.components import open_area
 from steelcli.scores.counts import OperatingPoint
 from steelcli.scores.curves import GridScores, Row, threshold_curve
+from steelcli.scores.growth import Growth, highest_steps
 from steelcli.scores.histogram import GRID, GRID_STEPS, sums_from
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import check_image
@@ -44,13 +44,13 @@ class PairScorer:
         """Count one image; the arguments are those of `SplitScorer.update`."""
         check_image(image, levels, class_masks, self.classes)
         truth: NDArray[np.bool_] = np.logical_or.reduce(class_masks, axis=0)
-        steps = GRID_STEPS[levels]  # uint16 [H, W]
-        defect_pixels = int(np.count_nonzero(truth))
-        for area, grid in self.grids.items():
-            opened = open_area(steps, area)
-            predicted = sums_from(np.bincount(opened.reshape(-1), minlength=GRID.size + 1))
-            tp = sums_from(np.bincount(opened[truth], minlength=GRID.size + 1))
-            grid.add(tp, predicted - tp, defect_pixels)
+        growth = Growth(levels, GRID_STEPS)
+        is_defect = truth.reshape(-1)[growth.pixels]
+        opened = highest_steps(growth, list(self.grids))
+        for grid, steps in zip(self.grids.values(), opened, strict=True):
+            predicted = sums_from(np.bincount(steps, minlength=GRID.size + 1))
+            tp = sums_from(np.bincount(steps[is_defect], minlength=GRID.size + 1))
+            grid.add(tp, predicted - tp, int(np.count_nonzero(truth)))
 
     def merge(self, other: PairScorer) -> None:
         """Add the images of ``other``."""
