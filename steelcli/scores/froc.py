@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.scores.components import bounding_box, label
 from steelcli.scores.counts import PROBS
 from steelcli.scores.growth import Growth
-from steelcli.scores.matching import Defects, overlap_pixels
+from steelcli.scores.matching import overlap_pixels
 
 FROC_THRESHOLDS: NDArray[np.float32] = (np.arange(1, 100) / 100).astype(np.float32)
 """0.01, 0.02 ... 0.99 as float32 [99]."""
@@ -50,43 +51,29 @@ def image_froc(
         truth: bool [H, W].
         min_overlap: share of a component's pixels, in (0, 1].
     """
-    defects = Defects.of(truth)
+    labels, areas = label(truth)
+    defects, needed = areas.size - 1, overlap_pixels(areas[1:], min_overlap)
     found, false = np.zeros(99, np.int64), np.zeros(99, np.int64)
     box = bounding_box(levels >= _LOWEST)
-    if box is None:
-        return ImageFroc(found, false, defects.areas.size)
     growth = Growth(levels[box], _REACHED)
-    number = np.zeros(truth.shape, np.int64)
-    number[truth] = defects.owner + 1
-    number = number[box].reshape(-1)[growth.pixels]
+    number = labels[box].reshape(-1).take(growth.pixels)
     inside = np.flatnonzero(number)
     # the pixels of one defect in one basin are counted together
-    pairs, member = np.unique(
-        np.stack([growth.basin[inside], number[inside] - 1]), axis=1, return_inverse=True
-    )
-    basin, owner = pairs
-    count, needed = np.zeros(basin.size, np.int64), overlap_pixels(defects.areas, min_overlap)
+    keys = growth.basin.take(inside) * areas.size + number.take(inside)
+    pairs, member = np.unique(keys, return_inverse=True)
+    basin, owner = np.divmod(pairs, areas.size)
+    count = np.zeros(pairs.size, np.int64)
     for step, new, _ in growth:
         first, last = np.searchsorted(inside, [new.start, new.stop])
         count += np.bincount(member[first:last], minlength=count.size)
         component = growth.owners(basin)
         hits = np.bincount(component, weights=count, minlength=growth.area.size)
         is_true = hits >= overlap_pixels(growth.area, min_overlap)
-        covered = np.bincount(
-            owner, weights=count * is_true[component], minlength=defects.areas.size
-        )
-        # lower thresholds that no pixel stops at included; those that one does come later
+        covered = np.bincount(owner, count * is_true[component], minlength=areas.size)[1:]
+        # lower thresholds at which no pixel is new included; the others come later
         found[:step] = np.count_nonzero(covered >= needed)
         false[:step] = growth.components - np.count_nonzero(is_true)
-    return ImageFroc(found, false, defects.areas.size)
-
-
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice] | None:
-    """Return the rows and columns that hold all pixels of a mask [H, W], or None for none."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return None
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return ImageFroc(found, false, defects)
 
 
 class Froc:

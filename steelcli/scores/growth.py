@@ -1,4 +1,4 @@
-"""How the components of a map grow and merge as the threshold falls, in one pass for all thresholds.
+"""How the components of a map grow and merge as the threshold falls: one pass for every threshold.
 
 From each pixel go to the highest of its neighbours, again and again: the pixels that end at the
 same peak are its basin. At any threshold the predicted pixels of a basin hang together, for each is
@@ -19,6 +19,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 Ints = NDArray[np.int64]
+_ROWS = 32
+"""Of a map looked at together, few enough for the processor's cache."""
 
 
 class Step(NamedTuple):
@@ -36,10 +38,10 @@ class Step(NamedTuple):
 
 
 class Borders(NamedTuple):
-    """Pairs of basins that meet, int64 [N] each, and the step from which on they do, [N]."""
+    """Pairs of basins that meet, int32 [N] each, and the step from which on they do, [N]."""
 
-    first: Ints
-    second: Ints
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
     steps: NDArray[np.unsignedinteger]
 
 
@@ -122,24 +124,32 @@ class Growth:
         while True:
             higher = self._parent[owners]
             if np.array_equal(higher, owners):
+                self._parent[basins] = owners  # a shorter way for the next steps
                 return owners
             owners = higher
 
 
-def _climb(levels: NDArray[np.uint16], active: Ints) -> Ints:
-    """Return the peak above each active pixel, both as positions in ``active``: int64 [P].
+def _climb(levels: NDArray[np.uint16], active: Ints) -> NDArray[np.int32]:
+    """Return the peak above each active pixel, both as positions in ``active``: int32 [P].
 
     Of neighbours at the same level the last one in the flat map counts as the highest.
     """
-    key = levels * np.float64(levels.size) + np.arange(levels.size).reshape(levels.shape)
+    (height, width), size = levels.shape, float(levels.size)
+    highest = np.empty(levels.shape, np.int32)
     window = np.ones((3, 3), np.uint8)
-    # whole numbers under 2^53, hence exact
-    highest = cv2.dilate(key, window) - cv2.dilate(levels, window) * np.float64(levels.size)
+    for top in range(0, height, _ROWS):
+        above, bottom = max(top - 1, 0), top + _ROWS
+        rows = levels[above : bottom + 1]
+        key = np.arange(float(rows.size)).reshape(rows.shape)
+        key += np.multiply(rows, size)  # whole numbers under 2^53, hence exact
+        best = cv2.dilate(key, window)
+        best -= np.multiply(cv2.dilate(rows, window), size, out=key)
+        highest[top:bottom] = best[top - above : bottom - above] + above * width
     number = np.zeros(levels.size, np.int32)
     number[active] = np.arange(active.size)
-    up = number[highest.reshape(-1)[active].astype(np.int64)]
+    up = number.take(highest.reshape(-1).take(active))
     while True:
-        higher = up[up]
+        higher = up.take(up)
         if np.array_equal(higher, up):
             return up
         up = higher
@@ -189,7 +199,7 @@ def _spanning_forest(borders: Borders, basins: int) -> Borders:
         is_left = first != second
         first, second, left = first[is_left], second[is_left], left[is_left]
     forest = np.sort(np.concatenate(taken))
-    return Borders(*(column[forest] for column in borders))
+    return Borders(borders.first[forest], borders.second[forest], borders.steps[forest])
 
 
 def _merge(forest: Borders, basins: int) -> Merges:
@@ -230,9 +240,9 @@ def highest_steps(growth: Growth, min_areas_px: Sequence[int]) -> Ints:
             row[grown] = np.maximum(row[grown], step)
     child, parent, steps = growth.merges
     table = []
-    for row in large.tolist():
+    for highest in large.tolist():
         for lost, kept, step in zip(child[::-1], parent[::-1], steps[::-1], strict=True):
-            row[lost] = max(row[lost], min(row[kept], step))
-        table.append(row)
+            highest[lost] = max(highest[lost], min(highest[kept], step))
+        table.append(highest)
     opened: Ints = np.minimum(growth.steps, np.array(table, np.int64)[:, growth.basin])
     return opened
