@@ -185,8 +185,8 @@ def _refuse(pairs: Pairs, limit: float) -> None:
     closest = float(pairs.alarms.min())
     area, choice = pairs.choose(closest)
     what = (
-        f"no threshold and area raise a false alarm on so few clean validation images: the closest,"
-        f" {choice.threshold:g} with {area} px, does on {closest:g} of them"
+        f"no threshold and area keep the false alarms on clean validation images that low: the "
+        f"closest, {choice.threshold:g} with {area} px, raises one on {closest:g} of them"
     )
     remedy = "raise it, or add larger areas to threshold.min_areas_px"
     raise RunError(what, f"threshold.max_clean_false_alarm {limit:g}", remedy)
