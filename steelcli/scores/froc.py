@@ -59,7 +59,7 @@ def image_froc(
     number = labels[box].reshape(-1).take(growth.pixels)
     inside = np.flatnonzero(number)
     # the pixels of one defect in one basin are counted together
-    keys = growth.basin.take(inside) * areas.size + number.take(inside)
+    keys = growth.basin.take(inside).astype(np.int64) * areas.size + number.take(inside)
     pairs, member = np.unique(keys, return_inverse=True)
     basin, owner = np.divmod(pairs, areas.size)
     count = np.zeros(pairs.size, np.int64)

@@ -19,6 +19,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 Ints = NDArray[np.int64]
+Numbers = NDArray[np.int32]
+"""Of pixels and basins: half the memory, and enough for 2^31 pixels."""
 _ROWS = 32
 """Of a map looked at together, few enough for the processor's cache."""
 
@@ -40,8 +42,8 @@ class Step(NamedTuple):
 class Borders(NamedTuple):
     """Pairs of basins that meet, int32 [N] each, and the step from which on they do, [N]."""
 
-    first: NDArray[np.int32]
-    second: NDArray[np.int32]
+    first: Numbers
+    second: Numbers
     steps: NDArray[np.unsignedinteger]
 
 
@@ -69,9 +71,9 @@ class Growth:
             reach step 0 alone are never predicted.
 
     Attributes:
-        pixels: where the others lie in the flat map, the highest step first: int64 [P].
+        pixels: where the others lie in the flat map, the highest step first: int32 [P].
         steps: the step of each of them, [P].
-        basin: the basin of each of them, int64 [P].
+        basin: the basin of each of them, int32 [P].
         merges: of all steps.
         area: pixels of each component at the current step, int64 [B].
         components: their number at the current step.
@@ -82,10 +84,10 @@ class Growth:
         padded = np.pad(levels, ((0, 1), (0, 1)))
         width = padded.shape[1]
         steps = reached[padded].reshape(-1)
-        active = np.flatnonzero(steps)
+        active = np.flatnonzero(steps).astype(np.int32)
         up = _climb(padded, active)
         is_peak = up == np.arange(active.size)
-        basin = (np.cumsum(is_peak) - 1)[up]
+        basin = (np.cumsum(is_peak, dtype=np.int32) - 1)[up]
         self._peaks = np.bincount(steps[active[is_peak]])
         basins = int(self._peaks.sum())
         self.merges = _merge(
@@ -95,9 +97,9 @@ class Growth:
         self.components = 0
         self._parent = np.arange(basins)
         order = np.argsort(~steps[active], kind="stable")
-        positions = active[order]
-        self.pixels = positions - positions // width
-        self.steps, self.basin = steps[positions], basin[order]
+        active, self.basin = active[order], basin[order]
+        self.steps = steps[active]
+        self.pixels = active - active // width
 
     def __iter__(self) -> Iterator[Step]:
         """Yield the steps that occur, the highest first; `area` and `components` follow."""
@@ -118,18 +120,18 @@ class Growth:
             yield Step(step, new, owners)
             start = end
 
-    def owners(self, basins: Ints) -> Ints:
+    def owners(self, basins: NDArray[np.integer]) -> Ints:
         """Return the component that each of some basins is in at the current step."""
-        owners = self._parent[basins]
+        owners: Ints = self._parent[basins]
         while True:
-            higher = self._parent[owners]
+            higher: Ints = self._parent[owners]
             if np.array_equal(higher, owners):
                 self._parent[basins] = owners  # a shorter way for the next steps
                 return owners
             owners = higher
 
 
-def _climb(levels: NDArray[np.uint16], active: Ints) -> NDArray[np.int32]:
+def _climb(levels: NDArray[np.uint16], active: Numbers) -> Numbers:
     """Return the peak above each active pixel, both as positions in ``active``: int32 [P].
 
     Of neighbours at the same level the last one in the flat map counts as the highest.
@@ -155,7 +157,9 @@ def _climb(levels: NDArray[np.uint16], active: Ints) -> NDArray[np.int32]:
         up = higher
 
 
-def _borders(steps: NDArray[np.unsignedinteger], width: int, active: Ints, basin: Ints) -> Borders:
+def _borders(
+    steps: NDArray[np.unsignedinteger], width: int, active: Numbers, basin: Numbers
+) -> Borders:
     """Return every pair of neighbours in two basins, the highest step first.
 
     Args:
@@ -222,8 +226,8 @@ def _merge(forest: Borders, basins: int) -> Merges:
     return merges
 
 
-def highest_steps(growth: Growth, min_areas_px: Sequence[int]) -> Ints:
-    """Return the highest step at which each pixel is predicted after removal, int64 [areas, P].
+def highest_steps(growth: Growth, min_areas_px: Sequence[int]) -> NDArray[np.unsignedinteger]:
+    """Return the highest step at which each pixel is predicted after removal, [areas, P].
 
     0 where there is none. It is the area opening of the map (Vincent 1992) for each area at once.
 
@@ -240,9 +244,10 @@ def highest_steps(growth: Growth, min_areas_px: Sequence[int]) -> Ints:
             row[grown] = np.maximum(row[grown], step)
     child, parent, steps = growth.merges
     table = []
-    for highest in large.tolist():
+    for reaches in large.tolist():
         for lost, kept, step in zip(child[::-1], parent[::-1], steps[::-1], strict=True):
-            highest[lost] = max(highest[lost], min(highest[kept], step))
-        table.append(highest)
-    opened: Ints = np.minimum(growth.steps, np.array(table, np.int64)[:, growth.basin])
-    return opened
+            reaches[lost] = max(reaches[lost], min(reaches[kept], step))
+        table.append(reaches)
+    highest: NDArray[np.unsignedinteger] = np.array(table, growth.steps.dtype)[:, growth.basin]
+    highest = np.minimum(growth.steps, highest)
+    return highest

@@ -55,6 +55,7 @@ SURPLUS: dict[str, set[str]] = {
         "model.speed",
         "model.trained_model",
         "scores.bootstrap",
+        "scores.learning",
         "scores.summary",
         "scores.wilson",
     },
@@ -79,6 +80,8 @@ SURPLUS: dict[str, set[str]] = {
         "data.images.find",
         "data.store.writer",
         "scores.bootstrap",
+        "scores.learning",
+        "scores.threshold",
         "scores.wilson",
     },
     "report": {

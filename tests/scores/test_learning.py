@@ -93,6 +93,15 @@ def test_a_limit_without_clean_images_is_told_and_ignored(capsys):
     assert "no clean" not in capsys.readouterr().out
 
 
+def test_clean_images_alone_have_no_f1_where_nothing_is_predicted():
+    assert learn([BLOB])[0]["f1_score"] == 0
+    with pytest.raises(RunError, match=r"threshold\.objective f1"):
+        learn([BLOB], limit=0.0)
+    metrics, _ = learn([BLOB], "dice", limit=0.0)
+    assert (metrics["dice_score"], metrics["clean_false_alarm"]) == (1, 0)
+    assert "f1_threshold" not in metrics
+
+
 def test_equal_areas_are_tried_once():
     assert learn([DEFECT], areas=(1, 0, 3, 3)) == learn([DEFECT], areas=(0, 3))
 
@@ -160,7 +169,8 @@ def test_no_allowed_pair_is_better_and_the_front_is_that_of_all(seed, number, ob
     known = {pair: score for pair, score in scores.items() if score is not None}
     allowed = [pair for pair in known if limit is None or alarms[pair] <= limit]
     if not allowed:
-        with pytest.raises(RunError, match="the closest"):
+        keeps_limit = limit is None or min(alarms.values()) <= limit
+        with pytest.raises(RunError, match=objective if keeps_limit else "the closest"):
             learn(images, objective, limit=limit)
         return
     metrics, rows = learn(images, objective, limit=limit)
