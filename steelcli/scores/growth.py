@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 Numbers = NDArray[np.int32]
 """Of pixels and basins: half the memory, and enough for 2^31 pixels."""
 _ROWS = 32
-"""Of a map looked at together, few enough for the processor's cache."""
+"""Of a map climbed together, few enough for the processor's cache; no pixel climbs out of them."""
 
 
 class Step(NamedTuple):
@@ -140,13 +140,12 @@ def _climb(levels: NDArray[np.uint16], active: Numbers) -> Numbers:
     highest = np.empty(levels.shape, np.int32)
     window = np.ones((3, 3), np.uint8)
     for top in range(0, height, _ROWS):
-        above, bottom = max(top - 1, 0), top + _ROWS
-        rows = levels[above : bottom + 1]
+        rows = levels[top : top + _ROWS]
         key = np.arange(float(rows.size)).reshape(rows.shape)
         key += np.multiply(rows, size)  # whole numbers under 2^53, hence exact
         best = cv2.dilate(key, window)
         best -= np.multiply(cv2.dilate(rows, window), size, out=key)
-        highest[top:bottom] = best[top - above : bottom - above] + above * width
+        highest[top : top + _ROWS] = best + top * width
     number = np.zeros(levels.size, np.int32)
     number[active] = np.arange(active.size)
     up = number.take(highest.reshape(-1).take(active))
@@ -248,6 +247,6 @@ def highest_steps(growth: Growth, min_areas_px: Sequence[int]) -> NDArray[np.uns
         for lost, kept, step in zip(child[::-1], parent[::-1], steps[::-1], strict=True):
             reaches[lost] = max(reaches[lost], min(reaches[kept], step))
         table.append(reaches)
-    highest: NDArray[np.unsignedinteger] = np.array(table, growth.steps.dtype)[:, growth.basin]
-    highest = np.minimum(growth.steps, highest)
+    of_basins: NDArray[np.unsignedinteger] = np.array(table, growth.steps.dtype)
+    highest: NDArray[np.unsignedinteger] = np.minimum(growth.steps, of_basins[:, growth.basin])
     return highest
