@@ -15,8 +15,10 @@ def label(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Ints]:
     Label 0 is what lies outside the mask.
     """
     pixels = np.ascontiguousarray(mask).view(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
-    return np.asarray(labels, np.int32), stats[:, cv2.CC_STAT_AREA].astype(np.int64)
+    number, labels = cv2.connectedComponents(pixels, connectivity=8)
+    areas = np.bincount(labels[mask], minlength=number)
+    areas[0] = mask.size - areas.sum()
+    return np.asarray(labels, np.int32), areas
 
 
 def remove_small(mask: NDArray[np.bool_], min_area_px: int) -> NDArray[np.bool_]:
@@ -39,22 +41,18 @@ def highest_component(levels: NDArray[np.uint16], min_area_px: int) -> int:
         return high
     while low < high:
         middle = (low + high + 1) // 2
-        if remove_small(levels >= middle, min_area_px).any():
-            low = middle
+        mask = levels >= middle
+        # labelling takes ten times as long as counting
+        if np.count_nonzero(mask) >= min_area_px and label(mask)[1][1:].max() >= min_area_px:
+            low, levels = middle, levels[bounding_box(mask)]
         else:
             high = middle - 1
     return low
 
 
-def open_area(steps: NDArray[np.uint16], min_area_px: int) -> NDArray[np.uint16]:
-    """Return a map [H, W] without the components of fewer pixels at every threshold at once.
-
-    Each pixel gets the highest step at which its component has ``min_area_px`` pixels, else 0: the
-    area opening (Vincent 1992).
-    """
-    if min_area_px <= 1:
-        return steps
-    opened = np.zeros_like(steps)
-    for step in np.unique(steps[steps > 0]).tolist():
-        opened[remove_small(steps >= step, min_area_px)] = step
-    return opened
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return the rows and columns that hold all pixels of a mask [H, W]; none for none."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return slice(0), slice(0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -66,19 +66,26 @@ class ComponentScores:
         if not truth.any():
             return
         union = Defects.of(truth)
-        classes = [Defects.of(mask) for mask in class_masks]
         self.areas.update(union.areas.tolist())
-        self.classes += [defects.areas.size for defects in classes]
+        # each class's defects, and which of the true pixels are theirs
+        classes: dict[int, tuple[Defects, NDArray[np.bool_]]] = {}
+        for channel, mask in enumerate(class_masks):
+            members = mask[truth]
+            if members.any():
+                defects = union if members.all() else Defects.of(mask)
+                classes[channel] = defects, members
+                self.classes[channel] += defects.areas.size
         for point, found in self._found.items():
             labels, areas = label(preds[point])
-            is_true = true_components(labels[truth], areas, self.min_overlap)[labels]  # [H, W]
-            is_found = union.found(is_true[truth], self.min_overlap)
+            component = labels[truth]
+            is_true = true_components(component, areas, self.min_overlap)[component]
+            is_found = union.found(is_true, self.min_overlap)
             found.components.update(union.areas[is_found].tolist())
-            hits = union.hits(preds[point][truth])
+            hits = union.hits(component > 0)
             for area, pixels in zip(union.areas.tolist(), hits.tolist(), strict=True):
                 found.pixels[area] += pixels
-            for channel, (defects, mask) in enumerate(zip(classes, class_masks, strict=True)):
-                is_found = defects.found(is_true[mask], self.min_overlap)
+            for channel, (defects, members) in classes.items():
+                is_found = defects.found(is_true[members], self.min_overlap)
                 found.classes[channel] += np.count_nonzero(is_found)
 
     def merge(self, other: ComponentScores) -> None:

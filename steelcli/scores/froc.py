@@ -11,14 +11,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.scores.components import label
+from steelcli.scores.components import bounding_box, label
 from steelcli.scores.counts import PROBS
-from steelcli.scores.matching import Defects, true_components
+from steelcli.scores.growth import Growth
+from steelcli.scores.matching import overlap_pixels
 
 FROC_THRESHOLDS: NDArray[np.float32] = (np.arange(1, 100) / 100).astype(np.float32)
 """0.01, 0.02 ... 0.99 as float32 [99]."""
 _REACHED = np.searchsorted(FROC_THRESHOLDS, PROBS, side="right").astype(np.uint8)
 """How many of the thresholds each level reaches: uint8 [65536], 0 ... 99."""
+_LOWEST = np.uint16(np.flatnonzero(_REACHED)[0])
+"""The lowest level that reaches a threshold."""
 FP_LIMITS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False components per image at which ``froc.csv`` states the recall."""
 
@@ -48,19 +51,29 @@ def image_froc(
         truth: bool [H, W].
         min_overlap: share of a component's pixels, in (0, 1].
     """
-    reached = _REACHED[levels]  # uint8 [H, W]
-    defects = Defects.of(truth)
+    labels, areas = label(truth)
+    defects, needed = areas.size - 1, overlap_pixels(areas[1:], min_overlap)
     found, false = np.zeros(99, np.int64), np.zeros(99, np.int64)
-    steps = np.flatnonzero(np.bincount(reached.reshape(-1)))
-    previous = 0
-    for step in steps[steps > 0].tolist():  # no pixel lies between two of these masks
-        labels, areas = label(reached >= step)
-        owners = labels[truth]
-        is_true = true_components(owners, areas, min_overlap)
-        false[previous:step] = np.count_nonzero(~is_true[1:])
-        found[previous:step] = np.count_nonzero(defects.found(is_true[owners], min_overlap))
-        previous = step
-    return ImageFroc(found, false, defects.areas.size)
+    box = bounding_box(levels >= _LOWEST)
+    growth = Growth(levels[box], _REACHED)
+    number = labels[box].reshape(-1).take(growth.pixels)
+    inside = np.flatnonzero(number)
+    # the pixels of one defect in one basin are counted together
+    keys = growth.basin.take(inside).astype(np.int64) * areas.size + number.take(inside)
+    pairs, member = np.unique(keys, return_inverse=True)
+    basin, owner = np.divmod(pairs, areas.size)
+    count = np.zeros(pairs.size, np.int64)
+    for step, new, _ in growth:
+        first, last = np.searchsorted(inside, [new.start, new.stop])
+        count += np.bincount(member[first:last], minlength=count.size)
+        component = growth.owners(basin)
+        hits = np.bincount(component, weights=count, minlength=growth.area.size)
+        is_true = hits >= overlap_pixels(growth.area, min_overlap)
+        covered = np.bincount(owner, count * is_true[component], minlength=areas.size)[1:]
+        # lower thresholds at which no pixel is new included; the others come later
+        found[:step] = np.count_nonzero(covered >= needed)
+        false[:step] = growth.components - np.count_nonzero(is_true)
+    return ImageFroc(found, false, defects)
 
 
 class Froc:

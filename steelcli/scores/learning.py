@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import RunError
 from steelcli.common.progress import say
-from steelcli.scores.components import open_area
 from steelcli.scores.counts import OperatingPoint
 from steelcli.scores.curves import GridScores, Row, threshold_curve
+from steelcli.scores.growth import Growth, highest_steps
 from steelcli.scores.histogram import GRID, GRID_STEPS, sums_from
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import check_image
-from steelcli.scores.threshold import OBJECTIVES, TIE, Choice, Objective, choose_threshold
+from steelcli.scores.threshold import OBJECTIVES, TIE, Choice, Objective, choose_threshold, no_value
 
 ALARM = "clean_false_alarm"
 
@@ -44,13 +44,13 @@ class PairScorer:
         """Count one image; the arguments are those of `SplitScorer.update`."""
         check_image(image, levels, class_masks, self.classes)
         truth: NDArray[np.bool_] = np.logical_or.reduce(class_masks, axis=0)
-        steps = GRID_STEPS[levels]  # uint16 [H, W]
-        defect_pixels = int(np.count_nonzero(truth))
-        for area, grid in self.grids.items():
-            opened = open_area(steps, area)
-            predicted = sums_from(np.bincount(opened.reshape(-1), minlength=GRID.size + 1))
-            tp = sums_from(np.bincount(opened[truth], minlength=GRID.size + 1))
-            grid.add(tp, predicted - tp, defect_pixels)
+        growth = Growth(levels, GRID_STEPS)
+        is_defect = truth.reshape(-1)[growth.pixels]
+        opened = highest_steps(growth, list(self.grids))
+        for grid, steps in zip(self.grids.values(), opened, strict=True):
+            predicted = sums_from(np.bincount(steps, minlength=GRID.size + 1))
+            tp = sums_from(np.bincount(steps[is_defect], minlength=GRID.size + 1))
+            grid.add(tp, predicted - tp, int(np.count_nonzero(truth)))
 
     def merge(self, other: PairScorer) -> None:
         """Add the images of ``other``."""
@@ -77,17 +77,16 @@ class Pairs:
         rows = [[row.get(column, missing) for row in curve] for curve in self.curves.values()]
         return np.array(rows, np.float64)
 
-    def choose(self, max_alarm: float) -> tuple[int, Choice]:
+    def choose(self, max_alarm: float) -> tuple[int, Choice] | None:
         """Return the best pair with at most so many false alarms: its area and the choice.
 
         Of pairs as good it has the smallest area, then the middle of the first plateau of
-        thresholds. There must be an allowed pair.
-
-        Raises:
-            RunError: no pair has a value.
+        thresholds. None where no allowed pair has a value.
         """
         allowed = np.where(self.alarms <= max_alarm, self.scores, float("-inf"))
         best = allowed.max(axis=1)  # by area
+        if np.isneginf(best).all():
+            return None
         area = int(np.argmax(best >= best.max() - TIE))
         # a higher threshold never has more false alarms: what is allowed goes up to the end
         lowest = float(GRID[np.argmax(self.alarms[area] <= max_alarm)])
@@ -103,10 +102,10 @@ class Pairs:
         points: list[OperatingPoint] = []
         best = float("-inf")
         for alarm in np.unique(self.alarms).tolist():
-            score = float(self.scores[self.alarms <= alarm].max())
-            if score > best + TIE:
-                best = score
-                area, choice = self.choose(alarm)
+            chosen = self.choose(alarm)
+            if chosen and chosen[1].score > best + TIE:
+                area, choice = chosen
+                best = choice.score
                 points.append(OperatingPoint(choice.threshold, area))
         return points
 
@@ -163,33 +162,34 @@ def learn_point(
     has_clean = ALARM in curves[areas[0]][0]
     if max_clean_false_alarm is not None and not has_clean:
         say("warning: no clean validation image, so threshold.max_clean_false_alarm limits nothing")
-    if pairs.alarms.min() > limit:
-        _refuse(pairs, limit)
-    area, chosen = pairs.choose(limit)
+    fewest = float(pairs.alarms.min())
+    found = pairs.choose(max(limit, fewest))
+    if found is None:
+        raise no_value(objective)
+    if fewest > limit:
+        raise _broken_limit(limit, fewest, *found)
+    area, chosen = found
     _warn(objective, chosen)
     point = OperatingPoint(chosen.threshold, area)
     metrics: dict[str, Any] = point._asdict()
     for name in OBJECTIVES:
         # dice_defect has no value where no image has a defect
-        if any(name in row for row in curves[area]):
-            best_area, best = Pairs(curves, name).choose(limit)
-            metrics |= {f"{name}_threshold": best.threshold, f"{name}_score": best.score}
-            metrics[f"{name}_min_area_px"] = best_area
+        if best := Pairs(curves, name).choose(limit):
+            metrics |= {f"{name}_threshold": best[1].threshold, f"{name}_score": best[1].score}
+            metrics[f"{name}_min_area_px"] = best[0]
     if has_clean:
         metrics[ALARM] = pairs.row(point)[ALARM]
     return metrics, pairs.rows(point)
 
 
-def _refuse(pairs: Pairs, limit: float) -> None:
-    """Raise the error that no pair keeps the limit."""
-    closest = float(pairs.alarms.min())
-    area, choice = pairs.choose(closest)
+def _broken_limit(limit: float, fewest: float, area: int, closest: Choice) -> RunError:
+    """Return the error that no pair keeps the limit."""
     what = (
-        f"no threshold and area raise a false alarm on so few clean validation images: the closest,"
-        f" {choice.threshold:g} with {area} px, does on {closest:g} of them"
+        f"no threshold and area keep the false alarms on clean validation images that low: the "
+        f"closest, {closest.threshold:g} with {area} px, raises one on {fewest:g} of them"
     )
     remedy = "raise it, or add larger areas to threshold.min_areas_px"
-    raise RunError(what, f"threshold.max_clean_false_alarm {limit:g}", remedy)
+    return RunError(what, f"threshold.max_clean_false_alarm {limit:g}", remedy)
 
 
 def _warn(objective: Objective, chosen: Choice) -> None:

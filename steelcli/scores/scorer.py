@@ -116,14 +116,15 @@ class SplitScorer:
             raise ValueError(f"{image} was counted before")
         check_image(image, levels, class_masks, len(self.class_titles))
         truth: NDArray[np.bool_] = np.logical_or.reduce(class_masks, axis=0)
-        defect_pixels = int(np.count_nonzero(truth))
+        classes = class_masks.reshape(len(class_masks), -1).take(np.flatnonzero(truth), axis=1)
+        defect_pixels = classes.shape[1]
         self._defect_pixels[image] = defect_pixels
         self._image_scores.append(highest_component(levels, self.image_area_px))
-        self._class_pixels += np.count_nonzero(class_masks, axis=(1, 2))
+        self._class_pixels += np.count_nonzero(classes, axis=1)
         preds = {point: cut(levels, point) for point in self._exact}
         for point, counts in self._exact.items():
             counts.images.append(count(preds[point], truth))
-            counts.class_hits += np.count_nonzero(class_masks & preds[point], axis=(1, 2))
+            counts.class_hits += np.count_nonzero(classes & preds[point][truth], axis=1)
         histogram = PixelHistogram.of_image(levels, truth, rounded)
         tp, fp = histogram.grid_counts()
         self._grid.add(tp, fp, defect_pixels)

@@ -47,9 +47,7 @@ def choose_threshold(curve: list[Row], objective: Objective, lowest: float = 0.0
     """
     known = [row for row in curve if objective in row]
     if not known:
-        what = "no image of the split gives the objective a value"
-        remedy = "choose another objective or a validation split with defects"
-        raise RunError(what, f"threshold.objective {objective}", remedy)
+        raise no_value(objective)
     below = sum(row["threshold"] < lowest for row in known)
     scores = np.array([row[objective] for row in known[below:]])
     best = float(scores.max())
@@ -62,6 +60,13 @@ def choose_threshold(curve: list[Row], objective: Objective, lowest: float = 0.0
         is_flat=2 * (wide_last - wide_first + 1) >= len(known),
         at_edge=below + first == 0 or below + last == len(known) - 1,
     )
+
+
+def no_value(objective: Objective) -> RunError:
+    """Return the error that there is nothing to maximise."""
+    what = "no image of the split gives the objective a value"
+    remedy = "choose another objective or a validation split with defects"
+    return RunError(what, f"threshold.objective {objective}", remedy)
 
 
 def _plateau(scores: NDArray[np.float64], floor: float) -> tuple[int, int]:

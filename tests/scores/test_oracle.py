@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import yaml
 from numpy.typing import NDArray
-from scipy.ndimage import label
+from scipy.ndimage import gaussian_filter, label
+from scipy.special import expit
 from sklearn.metrics import (
     average_precision_score,
     brier_score_loss,
@@ -22,9 +23,14 @@ from sklearn.metrics import (
     jaccard_score,
     precision_score,
     recall_score,
+    roc_auc_score,
 )
 
+from steelcli.data.levels import from_levels, to_levels
 from steelcli.data.store.reader import Store
+from steelcli.scores.counts import FIXED, OperatingPoint
+from steelcli.scores.scorer import SplitScorer
+from steelcli.scores.summary import summarise
 
 EXACT = 1e-9
 TIMES = {"ms_per_image", "ms_per_image_end_to_end"}
@@ -65,24 +71,55 @@ def components(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     return [labels == index for index in range(1, number + 1)]
 
 
+def predict(image: Image, threshold: float, min_area_px: int) -> NDArray[np.bool_]:
+    """Cut the map, then remove small components one by one."""
+    pred: NDArray[np.bool_] = image.probs >= np.float32(threshold)
+    for one in components(pred):
+        if one.sum() < min_area_px:
+            pred = pred & ~one
+    return pred
+
+
+def true_part(pred: NDArray[np.bool_], truth: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """Return the predicted components of which enough is defect."""
+    part = np.zeros_like(pred)
+    for one in components(pred):
+        if truth[one].sum() >= share * one.sum() - 1e-9:
+            part |= one
+    return part
+
+
+def image_score(image: Image, min_area_px: int) -> float:
+    """Return the highest probability at which a component of that area is left, by bisection."""
+    probs = [0.0, *np.unique(image.probs).tolist()]
+    kept, lost = 0, len(probs)
+    while lost - kept > 1:
+        middle = (kept + lost) // 2
+        if predict(image, probs[middle], min_area_px).any():
+            kept = middle
+        else:
+            lost = middle
+    return probs[kept]
+
+
 def mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def score(images: list[Image], threshold: float) -> dict[str, float | None]:
+def score(images: list[Image], threshold: float, min_area_px: int = 0) -> dict[str, float | None]:
     """Return one of the groups ``optimal`` and ``fixed``."""
-    dices, ious, defects, alarms = [], [], [], []
-    for image in images:
-        pred, truth = image.probs >= np.float32(threshold), image.truth
+    dices, ious, defects = [], [], []
+    preds = [predict(image, threshold, min_area_px) for image in images]
+    for image, pred in zip(images, preds, strict=True):
+        truth = image.truth
         dices.append(f1_score(truth.ravel(), pred.ravel(), zero_division=1.0))
         both_empty = not truth.any() and not pred.any()
         ious.append(
             1.0 if both_empty else jaccard_score(truth.ravel(), pred.ravel(), zero_division=0.0)
         )
         defects.append(bool(truth.any()))
-        if not truth.any():
-            alarms.append(float(label(pred)[1] > 0))
-    pred = np.concatenate([(image.probs >= np.float32(threshold)).ravel() for image in images])
+    yes = [bool(pred.any()) for pred in preds]
+    pred = np.concatenate([pred.ravel() for pred in preds])
     truth = np.concatenate([image.truth.ravel() for image in images])
     with_defect = [iou for iou, defect in zip(ious, defects, strict=True) if defect]
     return {
@@ -98,48 +135,46 @@ def score(images: list[Image], threshold: float) -> dict[str, float | None]:
             f"iou_{100 * hit:.0f}": mean([float(iou >= hit) for iou in with_defect])
             for hit in (0.5, 0.75, 0.9)
         },
-        "clean_false_alarm": mean(alarms),
+        "clean_false_alarm": mean([float(y) for y, d in zip(yes, defects, strict=True) if not d]),
+        "image_recall": recall_score(defects, yes),
+        "image_precision": precision_score(defects, yes) if any(yes) else None,
     }
 
 
-def recall_at_one(images: list[Image], min_overlap: float, min_area_px: int) -> float:
+def recall_at_one(images: list[Image], min_overlap: float) -> float:
     recalls = [0.0]
     for step in range(1, 100):
         found, false, number = 0, 0, 0
         for image in images:
-            pred = image.probs >= np.float32(step / 100)
-            hits = [float(pred[one].mean()) for one in components(image.truth)]
-            found, number = (
-                found + sum(hit >= min_overlap - 1e-12 for hit in hits),
-                number + len(hits),
-            )
-            labels, blobs = label(pred, structure=np.ones((3, 3)))
-            areas = np.bincount(labels.ravel(), minlength=blobs + 1)[1:]
-            true = np.bincount(labels[image.truth], minlength=blobs + 1)[1:]
-            false += int(((true < min_overlap * areas - 1e-9) & (areas >= min_area_px)).sum())
+            pred = predict(image, step / 100, 0)
+            true = true_part(pred, image.truth, min_overlap)
+            defects = components(image.truth)
+            found += sum(true[one].sum() >= min_overlap * one.sum() - 1e-9 for one in defects)
+            number += len(defects)
+            false += label(pred & ~true, structure=np.ones((3, 3)))[1]
         if false <= len(images):
             recalls.append(found / number)
     return max(recalls)
 
 
 def by_component(
-    images: list[Image], titles: tuple[str, ...], threshold: float, min_overlap: float
+    images: list[Image], titles: tuple[str, ...], preds: list[NDArray[np.bool_]], share: float
 ) -> dict[str, Any]:
-    cut = np.float32(threshold)
+    true = [true_part(pred, image.truth, share) for image, pred in zip(images, preds, strict=True)]
     found_class = {}
     for channel, title in enumerate(titles):
         hits = [
-            float((image.probs[one] >= cut).mean())
-            for image in images
+            float(part[one].mean())
+            for image, part in zip(images, true, strict=True)
             for one in components(image.masks[channel])
         ]
-        found_class[title] = mean([float(hit >= min_overlap - 1e-12) for hit in hits])
+        found_class[title] = mean([float(hit >= share - 1e-12) for hit in hits])
     union = [
-        (int(one.sum()), int((image.probs[one] >= cut).sum()))
-        for image in images
+        (int(one.sum()), int(pred[one].sum()), int(part[one].sum()))
+        for image, pred, part in zip(images, preds, true, strict=True)
         for one in components(image.truth)
     ]
-    areas = sorted(area for area, _ in union)
+    areas = sorted(area for area, _, _ in union)
     small, medium = (
         areas[int(np.ceil(len(areas) / 3)) - 1],
         areas[int(np.ceil(2 * len(areas) / 3)) - 1],
@@ -147,12 +182,12 @@ def by_component(
     ranges = {"small": (0, small), "medium": (small, medium), "large": (medium, np.inf)}
     groups: dict[str, Any] = {"found_class": found_class, "found_size": {}, "recall_size": {}}
     for size, (low, high) in ranges.items():
-        chosen = [(area, hits) for area, hits in union if low < area <= high]
+        chosen = [defect for defect in union if low < defect[0] <= high]
         groups["found_size"][size] = mean(
-            [float(hits >= min_overlap * area - 1e-9) for area, hits in chosen]
+            [float(hits >= share * area - 1e-9) for area, _, hits in chosen]
         )
         groups["recall_size"][size] = (
-            sum(h for _, h in chosen) / sum(a for a, _ in chosen) if chosen else None
+            sum(h for _, h, _ in chosen) / sum(a for a, _, _ in chosen) if chosen else None
         )
     return groups | {"size_bounds_px": {"small_max": small, "medium_max": medium}}
 
@@ -174,51 +209,86 @@ def iter_scalars(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
                 yield f"{key}.{name}".rstrip("."), scalar
 
 
-@pytest.mark.slow
-def test_every_number_comes_back_from_the_saved_maps(walked_dir: Path) -> None:
-    metrics = json.loads((walked_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
-    settings = yaml.safe_load((walked_dir / "params.yaml").read_text(encoding="utf-8"))["evaluate"]
-    (images, titles), threshold = read_images(walked_dir), metrics["threshold"]
+def expect(
+    images: list[Image], titles: tuple[str, ...], threshold: float, area: int, share: float
+) -> dict[str, Any]:
+    """Return all numbers of the split; those with nothing to divide by are None or missing."""
     probs = np.concatenate([image.probs.ravel() for image in images]).astype(np.float64)
     truth = np.concatenate([image.truth.ravel() for image in images])
-    assert metrics["auprc_low"] <= metrics["auprc_high"]
     precision = average_precision_score(truth, probs)
-    assert metrics["auprc_low"] - EXACT <= precision <= metrics["auprc_high"] + EXACT
-    expected = {
+    preds = [predict(image, threshold, area) for image in images]
+    defect = [bool(image.truth.any()) for image in images]
+    heights = [image_score(image, area) for image in images]
+    present = {
+        title: channel
+        for channel, title in enumerate(titles)
+        if any(image.masks[channel].any() for image in images)
+    }
+    return {
         "images": len(images),
-        "defect_images": sum(image.truth.any() for image in images),
-        **dict.fromkeys(
-            ("auprc", "auprc_low", "auprc_high"), precision
-        ),  # 16-bit maps: the bracket is closed
+        "defect_images": sum(defect),
+        # 16-bit maps: the bracket is closed
+        **dict.fromkeys(("auprc", "auprc_low", "auprc_high"), precision),
         "brier": brier_score_loss(truth, probs, pos_label=1),
         "ece": calibration_error(probs, truth),
-        "recall_at_1_fp": recall_at_one(images, settings["min_overlap"], settings["min_area_px"]),
+        "recall_at_1_fp": recall_at_one(images, share),
+        "image_auroc": roc_auc_score(defect, heights),
+        "image_auprc": average_precision_score(defect, heights),
         **{
             f"iou_prob_{100 * cut:.0f}": score(images, cut)["iou_defect"]
             for cut in (0.5, 0.75, 0.9)
         },
-        "threshold": json.loads(
-            (walked_dir / "metrics" / "threshold.json").read_text(encoding="utf-8")
-        )["threshold"],
-        "optimal": score(images, threshold),
+        "threshold": threshold,
+        "min_area_px": area,
+        "optimal": score(images, threshold, area),
         "fixed": score(images, 0.5),
         "recall_class": {
             title: recall_score(
                 np.concatenate([image.masks[channel].ravel() for image in images]),
-                np.concatenate(
-                    [(image.probs >= np.float32(threshold)).ravel() for image in images]
-                ),
+                np.concatenate([pred.ravel() for pred in preds]),
             )
-            for channel, title in enumerate(titles)
-            if any(image.masks[channel].any() for image in images)
+            for title, channel in present.items()
         },
-        **by_component(images, titles, threshold, settings["min_overlap"]),
+        **by_component(images, titles, preds, share),
     }
-    left_out = {*TIMES, "data_key", "run_key", "tables"}
-    for counts in (metrics.pop("defects_class"), metrics.pop("defects_size")):
-        assert sum(counts.values()) >= metrics["defects"]
-    assert metrics.pop("defects") > 0
+
+
+def assert_equal(metrics: dict[str, Any], expected: dict[str, Any]) -> None:
+    left_out = {*TIMES, "data_key", "run_key", "tables", "defects", "defects_class", "defects_size"}
+    for counts in (metrics["defects_class"], metrics["defects_size"]):
+        assert sum(counts.values()) >= metrics["defects"] > 0
     written = {key: value for key, value in metrics.items() if key not in left_out}
     assert dict(iter_scalars(written)) == pytest.approx(
         dict(iter_scalars(expected)), abs=EXACT, rel=EXACT
     )
+
+
+@pytest.mark.slow
+def test_every_number_comes_back_from_the_saved_maps(walked_dir: Path) -> None:
+    metrics = json.loads((walked_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
+    learned = json.loads((walked_dir / "metrics" / "threshold.json").read_text(encoding="utf-8"))
+    settings = yaml.safe_load((walked_dir / "params.yaml").read_text(encoding="utf-8"))["evaluate"]
+    images, titles = read_images(walked_dir)
+    point = learned["threshold"], learned["min_area_px"]
+    assert_equal(metrics, expect(images, titles, *point, settings["min_overlap"]))
+
+
+@pytest.mark.parametrize("area", [0, 9, 40])
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_every_number_of_random_maps(area: int, share: float) -> None:
+    """Blobs of all sizes, some of them defects; every third image is clean."""
+    rng = np.random.default_rng(area)
+    point, titles = OperatingPoint(0.4, area), ("a", "b")
+    scorer = SplitScorer(titles, [point, FIXED], share, image_area_px=area)
+    images = []
+    for index in range(9):
+        field = gaussian_filter(rng.normal(size=(24, 40)), 1.5)
+        masks = gaussian_filter(rng.normal(size=(2, 24, 40)), (0, 1, 1)) > 0.35
+        masks &= bool(index % 3)
+        logits = 3 * field / field.std() + 4 * masks.any(axis=0) - 3
+        levels = to_levels(expit(logits).astype(np.float32))
+        scorer.update(str(index), levels, masks)
+        images.append(Image(from_levels(levels), masks))
+    metrics = summarise(scorer, point)
+    assert 0 < metrics["found_size"]["small"] < 1
+    assert_equal(metrics, expect(images, titles, *point, share))

@@ -213,6 +213,82 @@ def test_small_components_are_no_false_alarm():
         assert scorer.image_rows(OperatingPoint(0.5, area))[0]["detected"] == expected
 
 
+def test_everything_of_a_point_is_counted_after_the_removal():
+    """A defect of 3 pixels, 2 of them predicted, and a false blob of 3 beside it."""
+    masks = np.zeros((2, 1, 10), bool)
+    masks[0, 0, :3] = True
+    probs = np.zeros((1, 10), np.float32)
+    probs[0, [0, 1, 5, 6, 7]] = 0.8
+    point = OperatingPoint(0.6, 3)
+    scorer = score([("one", to_levels(probs), masks)], points=[point, FIXED])
+    assert scorer.image_rows(FIXED)[0]["tp"] == 2
+    row = scorer.image_rows(point)[0]
+    assert (row["tp"], row["fp"], row["fn"], row["detected"]) == (0, 3, 3, 1)
+    assert scorer.recall_class(point) == {"scratch": 0}
+    assert scorer.by_component(point)["found_class"] == {"scratch": 0}
+    assert scorer.by_component(point)["recall_size"] == {"small": 0}
+    assert scorer.recall_class(FIXED) == {"scratch": 2 / 3}
+    assert scorer.by_component(FIXED)["found_class"] == {"scratch": 1}
+    group = scorer.group(point)
+    assert (group["precision"], group["recall"], group["dice"]) == (0, 0, 0)
+    assert (group["image_recall"], group["image_precision"]) == (1, 1)
+
+
+def test_is_the_sheet_defective_by_hand():
+    """Two defect images at 0.9 and 0.3, two clean ones at 0.6 (one pixel) and 0."""
+    masks = np.zeros((2, 1, 8), bool)
+    masks[0, 0, :4] = True
+    heights = [(0.9, 4, masks), (0.3, 4, masks), (0.6, 1, masks & False), (0.0, 8, masks & False)]
+    images = []
+    for index, (prob, pixels, truth) in enumerate(heights):
+        probs = np.where(np.arange(8) < pixels, prob, 0)[None]
+        images.append((str(index), to_levels(probs.astype(np.float32)), truth))
+    scorer = score(images)
+    group = scorer.group(FIXED)
+    assert (group["image_recall"], group["image_precision"]) == (1 / 2, 1 / 2)
+    assert group["clean_false_alarm"] == 1 / 2
+    # of the four pairs of a defect and a clean image one is in the wrong order
+    assert scorer.summary()["image_auroc"] == 3 / 4
+    assert scorer.summary()["image_auprc"] == pytest.approx((1 + 2 / 3) / 2)
+    # the single pixel is no component of 2
+    assert score(images, image_area_px=2).summary()["image_auroc"] == 1
+    # none keeps 9 pixels: all images score 0
+    assert score(images, image_area_px=9).summary()["image_auroc"] == 1 / 2
+
+
+@pytest.mark.parametrize(
+    ("prob", "found", "recall_at_1_fp"), [(1.0, 0, 0), (0.0, 0, 0)], ids=["all-defect", "all-empty"]
+)
+def test_a_constant_map_finds_nothing(prob, found, recall_at_1_fp):
+    """A defect of 4 of 80 pixels, 5 %: the one component over everything is false."""
+    masks = np.zeros((2, 4, 20), bool)
+    masks[0, 1, 3:7] = True
+    levels = to_levels(np.full((4, 20), prob, np.float32))
+    images = [("defect", levels, masks), ("clean", levels, masks & False)]
+    scorer = score(images)
+    summary, parts, group = scorer.summary(), scorer.by_component(FIXED), scorer.group(FIXED)
+    assert summary["recall_at_1_fp"] == recall_at_1_fp
+    assert {row["recall"] for row in scorer.froc_rows()} == {0}
+    assert parts["found_class"] == {"scratch": found}
+    assert parts["found_size"] == {"small": found}
+    assert parts["recall_size"] == {"small": prob}
+    assert group["clean_false_alarm"] == group["image_recall"] == prob
+    assert group.get("image_precision") == (1 / 2 if prob else None)
+    assert group["iou_defect"] == pytest.approx(4 / 80 if prob else 0)
+    assert (summary["image_auroc"], summary["image_auprc"]) == (1 / 2, 1 / 2)
+    fps = {row["fp_per_image"] for row in scorer.froc_rows()}
+    assert fps == ({0.0, 1.0} if prob else {0.0})
+
+
+def test_one_component_over_everything_that_is_a_tenth_defect_finds_it():
+    masks = np.zeros((2, 4, 20), bool)
+    masks[0, 1, 3:11] = True
+    scorer = score([("one", to_levels(np.full((4, 20), 1, np.float32)), masks)])
+    assert scorer.summary()["recall_at_1_fp"] == 1
+    assert scorer.by_component(FIXED)["found_class"] == {"scratch": 1}
+    assert scorer.froc_rows()[0]["fp_per_image"] == 0
+
+
 def test_the_numbers_of_defects_are_what_their_shares_are_of():
     scorer = score(draw_images(12))
     groups = scorer.by_component(FIXED)
