@@ -166,7 +166,8 @@ def train(
         bool, typer.Option("--restart", help="Forget an interrupted run and start afresh.")
     ] = False,
 ) -> None:
-    """Train the network, or go on with an interrupted run; keep the best by Dice and by IoU."""
+    """Train the network, or go on with an interrupted run; keep the best by Dice, by IoU and by the
+    monitor."""
     loaded = _load(params)
     from steelcli.commands.train import train
     from steelcli.reporting.metric_tables import build_training

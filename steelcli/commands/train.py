@@ -31,8 +31,8 @@ def train(
 ) -> dict[str, Any]:
     """Train until ``epochs`` or early stopping; return ``metrics/train.json``.
 
-    The checkpoints with the best Dice and the best IoU are kept, each a mean over the validation
-    images at its best threshold. An interrupted run goes on from its state in ``.steelcli/`` beside
+    Kept are the checkpoints best by Dice, by IoU and by the monitor, each at its best threshold on
+    the validation images. An interrupted run goes on from its state in ``.steelcli/`` beside
     ``models_dir`` to the same end, bit for bit. Under torchrun every process calls this function
     and the first one writes.
 

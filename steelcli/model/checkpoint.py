@@ -172,12 +172,13 @@ def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:
 
 
 def find_best(models_dir: Path, monitor: str) -> Path:
-    """Return the one best checkpoint by ``monitor`` (dice or iou).
+    """Return the one best checkpoint by ``monitor``, one of `Monitor`.
 
     Raises:
         ModelError: none or several.
     """
-    found = sorted(models_dir.glob(f"best_{monitor}_*.pth"))
+    # the score follows: best_dice_* alone would find best_dice_defect_… too
+    found = sorted(models_dir.glob(f"best_{monitor}_[0-9]*.pth"))
     if len(found) != 1:
         remedy = "keep one and remove the others" if found else MAKE_MODEL
         what = f"{len(found)} checkpoints named best_{monitor}_*.pth, not one"

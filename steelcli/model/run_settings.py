@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
@@ -11,7 +11,7 @@ from steelcli.common.errors import ModelError, ParamsError
 from steelcli.common.inputs import read_json
 from steelcli.common.paths import MAKE_MODEL
 from steelcli.params.section import Section, parse_section
-from steelcli.params.train import Tracker
+from steelcli.params.train import Monitor, Tracker
 
 
 class _Part(Section):
@@ -29,7 +29,7 @@ class TrackedRun(Section):
 
 
 class _TrainPart(_Part):
-    monitor: Literal["dice", "iou"]
+    monitor: Monitor
     trackers: tuple[Tracker, ...]
 
 

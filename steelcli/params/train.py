@@ -11,6 +11,7 @@ from steelcli.params.section import Count, Float, Section, Whole
 
 Positive = Annotated[Float, Field(gt=0)]
 Weight = Annotated[Float, Field(ge=0)]
+Monitor = Literal["dice", "iou", "dice_defect", "f1"]
 Tracker = Literal["wandb", "mlflow", "tensorboard", "dvclive"]
 
 
@@ -38,9 +39,10 @@ class TrainParams(Section):
     max_grad_norm: Positive
     """Largest L2 norm of the gradient; larger ones are scaled down to it."""
     patience: Count
-    """Epochs without a better monitor before training stops."""
-    monitor: Literal["dice", "iou"]
-    """What early stopping watches: the validation mean at its best threshold."""
+    """Epochs without a better monitor before training stops; after a restart of the schedule
+    the first half of the period does not count."""
+    monitor: Monitor
+    """Validation score, at its best threshold, that the tested checkpoint is best by."""
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     """Number format of the forward pass; auto: bf16 in hardware, else fp16 on CUDA, else fp32."""
     channels_last: bool

@@ -17,6 +17,8 @@ TRAINING_MEANINGS = {
     "best_epoch": "epoch of the checkpoint that is tested",
     "best_dice": "best validation Dice, mean over images, at its best threshold",
     "best_iou": "best validation IoU, mean over images, at its best threshold",
+    "best_dice_defect": "best validation Dice of images with a defect, at its best threshold",
+    "best_f1": "best validation Dice of all pixels together, at its best threshold",
     "train_loss": "training loss in the best epoch",
     "val_loss": "validation loss in the best epoch",
     "parameters": "weights of the network",

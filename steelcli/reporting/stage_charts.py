@@ -25,13 +25,19 @@ def build_training_charts(results: Results) -> list[Chart]:
         _line(epochs, "train_loss", "training", 1),
         _line(epochs, "val_loss", "validation", 2),
     )
+    monitors = {
+        "dice_defect": _line(epochs, "val_dice_defect_opt", "Dice of defect images", 3),
+        "f1": _line(epochs, "val_f1_opt", "F1 of all pixels", 3),
+    }
+    watched = monitors.get(results.settings["train.monitor"])
     scores = (
         _line(epochs, "val_dice_opt", "Dice, best threshold", 1),
         _line(epochs, "val_iou_opt", "IoU, best threshold", 2),
         _line(epochs, "val_dice_fixed", "Dice at 0.5", 1, "--"),
         _line(epochs, "val_iou_fixed", "IoU at 0.5", 2, "--"),
+        *([watched] if watched else []),
     )
-    note = "Means over validation images."
+    note = "Over the validation images, each at its best threshold or at 0.5."
     return [
         Chart(
             "Loss", "Mean over the epoch.", "epoch", "loss", losses, best, "whole", y_is_share=False

@@ -80,6 +80,8 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         "val_iou_opt",
         "val_dice_fixed",
         "val_iou_fixed",
+        "val_dice_defect_opt",
+        "val_f1_opt",
     )
     curve_names = ("threshold", "dice", "dice_defect", "f1", "iou", "clean_false_alarm", "front")
     images_path = metrics_dir / paths.TEST_IMAGES_NAME

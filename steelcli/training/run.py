@@ -191,7 +191,7 @@ def _train_epochs(
         saver.save()
         if run_folder.stopped_early:
             if is_first_process():
-                say(f"no better {params.monitor} in {params.patience} epochs: stopped early")
+                say(run_folder.describe_stop())
             return
 
 

@@ -12,22 +12,30 @@ from steelcli.common.errors import RunError
 from steelcli.common.outputs import write_csv, write_json
 from steelcli.common.paths import ARGS_NAME, RESTART_TRAINING, epochs_name
 from steelcli.common.progress import say
+from steelcli.data.store.index import count_kinds
 from steelcli.data.store.reader import Store
 from steelcli.model.checkpoint import FORMAT, make_checkpoint, save_checkpoint
 from steelcli.model.network import SegmentationModel
-from steelcli.params.train import TrainParams
+from steelcli.params.train import Monitor, TrainParams
 from steelcli.scores.columns import EPOCH_COLUMNS
 from steelcli.scores.counts import FIXED
 from steelcli.scores.threshold import choose_threshold
 from steelcli.training.loop import EpochResult
+from steelcli.training.schedule import count_waiting
 
-KINDS = {"dice": "val_dice_opt", "iou": "val_iou_opt"}
-"""What the best is kept of, and its column."""
+COLUMNS: Mapping[Monitor, str] = {
+    "dice": "val_dice_opt",
+    "iou": "val_iou_opt",
+    "dice_defect": "val_dice_defect_opt",
+    "f1": "val_f1_opt",
+}
+"""The score that each monitor is."""
 TIE_BREAK = "val_dice_defect_opt"
 """Of epochs with the same score the best is higher here: networks that find nothing all tie."""
 
 MIN_GAIN = 0.01
 """A best score that exceeds that of a network that finds nothing by less is told as no better."""
+SILENT_REASON = ", the share of validation images without a defect"
 
 
 class RunFolder:
@@ -40,22 +48,35 @@ class RunFolder:
         settings: the content of ``args.json``.
         rows: one for each epoch, by column.
         kept: what each file is for, by file name.
+        kinds: what the best is kept of: Dice, IoU and the monitor.
     """
 
     def __init__(self, models_dir: Path, params: TrainParams, settings: dict[str, Any]) -> None:
         self.models_dir, self.params, self.settings = models_dir, params, settings
         self.rows: list[dict[str, Any]] = []
         self.kept = {ARGS_NAME: "args", epochs_name(params.seed): "csv"}
+        self.kinds: list[Monitor] = ["dice", "iou"]
+        if params.monitor not in self.kinds:
+            self.kinds.append(params.monitor)
 
     @property
     def stopped_early(self) -> bool:
-        """Whether the monitored score has not improved for ``patience`` epochs; ties count not."""
-        scores = [row[KINDS[self.params.monitor]] for row in self.rows]
-        return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= self.params.patience
+        """Whether the monitored score has not improved for ``patience`` epochs that count."""
+        return bool(self.rows) and self._count_waiting()[0] >= self.params.patience
 
-    def best_row(self, kind: str) -> dict[str, Any]:
+    def describe_stop(self) -> str:
+        """Return a line on why the training stopped early."""
+        counted, skipped = self._count_waiting()
+        apart = f", beside {skipped} right after restarts that do not count" if skipped else ""
+        return f"no better {self.params.monitor} in {counted} epochs{apart}: stopped early"
+
+    def _count_waiting(self) -> tuple[int, int]:
+        scores = [row[COLUMNS[self.params.monitor]] for row in self.rows]
+        return count_waiting(self.params, scores)
+
+    def best_row(self, kind: Monitor) -> dict[str, Any]:
         """Return the row of the best epoch so far, the first one where several are alike."""
-        return max(self.rows, key=lambda row: (row[KINDS[kind]], row[TIE_BREAK]))
+        return max(self.rows, key=lambda row: (row[COLUMNS[kind]], row[TIE_BREAK]))
 
     def state(self) -> str:
         """Return everything but the files, as JSON."""
@@ -84,7 +105,7 @@ class RunFolder:
         better = self.add_row(result)
         row = self.rows[-1]
         for kind in better:
-            score = row[KINDS[kind]]
+            score = row[COLUMNS[kind]]
             self.kept = {name: use for name, use in self.kept.items() if use != kind}
             name = f"best_{kind}_{score:.4f}_seed{self.params.seed}.pth"
             self._save(name, kind, score, result.epoch, model)
@@ -96,14 +117,14 @@ class RunFolder:
         say(" · ".join([_line(row, self.params.epochs), *(f"best {kind}" for kind in better)]))
         return row
 
-    def add_row(self, result: EpochResult) -> list[str]:
+    def add_row(self, result: EpochResult) -> list[Monitor]:
         """Add one epoch's row, without writing; return the kinds it is the best of.
 
         Every process does this, so that all stop early at the same epoch.
         """
         row = _row(result)
         self.rows.append(row)
-        return [kind for kind in KINDS if self.best_row(kind) is row]
+        return [kind for kind in self.kinds if self.best_row(kind) is row]
 
     def tidy(self) -> None:
         """Remove replaced checkpoints, and those of epochs after the state's."""
@@ -113,7 +134,7 @@ class RunFolder:
 
     def best_paths(self, models_dir: Path) -> dict[str, str]:
         """Return where the best checkpoints are in ``models_dir``, by name."""
-        best = {use: name for name, use in self.kept.items() if use in KINDS}
+        best = {use: name for name, use in self.kept.items() if use in self.kinds}
         return {f"best_{kind}": str(models_dir / name) for kind, name in best.items()}
 
     def summary(self) -> dict[str, Any]:
@@ -122,8 +143,7 @@ class RunFolder:
         return {
             "epochs": len(self.rows),
             "best_epoch": best_row["epoch"],
-            "best_dice": self.best_row("dice")["val_dice_opt"],
-            "best_iou": self.best_row("iou")["val_iou_opt"],
+            **{f"best_{kind}": self.best_row(kind)[COLUMNS[kind]] for kind in self.kinds},
             "train_loss": best_row["train_loss"],
             "val_loss": best_row["val_loss"],
             "parameters": self.settings["run"]["parameters"],
@@ -132,17 +152,22 @@ class RunFolder:
         }
 
     def warn_of_silence(self, store: Store) -> None:
-        """Say so where the best scores as a network that finds nothing: 1 on each clean image."""
+        """Say so where the best scores as a network that finds nothing.
+
+        That scores 1 in Dice and IoU on each clean image, and 0 otherwise.
+        """
         monitor = self.params.monitor
-        best = self.best_row(monitor)[KINDS[monitor]]
-        is_clean = [not store.records[position].has_defect for position in store.positions("val")]
-        silent = sum(is_clean) / len(is_clean)
+        best = self.best_row(monitor)[COLUMNS[monitor]]
+        silent, reason = 0.0, ""
+        if monitor in ("dice", "iou"):
+            defect, clean = count_kinds(store.records, ["val"])["val"]
+            silent, reason = clean / (defect + clean), SILENT_REASON
         if best >= silent + MIN_GAIN:
             return
         advice = "" if self.params.balance else ", train.balance: true"
         say(
             f"warning: the best {monitor}, {best:.4f}, is about what finding nothing scores: "
-            f"{silent:.4f}, the share of validation images without a defect; "
+            f"{silent:.4f}{reason}; "
             f"try more train.epochs{advice} or another train.lr"
         )
 
@@ -211,5 +236,6 @@ def _line(row: Mapping[str, Any], epochs: int) -> str:
         f"dice {row['val_dice_opt']:.4f} at {row['opt_threshold_dice']:.2f} "
         f"(0.5: {row['val_dice_fixed']:.4f}) · "
         f"iou {row['val_iou_opt']:.4f} · dice of defects {row['val_dice_defect_opt']:.4f} · "
+        f"f1 {row['val_f1_opt']:.4f} · "
         f"auprc {row['auprc']:.4f} · lr {row['learning_rate']:.2e} · {row['epoch_time']:.1f} s"
     )

@@ -116,6 +116,26 @@ def test_a_split_without_a_defect_is_refused(project_dir: Path, tmp_path: Path) 
     assert not (tmp_path / "prepared").exists()
 
 
+def test_a_validation_split_without_a_defect_is_refused(project_dir: Path, tmp_path: Path) -> None:
+    """So every monitor of a training has a value."""
+    raw_dir = tmp_path / "raw"
+    shutil.copytree(project_dir, raw_dir)
+    params = data_params(root=str(raw_dir))
+    prepare(params, tmp_path / "first", tmp_path / "data.json")
+    store = Store(tmp_path / "first")
+    (raw_dir / "strips").rename(raw_dir / "train")
+    for position in store.positions("val"):
+        for kind, suffix in (("img", ""), ("ann", ".json")):
+            (raw_dir / "val" / kind).mkdir(parents=True, exist_ok=True)
+            name = f"{Path(store.records[position].image).name}{suffix}"
+            (raw_dir / "train" / kind / name).rename(raw_dir / "val" / kind / name)
+    for path in (raw_dir / "val" / "ann").iterdir():
+        annotation = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(annotation | {"objects": []}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"no image of the val split has a defect.*; add annotated"):
+        prepare(params, tmp_path / "prepared", tmp_path / "data.json")
+
+
 def test_a_missing_root_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere"):
         prepare(

@@ -111,3 +111,14 @@ def test_exactly_one_best_is_expected(best_path: Path, tmp_path: Path) -> None:
         shutil.copy(best_path, tmp_path / name)
     with pytest.raises(ModelError, match="2 checkpoints"):
         find_best(tmp_path, "dice")
+
+
+def test_the_best_by_dice_is_not_that_by_the_dice_of_defects(tmp_path: Path) -> None:
+    names = {
+        "dice": "best_dice_1.0000_seed1.pth",
+        "iou": "best_iou_0.5000_seed1.pth",
+        "dice_defect": "best_dice_defect_0.7000_seed1.pth",
+    }
+    for name in names.values():
+        (tmp_path / name).touch()
+    assert {monitor: find_best(tmp_path, monitor).name for monitor in names} == names

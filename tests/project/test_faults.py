@@ -27,6 +27,7 @@ CHANGES = {
     "model.decoder_channels": [16, 8, 8, 8, 4],
     "train.epochs": 60,
     "train.patience": 60,
+    "train.monitor": "dice_defect",
     "train.batch_size": 2,
     "train.checkpoint_every_epochs": 7,
     "train.save_every_minutes": 0.00001,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib
 import pytest
 from make_run import Run, epochs
 from parsed_page import ParsedPage
 
 from steelcli.common.outputs import write_csv
+from steelcli.reporting.stage_charts import build_training_charts
+from steelcli.reporting.stage_files import read_results
 
 
 def test_page_is_the_same_for_the_same_numbers(
@@ -47,3 +51,14 @@ def test_a_curve_of_endless_points_is_thinned(run: Run) -> None:
     rows = [dict.fromkeys(columns, (step % 997) / 997) for step in range(60_000)]
     write_csv(run.metrics_dir / "pr_curve.csv", rows, columns)
     assert len(run.page()) < 500_000
+
+
+@pytest.mark.parametrize(
+    ("monitor", "labels"),
+    [("dice", []), ("dice_defect", ["Dice of defect images"]), ("f1", ["F1 of all pixels"])],
+)
+def test_the_monitored_score_is_among_the_curves(run: Run, monitor: str, labels: list[str]) -> None:
+    results = read_results(run.metrics_dir, run.models_dir)
+    watching = replace(results, settings={**results.settings, "train.monitor": monitor})
+    chart = build_training_charts(watching)[1]
+    assert [line.label for line in chart.lines[4:]] == labels

@@ -39,7 +39,10 @@ from steelcli.commands.train import train
 from steelcli.common.errors import Interrupted, RunError, UserError
 from steelcli.model.checkpoint import find_best, load_checkpoint
 from steelcli.model.network import build_model
+from steelcli.model.trained_model import load_trained
+from steelcli.training import run_folder
 from steelcli.training.loop import Trainer
+from steelcli.training.run_folder import RunFolder
 from steelcli.training.saved_state import StateDir
 
 
@@ -85,6 +88,92 @@ def test_a_run_killed_before_its_last_file_only_writes_that(
         run_small(tmp_path, small_store_dir)
     assert_same_run(whole_dir, tmp_path)
     assert not list((tmp_path / ".steelcli" / "train").iterdir())
+
+
+DEFECTS = PARAMS.model_copy(update={"monitor": "dice_defect", "lr": 0.01})
+
+
+@pytest.fixture(scope="module")
+def monitored_dir(small_store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run by another monitor than Dice and IoU that nothing interrupts."""
+    out_dir = tmp_path_factory.mktemp("monitored")
+    run_small(out_dir, small_store_dir, DEFECTS)
+    return out_dir
+
+
+def test_the_best_by_the_monitor_is_what_later_stages_load(
+    monitored_dir: Path, small_store_dir: Path
+) -> None:
+    models_dir = monitored_dir / "models"
+    rows = rows_without_times(monitored_dir)
+    best = {
+        kind: max(float(row[f"val_{kind}_opt"]) for row in rows)
+        for kind in ("dice", "dice_defect", "iou")
+    }
+    assert best["dice"] != best["dice_defect"]
+    names = sorted(path.name for path in models_dir.glob("best_*"))
+    assert names == [f"best_{kind}_{score:.4f}_seed42.pth" for kind, score in best.items()]
+    checkpoint = load_trained(models_dir, small_store_dir).checkpoint
+    assert checkpoint.score == best["dice_defect"]
+    metrics = json.loads((monitored_dir / "metrics" / "train.json").read_text(encoding="utf-8"))
+    assert metrics["best_dice_defect"] == checkpoint.score
+    assert metrics["best_epoch"] == checkpoint.epoch
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_a_run_killed_between_two_best_checkpoints_loses_none(
+    monitored_dir: Path,
+    small_store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, run_folder, "save_checkpoint", count, after=True)
+        with pytest.raises(Killed):
+            run_small(tmp_path, small_store_dir, DEFECTS)
+    run_small(tmp_path, small_store_dir, DEFECTS)
+    assert_same_run(monitored_dir, tmp_path)
+
+
+KILLING = """
+import os, signal, sys
+from steelcli.cli import main
+from steelcli.training import run_folder
+save, left = run_folder.save_checkpoint, int(sys.argv.pop())
+def killing(*arguments):
+    global left
+    save(*arguments)
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+run_folder.save_checkpoint = killing
+main()
+"""
+
+
+@pytest.mark.slow
+def test_the_real_command_killed_between_best_checkpoints_changes_no_bit(
+    project_dir: Path, tmp_path: Path
+) -> None:
+    changes = SMALL_WALK | {
+        "data": {"root": str(project_dir), **SMALL_WALK["data"]},
+        "train": {"epochs": 4, "batch_size": 4, "monitor": "f1"},
+    }
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        write_params(tmp_path / name, changes)
+        assert run_command(tmp_path / name, "prepare").returncode == 0
+    assert run_command(tmp_path / "whole", "train").returncode == 0
+    for left in ("1", "2", "3", "4"):
+        command = [sys.executable, "-c", KILLING, "train", left]
+        done = subprocess.run(command, cwd=tmp_path / "killed", capture_output=True, check=False)
+        assert done.returncode == -signal.SIGKILL
+    assert run_command(tmp_path / "killed", "train").returncode == 0
+    assert list((tmp_path / "killed" / "models").glob("best_f1_*"))
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+    done_threshold = run_command(tmp_path / "killed", "tune-threshold")
+    assert done_threshold.returncode == 0, done_threshold.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -395,6 +484,29 @@ def test_training_stops_early(store_dir: Path, tmp_path: Path) -> None:
     metrics = train(model_params(), params, store_dir, tmp_path / "models", tmp_path / "train.json")
     assert metrics["epochs"] < 9
     assert metrics["epochs"] - metrics["best_epoch"] == 1
+
+
+def test_a_run_with_restarts_that_was_killed_stops_at_the_same_epoch(
+    small_store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Periods of 1, 2, 4 and 8 epochs; the epochs 2, 4, 5 and 8 to 11 do not count."""
+    changes = {"epochs": 15, "patience": 2, "restart_epochs": 1, "lr": 1e-9, "min_lr": 0.0}
+    params = PARAMS.model_copy(update=changes)
+    whole = run_small(tmp_path / "whole", small_store_dir, params)
+    scores = [float(row["val_dice_opt"]) for row in rows_without_times(tmp_path / "whole")]
+    first = scores.index(max(scores)) + 1
+    counted = [epoch for epoch in (1, 3, 6, 7, 12, 13, 14, 15) if epoch > first]
+    assert whole["epochs"] == counted[1]
+    assert "right after restarts that do not count: stopped early" in capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        kill_at(patch, RunFolder, "add_epoch", whole["epochs"] - 1, after=True)
+        with pytest.raises(Killed):
+            run_small(tmp_path / "killed", small_store_dir, params)
+    run_small(tmp_path / "killed", small_store_dir, params)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_mixed_precision_runs(store_dir: Path, tmp_path: Path) -> None:

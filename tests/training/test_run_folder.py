@@ -11,6 +11,7 @@ from make_params import train_params
 from small_runs import run_small
 
 from steelcli.data.store.reader import Store
+from steelcli.params.train import Monitor
 from steelcli.scores.columns import EPOCH_COLUMNS
 from steelcli.training import run_folder
 from steelcli.training.run_folder import RunFolder
@@ -49,8 +50,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     return RunFolder(tmp_path, train_params(patience=2), {"run": {"parameters": 1}})
 
 
-def add(folder: RunFolder, dice: float, dice_defect: float, iou: float = 0.0) -> list[str]:
-    scores = {"val_dice_opt": dice, "val_iou_opt": iou, "val_dice_defect_opt": dice_defect}
+def add(
+    folder: RunFolder, dice: float, dice_defect: float, iou: float = 0.0, f1: float = 0.0
+) -> list[Monitor]:
+    scores = {"val_dice_opt": dice, "val_iou_opt": iou}
+    scores |= {"val_dice_defect_opt": dice_defect, "val_f1_opt": f1}
     rest = dict.fromkeys(("train_loss", "val_loss", "epoch_time", "train_images_per_second"), 1.0)
     row = scores | rest | {"epoch": len(folder.rows) + 1}
     return folder.add_row(row)  # type: ignore[arg-type]
@@ -76,6 +80,39 @@ def test_patience_waits_for_a_better_score_not_for_a_tie(folder: RunFolder) -> N
     assert not folder.stopped_early
 
 
+@pytest.mark.parametrize("monitor", ["f1", "dice_defect"])
+def test_the_best_by_another_monitor_is_kept_beside_dice_and_iou(
+    monitor: Monitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "_row", dict)
+    params = train_params(patience=2, monitor=monitor)
+    folder = RunFolder(tmp_path, params, {"run": {"parameters": 1}})
+    assert add(folder, 0.5, 0.1, iou=0.5, f1=0.1) == ["dice", "iou", monitor]
+    assert add(folder, 0.4, 0.3, iou=0.4, f1=0.3) == [monitor]
+    assert add(folder, 0.6, 0.2, iou=0.6, f1=0.2) == ["dice", "iou"]
+    summary = folder.summary()
+    assert summary["best_epoch"] == 2
+    assert [summary[f"best_{kind}"] for kind in ("dice", "iou", monitor)] == [0.6, 0.6, 0.3]
+    assert not folder.stopped_early
+    add(folder, 0.9, 0.3, iou=0.9, f1=0.3)
+    assert folder.stopped_early
+
+
+def test_the_line_at_an_early_stop_tells_what_did_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "_row", dict)
+    params = train_params(patience=2, restart_epochs=2, restart_mult=2)
+    folder = RunFolder(tmp_path, params, {})
+    for score, stops in ((0.4, False), (0.5, False), *[(0.1, False)] * 3, (0.1, True)):
+        add(folder, score, 0.0)
+        assert folder.stopped_early == stops
+    apart = ", beside 2 right after restarts that do not count"
+    assert folder.describe_stop() == f"no better dice in 2 epochs{apart}: stopped early"
+    folder.params = params.model_copy(update={"restart_epochs": 9})
+    assert folder.describe_stop() == "no better dice in 4 epochs: stopped early"
+
+
 @pytest.mark.parametrize(("gain", "is_told"), [(-0.1, True), (0.0, True), (0.02, False)])
 def test_a_best_score_of_silence_is_told(
     folder: RunFolder,
@@ -90,6 +127,23 @@ def test_a_best_score_of_silence_is_told(
     add(folder, share + gain, 0.0)
     folder.warn_of_silence(store)
     told = f"is about what finding nothing scores: {share:.4f}, the share of validation images"
+    assert (told in capsys.readouterr().out) == is_told
+
+
+@pytest.mark.parametrize(("score", "is_told"), [(0.001, True), (0.2, False)])
+def test_finding_nothing_scores_0_by_the_monitors_of_defects(
+    store_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    score: float,
+    is_told: bool,
+) -> None:
+    monkeypatch.setattr(run_folder, "_row", dict)
+    folder = RunFolder(tmp_path, train_params(monitor="f1"), {})
+    add(folder, 0.5, 0.0, f1=score)
+    folder.warn_of_silence(Store(store_dir))
+    told = "the best f1, 0.0010, is about what finding nothing scores: 0.0000; try more"
     assert (told in capsys.readouterr().out) == is_told
 
 
