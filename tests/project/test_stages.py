@@ -31,7 +31,6 @@ MODULES = {
 SURPLUS: dict[str, set[str]] = {
     "check-params": {
         "common.cores",
-        "common.fingerprint",
         "common.git",
         "common.metrics_file",
         "common.parent",
@@ -66,6 +65,7 @@ SURPLUS: dict[str, set[str]] = {
         "common.settings",
         "common.small_splits",
         "data.store.writer",
+        "model.normalisation",
         "model.speed",
         "scores.bootstrap",
         "scores.summary",
@@ -78,6 +78,7 @@ SURPLUS: dict[str, set[str]] = {
         "common.problems",
         "data.images.find",
         "data.store.writer",
+        "model.normalisation",
         "scores.bootstrap",
         "scores.wilson",
     },
