@@ -16,8 +16,8 @@ from steelcli.model.packaged_weights import PACKAGES
 
 ENCODER = "tu-tf_efficientnet_lite0"
 ALONE = ["unshare", "--map-root-user", "--net", "--"]
-MAX_SECONDS = 120
-"""One client that waits for the hub, five tries of seconds each in every stage, takes longer."""
+MAX_SECONDS = 300
+"""It takes half a minute where nothing else runs; a client that waits for answers takes longer."""
 
 
 def refusal() -> str:
@@ -43,9 +43,11 @@ def test_the_pipeline_runs_without_a_network(
     words = " ".join(f"-S '{change}'" for change in changes)
     script = "ip link set lo up && ! ip route get 1.1.1.1 2>/dev/null && python -m steelcli run"
     started = time.monotonic()
-    clone(*ALONE, "bash", "-c", f"{script} -n alone {words}")
+    output = clone(*ALONE, "bash", "-c", f"{script} -n alone {words} 2>&1")
     seconds = time.monotonic() - started
     assert seconds < MAX_SECONDS
+    assert "Retrying" not in output  # what the hub's client says after each try
+    assert "huggingface.co" not in output
     settings = json.loads((clone.clone_dir / "models/args.json").read_text(encoding="utf-8"))
     assert settings["run"]["encoder_digest"] == PACKAGES[ENCODER].digest
     assert settings["model"]["mean"] == [0.5, 0.5, 0.5]
