@@ -8,6 +8,7 @@ from steelcli.common.errors import ModelError
 from steelcli.common.outputs import staged_file
 from steelcli.common.paths import CHECKED_PATH
 from steelcli.model.network import build_frame, build_model
+from steelcli.model.normalisation import resolve_normalisation
 from steelcli.model.weights import weights_path
 from steelcli.params.all import Params
 from steelcli.params.data import check_root
@@ -33,11 +34,14 @@ def check_params(params: Params, checked_path: Path = CHECKED_PATH) -> None:
 
 
 def _check_network(params: Params) -> None:
-    """Build the network without memory; look whether its weights are there."""
+    """Build the network without memory; see that its weights are there, which may download them."""
     model = params.model
     path = weights_path(model.encoder_weights)
     if path is not None and not path.is_file():
         remedy = "copy them there or correct model.encoder_weights"
         raise ModelError("encoder weights not found", path, remedy)
-    settings = model.model_dump() | {"encoder_weights": None}
-    build_frame(model.encoder_name, lambda: build_model(**settings, channels_last=False))
+    settings = resolve_normalisation(model).model_dump()
+    random = settings | {"encoder_weights": None}
+    build_frame(model.encoder_name, lambda: build_model(**random, channels_last=False))
+    if model.encoder_weights == "imagenet":
+        build_model(**settings, channels_last=False)

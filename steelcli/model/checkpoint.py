@@ -18,7 +18,7 @@ from steelcli.common.paths import MAKE_MODEL
 from steelcli.model.network import SegmentationModel, build_frame, build_model
 from steelcli.model.torch_file import copy_tensors, load_values
 from steelcli.model.weights import find_misfit
-from steelcli.params.model import ModelParams
+from steelcli.params.model import NetworkParams
 from steelcli.params.section import Section, parse_section
 
 FORMAT = 2
@@ -39,7 +39,7 @@ class TrainedWith(Section):
 class RunParams(Section):
     """The sections of ``params.yaml`` that the network was trained with."""
 
-    model: ModelParams
+    model: NetworkParams
     train: TrainedWith
 
 

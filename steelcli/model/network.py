@@ -6,16 +6,18 @@ import difflib
 import warnings
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
 
 from steelcli.common.errors import ModelError, quote
 from steelcli.model.hub import cache_only, hub_answers
+from steelcli.model.packaged_weights import INSTALL, PACKAGES, find_package, load_packaged
 from steelcli.model.smp_import import import_smp
 from steelcli.model.weights import load_encoder, weights_path
 
-ARCHITECTURES = {"unet": "Unet", "unetplusplus": "UnetPlusPlus"}
+ARCHITECTURES = {"unet": "Unet", "unetplusplus": "UnetPlusPlus", "fpn": "FPN"}
 COMPUTES_WHILE_BUILT = "mit_b"
 """How the encoders begin that cannot be built without memory; the largest takes 330 MB."""
 
@@ -70,8 +72,8 @@ def build_model(
         encoder_weights: imagenet, a state dict's name, see `weights_path`, or None for random ones.
 
     Raises:
-        ModelError: an unknown encoder, weights that cannot be downloaded, or a file that does not
-            fit the encoder.
+        ModelError: an unknown encoder, weights that are neither installed nor can be downloaded, or
+            a file that does not fit the encoder.
     """
     if encoder_weights == "imagenet":
         network = _build_pretrained(architecture, encoder_name, decoder_channels)
@@ -97,7 +99,12 @@ def build_frame(encoder_name: str, build: Callable[[], SegmentationModel]) -> Se
 def _build_pretrained(
     architecture: str, encoder_name: str, decoder_channels: Sequence[int]
 ) -> nn.Module:
-    """Build from the local cache; ask the hub only where the cache lacks the weights."""
+    """Take the weights from a package or the local cache; ask the hub only where both lack them."""
+    package = find_package(encoder_name)
+    if package:
+        network = _build_network(architecture, encoder_name, decoder_channels, False)
+        load_packaged(network.encoder, package)  # type: ignore[arg-type]
+        return network
     random_state = torch.get_rng_state()
     try:
         with cache_only():
@@ -124,7 +131,7 @@ def _build_network(
     if pretrained:  # timm's names carry the weights' own tag
         weights = True if encoder_name.startswith("tu-") else "imagenet"
     build = getattr(smp, ARCHITECTURES[architecture])
-    arguments = {"in_channels": 3, "classes": 1, "decoder_channels": tuple(decoder_channels)}
+    arguments = {"in_channels": 3, "classes": 1, **_decoder(architecture, decoder_channels)}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # smp's advice on names
@@ -143,8 +150,20 @@ def _build_network(
             raise ModelError(what, where, "set it to null or to a file") from error
         what = f"cannot load imagenet weights for {network_name} ({reason})"
         remedy = "connect to the internet, or set it to null or a file"
+        if encoder_name in PACKAGES:
+            remedy = f"run `{INSTALL}`, or set it to null or a file"
         raise _CannotLoadError(what, where, remedy) from error
     return network
+
+
+def _decoder(architecture: str, channels: Sequence[int]) -> dict[str, Any]:
+    """Return what smp calls the decoder's channels."""
+    if architecture == "fpn":
+        return {
+            "decoder_pyramid_channels": channels[0],
+            "decoder_segmentation_channels": channels[1],
+        }
+    return {"decoder_channels": tuple(channels)}
 
 
 def _check_name(name: str, encoders: ModuleType) -> None:

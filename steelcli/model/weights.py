@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from steelcli.common.errors import ModelError, quote
+from steelcli.common.fingerprint import file_digest
 from steelcli.common.paths import WEIGHTS_DIR
+from steelcli.model.packaged_weights import find_package
 from steelcli.model.torch_file import copy_tensors, load_values
 
 
@@ -37,6 +39,18 @@ def weights_path(encoder_weights: str | None) -> Path | None:
     if encoder_weights is None or encoder_weights == "imagenet":
         return None
     return WEIGHTS_DIR / encoder_weights
+
+
+def encoder_digest(encoder_name: str, encoder_weights: str | None) -> str | None:
+    """Return the SHA-256 of the file that the encoder's weights come from.
+
+    None for random weights, for those that are downloaded, and for a file that is missing.
+    """
+    if encoder_weights == "imagenet":
+        package = find_package(encoder_name)
+        return package.digest if package else None
+    path = weights_path(encoder_weights)
+    return file_digest(path) if path and path.is_file() else None
 
 
 def load_encoder(network: nn.Module, path: Path) -> None:

@@ -90,7 +90,7 @@ def parse_section(raw: Any, name: str, kind: type[S]) -> S:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        raise _explain(error, name) from error
+        raise _explain(error, name, raw) from error
 
 
 def _name_type(value: object) -> dict[str, str]:
@@ -98,11 +98,16 @@ def _name_type(value: object) -> dict[str, str]:
     return {"type": type(value).__name__}
 
 
-def _explain(error: ValidationError, name: str) -> ParamsError:
-    """Turn one of pydantic's complaints into a sentence with the dotted key."""
-    first = error.errors(include_url=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    place, value = list(first["loc"]), first["input"]
+def _explain(error: ValidationError, name: str, raw: Any) -> ParamsError:
+    """Turn one of pydantic's complaints into a sentence with the dotted key.
+
+    Where a key takes values of two kinds, pydantic has a complaint of each kind.
+    """
+    errors = error.errors(include_url=False)
+    first = errors[0]
+    place, value = _find_place(first["loc"], raw), first["input"]
+    messages = [each["msg"] for each in errors if _find_place(each["loc"], raw) == place]
+    message = " or ".join(messages).removeprefix("Value error, ")
     where = ".".join([name, *(quote(part) for part in place)])
     if first["type"] == "extra_forbidden":
         return ParamsError("unknown parameter", where, "remove it")
@@ -110,3 +115,16 @@ def _explain(error: ValidationError, name: str) -> ParamsError:
         return ParamsError("missing parameter", where, "add it; params.yaml holds every parameter")
     shown = quote(json.dumps(value, default=str))
     return ParamsError(f"bad value {shown} ({quote(message, 200)})", where, "correct it")
+
+
+def _find_place(loc: tuple[int | str, ...], raw: Any) -> list[int | str]:
+    """Return pydantic's path to a value without the kinds in between, such as literal['auto']."""
+    place: list[int | str] = []
+    for part in loc:
+        is_key = isinstance(raw, dict) and part in raw
+        if isinstance(part, str) and "[" in part and not is_key:
+            continue
+        place.append(part)
+        is_index = isinstance(raw, list) and isinstance(part, int) and part < len(raw)
+        raw = raw[part] if is_key or is_index else None
+    return place

@@ -20,8 +20,9 @@ from steelcli.common.progress import say
 from steelcli.data.store.reader import Store
 from steelcli.model.checkpoint import find_best, load_checkpoint
 from steelcli.model.network import build_model
+from steelcli.model.normalisation import resolve_normalisation
 from steelcli.model.seeds import seed_everything
-from steelcli.params.model import ModelParams
+from steelcli.params.model import ModelParams, NetworkParams
 from steelcli.params.train import TrainParams
 from steelcli.training.distributed import is_first_of_node, is_first_process
 from steelcli.training.loader import TrainLoader
@@ -76,15 +77,16 @@ def run_training(
         restart: forget the state of an interrupted run.
     """
     accelerator = build_accelerator(params)  # from here on one that fails ends all
+    network_params = resolve_normalisation(model_params)
     store = Store(store_dir)
     precision = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
-    facts = describe_key(model_params, params, store, precision, code_digest(CODE))
+    facts = describe_key(network_params, params, store, precision, code_digest(CODE))
     compare_processes(facts)
     if is_first_of_node():
         store.check_pixels()
-    trainer = _build_trainer(accelerator, model_params, params, store, precision)
+    trainer = _build_trainer(accelerator, network_params, params, store, precision)
     device = accelerator.device
-    settings = describe_run(model_params, params, store, trainer.plain, device, precision)
+    settings = describe_run(network_params, params, store, trainer.plain, device, precision)
     key = run_key(facts)
     state_dir = StateDir(models_dir.parent / STATES_NAME, key)
     run_folder = RunFolder(state_dir.models_dir, params, settings)
@@ -111,7 +113,7 @@ def run_training(
 
 def _build_trainer(
     accelerator: Accelerator,
-    model_params: ModelParams,
+    network_params: NetworkParams,
     params: TrainParams,
     store: Store,
     precision: str,
@@ -120,7 +122,7 @@ def _build_trainer(
     check_shares(params, store, accelerator.num_processes)
     check_trackers(params.trackers)
     seed_everything(params.seed, params.deterministic)
-    model = build_model(**model_params.model_dump(), channels_last=params.channels_last)
+    model = build_model(**network_params.model_dump(), channels_last=params.channels_last)
     check_network(model, params, store, accelerator.num_processes)
     loader = TrainLoader(
         store,

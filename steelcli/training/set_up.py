@@ -15,7 +15,6 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from steelcli.common.errors import ModelError, ParamsError
-from steelcli.common.fingerprint import file_digest
 from steelcli.common.git import code_revision
 from steelcli.common.progress import say
 from steelcli.common.settings import flatten
@@ -26,8 +25,9 @@ from steelcli.data.types import channels_first
 from steelcli.model.device import describe_device, describe_versions, pick_device, resolve_precision
 from steelcli.model.inference import eval_mode
 from steelcli.model.network import SegmentationModel, build_model, count_parameters
-from steelcli.model.weights import weights_path
-from steelcli.params.model import ModelParams
+from steelcli.model.normalisation import resolve_normalisation
+from steelcli.model.weights import encoder_digest
+from steelcli.params.model import ModelParams, NetworkParams
 from steelcli.params.train import TrainParams
 from steelcli.training.distributed import world_size
 from steelcli.training.trackers import check_trackers
@@ -53,7 +53,8 @@ def check_before_launch(model_params: ModelParams, params: TrainParams, store: S
         resolve_precision(params.precision, pick_device())
     check_trackers(params.trackers)
     check_shares(params, store, params.processes)
-    model = build_model(**model_params.model_dump(), channels_last=params.channels_last)
+    network_params = resolve_normalisation(model_params)
+    model = build_model(**network_params.model_dump(), channels_last=params.channels_last)
     check_network(model, params, store, params.processes)
 
 
@@ -103,7 +104,7 @@ def _images_per_norm(params: TrainParams, store: Store, processes: int) -> int:
 
 
 def describe_run(
-    model_params: ModelParams,
+    model_params: NetworkParams,
     params: TrainParams,
     store: Store,
     model: SegmentationModel,
@@ -111,13 +112,14 @@ def describe_run(
     precision: str,
 ) -> dict[str, Any]:
     """Return the content of ``args.json``: the parameters as given and what became of them."""
-    weights = weights_path(model_params.encoder_weights)
     return {
         "model": model_params.model_dump(mode="json"),
         "train": params.model_dump(mode="json"),
         "run": {
             "store": store.fingerprint,
-            "encoder_digest": file_digest(weights) if weights else None,
+            "encoder_digest": encoder_digest(
+                model_params.encoder_name, model_params.encoder_weights
+            ),
             "image_width": store.image_size[0],
             "image_height": store.image_size[1],
             "parameters": count_parameters(model),
@@ -131,23 +133,21 @@ def describe_run(
 
 
 def describe_key(
-    model_params: ModelParams, params: TrainParams, store: Store, precision: str, code: str
+    model_params: NetworkParams, params: TrainParams, store: Store, precision: str, code: str
 ) -> dict[str, Any]:
     """Return what a run depends on by dotted name, the same on all its processes.
 
     Args:
         code: digest of the code.
     """
-    weights = weights_path(model_params.encoder_weights)
+    digest = encoder_digest(model_params.encoder_name, model_params.encoder_weights)
     facts = {
         "model": model_params.model_dump(mode="json"),
         "train": params.model_dump(mode="json"),
         "prepared store": store.fingerprint,
         "steelcli code": code,
         "number format": precision,
-        "bytes of model.encoder_weights": file_digest(weights)
-        if weights and weights.is_file()
-        else "",
+        "bytes of model.encoder_weights": digest or "",
         "version of": describe_versions(),
     }
     return flatten(facts)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from make_params import model_params
 
-from steelcli.common.errors import ModelError
+from steelcli.common.errors import ModelError, ParamsError
 from steelcli.model.network import build_frame, build_model
 from steelcli.model.weights import find_misfit
 
 
-@pytest.mark.parametrize("encoder", ["resnet18", "mit_b0", "tu-tf_mobilenetv3_small_minimal_100"])
-def test_a_frame_has_the_shapes_of_the_network(encoder: str) -> None:
-    arguments = model_params(encoder_name=encoder).model_dump()
+def small(architecture: str, **changes: Any) -> dict[str, Any]:
+    """Return arguments of `build_model`; an FPN normalises by 32 groups of channels."""
+    channels = [16, 32, 8, 8, 4] if architecture == "fpn" else [32, 16, 8, 8, 4]
+    params = model_params(architecture=architecture, decoder_channels=channels, **changes)
+    return params.model_dump()
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "mit_b0", "tu-tf_efficientnet_lite0"])
+@pytest.mark.parametrize("architecture", ["unet", "fpn"])
+def test_a_frame_has_the_shapes_of_the_network(architecture: str, encoder: str) -> None:
+    arguments = small(architecture, encoder_name=encoder)
     weights = build_model(**arguments, channels_last=False).state_dict()
     frame = build_frame(encoder, lambda: build_model(**arguments, channels_last=False)).state_dict()
     assert not find_misfit(weights, frame)
@@ -28,12 +38,10 @@ def test_a_frame_has_the_shapes_of_the_network(encoder: str) -> None:
     assert "of float64, not" in find_misfit(weights | {name: tensor.double()}, frame)
 
 
-@pytest.mark.parametrize("architecture", ["unet", "unetplusplus"])
+@pytest.mark.parametrize("architecture", ["unet", "unetplusplus", "fpn"])
 @pytest.mark.parametrize("channels_last", [True, False])
-def test_both_architectures_give_one_logit_a_pixel(architecture: str, channels_last: bool) -> None:
-    model = build_model(
-        **model_params(architecture=architecture).model_dump(), channels_last=channels_last
-    ).eval()
+def test_every_architecture_gives_one_logit_a_pixel(architecture: str, channels_last: bool) -> None:
+    model = build_model(**small(architecture), channels_last=channels_last).eval()
     grey = torch.randint(0, 256, (2, 1, 32, 64), dtype=torch.uint8)
     with torch.inference_mode():
         logits = model(grey)
@@ -45,3 +53,11 @@ def test_both_architectures_give_one_logit_a_pixel(architecture: str, channels_l
 def test_an_unknown_encoder_is_named(encoder: str) -> None:
     with pytest.raises(ModelError, match=encoder):
         build_model(**model_params(encoder_name=encoder).model_dump(), channels_last=False)
+
+
+def test_an_fpn_takes_its_channels_from_the_first_two() -> None:
+    decoder = build_model(**small("fpn"), channels_last=False).network.decoder
+    assert decoder.p5.out_channels == 16
+    assert decoder.seg_blocks[0].block[0].block[0].out_channels == 32
+    with pytest.raises(ParamsError, match=r"multiple of 32.*model\.decoder_channels; correct it"):
+        model_params(architecture="fpn", decoder_channels=[32, 16, 8, 8, 4])

@@ -29,13 +29,13 @@ OTHERS: dict[str, list[Any]] = {
     "data.limit": [12, None],
     "model.encoder_weights": ["imagenet", None, "my encoder.pt"],
     "model.decoder_channels": [[16, 8, 8, 8, 4]],
-    "model.mean": [[0.5, 0.5, 1e-05]],
-    "model.std": [[0.25, 0.25, 0.25]],
+    "model.mean": [[0.5, 0.5, 1e-05], "auto"],
+    "model.std": [[0.25, 0.25, 0.25], "auto"],
     "threshold.max_clean_false_alarm": [0.1, None, 1],
     "threshold.min_areas_px": [[0], [0, 100], [250]],
     "train.trackers": [["dvclive"], [], ["wandb", "mlflow"]],
 }
-"""Other values of the keys that hold a list, a mapping or nothing."""
+"""Other values of the keys that hold a list, a mapping, a word for them, or nothing."""
 
 
 def write_value(value: Any) -> str:
@@ -88,6 +88,7 @@ def file(tmp_path: Path) -> File:
 
 def test_every_list_and_every_empty_key_has_other_values_here() -> None:
     special = {key for key, value in COMMITTED.items() if value is None or isinstance(value, list)}
+    special |= {"model.mean", "model.std"}  # a word or a list
     assert special == set(OTHERS)
 
 

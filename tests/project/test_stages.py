@@ -31,7 +31,6 @@ MODULES = {
 SURPLUS: dict[str, set[str]] = {
     "check-params": {
         "common.cores",
-        "common.fingerprint",
         "common.git",
         "common.metrics_file",
         "common.parent",
@@ -68,6 +67,7 @@ SURPLUS: dict[str, set[str]] = {
         "common.small_splits",
         "data.images.find",
         "data.store.writer",
+        "model.normalisation",
         "model.speed",
         "scores.bootstrap",
         "scores.summary",
@@ -80,6 +80,7 @@ SURPLUS: dict[str, set[str]] = {
         "common.problems",
         "data.images.find",
         "data.store.writer",
+        "model.normalisation",
         "scores.bootstrap",
         "scores.learning",
         "scores.threshold",
