@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from make_params import model_params
+from make_params import model_params, train_params
 from sklearn.datasets import load_sample_image
 from torch.nn import functional
 
+from steelcli.commands.train import train
 from steelcli.common.errors import ModelError
 from steelcli.model.network import build_frame, build_model
 from steelcli.model.packaged_weights import PACKAGES, find_package, load_packaged
 from steelcli.model.smp_import import import_smp
+from steelcli.model.trained_model import load_trained
 from steelcli.model.weights import encoder_digest, find_misfit
 
 PALACE, BEE = 698, 309
@@ -116,3 +118,22 @@ def test_without_package_and_network_the_sentence_names_what_to_install(
     params = model_params(encoder_name="resnet18", encoder_weights="imagenet")
     with pytest.raises(ModelError, match="connect to the internet"):
         build_model(**params.model_dump(), channels_last=False)
+
+
+def test_a_pyramid_trained_from_a_package_is_loaded_and_knows_its_origin(
+    store_dir: Path, tmp_path: Path
+) -> None:
+    params = model_params(
+        architecture="fpn",
+        encoder_name=LITE0,
+        encoder_weights="imagenet",
+        decoder_channels=[32, 32, 8, 8, 4],
+        mean="auto",
+        std="auto",
+    )
+    models_dir = tmp_path / "models"
+    train(params, train_params(epochs=1), store_dir, models_dir, tmp_path / "metrics/train.json")
+    trained = load_trained(models_dir, store_dir)
+    assert trained.checkpoint.encoder_digest == PACKAGES[LITE0].digest
+    position, levels = next(trained.iter_levels("test", 2))
+    assert levels.shape == trained.store.class_masks(position).shape[1:]
