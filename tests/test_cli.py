@@ -123,6 +123,8 @@ def test_numbers_come_back_from_the_saved_maps(walked_dir: Path) -> None:
             walked_dir / "predictions" / "test" / "maps" / Path(record.image).with_suffix(".png")
         )
         pred = from_levels(levels) >= np.float32(metrics["threshold"])
+        _, labels = cv2.connectedComponents(pred.astype(np.uint8), connectivity=8)
+        pred &= np.bincount(labels.ravel())[labels] >= metrics["min_area_px"]
         truth = store.class_masks(position).any(axis=0)
         tp, fp, fn = (int(x.sum()) for x in (pred & truth, pred & ~truth, ~pred & truth))
         assert [int(row[key]) for key in ("tp", "fp", "fn", "defect_pixels")] == [

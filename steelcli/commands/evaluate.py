@@ -27,7 +27,7 @@ from steelcli.common.small_splits import warn_of_small_splits
 from steelcli.data.predictions.saved import SavedPredictions
 from steelcli.data.store.index import count_kinds
 from steelcli.model.speed import measure_speed
-from steelcli.model.trained_model import load_trained
+from steelcli.model.trained_model import Trained, load_trained
 from steelcli.params.evaluate import EvaluateParams
 from steelcli.reporting.lowest import find_lowest
 from steelcli.reporting.overlays import draw_overlays
@@ -69,15 +69,6 @@ def evaluate(
     files = dict.fromkeys([metrics_dir / name for name in FILE_NAMES], "")
     with staged_dir(predictions_dir, files) as partial_dir:
         saved = SavedPredictions(partial_dir)
-
-        def iter_images() -> Iterator[Scored]:
-            for position, levels in trained.iter_levels("test", params.batch_size):
-                image = store.records[position].image
-                if params.save_maps != "none":
-                    saved.save_map(image, levels)
-                saved.save_mask(image, cut(levels, point))
-                yield Scored(image, levels, store.class_masks(position))
-
         new_scorer = partial(
             SplitScorer,
             store.class_titles,
@@ -85,7 +76,7 @@ def evaluate(
             params.min_overlap,
             image_area_px=point.min_area_px,
         )
-        scorer = score_images(new_scorer, iter_images())
+        scorer = score_images(new_scorer, _iter_saved(trained, params, point, saved))
         rows = scorer.image_rows(point)
         shown = draw_overlays(saved, store, rows, params.overlays) | _list_lowest(rows)
         if params.save_maps == "shown":
@@ -105,6 +96,19 @@ def evaluate(
     trackers.finish()
     warn_of_small_splits(count_kinds(store.records, ["test"]))
     return metrics
+
+
+def _iter_saved(
+    trained: Trained, params: EvaluateParams, point: OperatingPoint, saved: SavedPredictions
+) -> Iterator[Scored]:
+    """Save map and mask of each test image, then yield it to be scored."""
+    store = trained.store
+    for position, levels in trained.iter_levels("test", params.batch_size):
+        image = store.records[position].image
+        if params.save_maps != "none":
+            saved.save_map(image, levels)
+        saved.save_mask(image, cut(levels, point))
+        yield Scored(image, levels, store.class_masks(position))
 
 
 def _list_lowest(rows: Sequence[ImageRow]) -> set[str]:

@@ -269,7 +269,8 @@ def test_what_is_saved_reads_as_another_models(run: Run, kind: str) -> None:
     run.tune()
     own = run.evaluate()
     folders = [run.predictions_dir / kind, run.val_dir / kind]
-    params = (data_params(), threshold_params(objective="f1"), evaluate_params())
+    learning = threshold_params(objective="f1", min_areas_px=run.areas)
+    params = (data_params(), learning, evaluate_params())
     twin = evaluate_foreign(folders[0], "twin", folders[1], *params, run.store_dir, run.metrics_dir)
     if kind == "maps":
         assert twin["optimal"] == own["optimal"]
