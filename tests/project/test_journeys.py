@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 TINY = {
     "epochs: 12": "epochs: 1",
     "batch_size: 8": "batch_size: 4",
-    "- 384\n  - 64": "- 128\n  - 32",
+    "- 512\n  - 96": "- 128\n  - 32",
     "timing_images: 24": "timing_images: 1",
 }
 """Changes of the committed parameters that make a run short."""

@@ -12,7 +12,11 @@ from closure import ROOT
 
 SMALL = {
     "data": {"image_size": [128, 32]},
-    "model": {"encoder_name": "resnet18", "decoder_channels": [32, 16, 8, 8, 4]},
+    "model": {
+        "encoder_name": "resnet18",
+        "encoder_weights": None,
+        "decoder_channels": [32, 16, 8, 8, 4],
+    },
     "train": {"epochs": 1, "batch_size": 4, "workers": 0},
     "evaluate": {"overlays": 1, "timing_images": 2},
 }
