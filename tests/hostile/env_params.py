@@ -159,13 +159,13 @@ _KEYS: list[tuple[str, str, Callable[[Path], None], tuple[str, ...]]] = [
     (
         "a negative size",
         "data.image_size",
-        change("- 128\n", "- -128\n"),
+        change("image_size:\n  - 128\n", "image_size:\n  - -128\n"),
         ("greater than", "correct it"),
     ),
     (
         "a size off the stride",
         "data.image_size",
-        change("- 128\n", "- 100\n"),
+        change("image_size:\n  - 128\n", "image_size:\n  - 100\n"),
         ("the nearest are 96 and 128",),
     ),
     (
@@ -219,7 +219,7 @@ _KEYS: list[tuple[str, str, Callable[[Path], None], tuple[str, ...]]] = [
     (
         "a flood of channels",
         "model.decoder_channels",
-        change("- 16\n", "- 100000000\n"),
+        change("- 32\n  - 16\n", "- 32\n  - 100000000\n"),
         ("1024", "correct it"),
     ),
     *(

@@ -36,14 +36,19 @@ def commands(run_dir: Path, store_dir: Path, tmp_path: Path) -> dict[str, Comman
     """Every command that reads pixels, ready for a store; the threshold is learned already."""
     models_dir, metrics_dir = run_dir / "models", tmp_path / "metrics"
     paths = (metrics_dir / "threshold.json", metrics_dir / "threshold_curve.csv")
-    tune_threshold(threshold_params(), store_dir, models_dir, *paths)
+
+    def tune(store: Path) -> object:
+        val_dir = tmp_path / "predictions" / "val"
+        return tune_threshold(threshold_params(), "none", store, models_dir, *paths, val_dir)
+
+    tune(store_dir)
     maps_dir = make.write_pngs(tmp_path / "maps", make.make_levels(Store(store_dir), "test"))
     scoring = evaluate_params(overlays=1, timing_images=1)
     sections = (data_params(), threshold_params(), scoring)
     outputs = (metrics_dir, tmp_path / "predictions")
     return {
         "train": lambda store: run_small(tmp_path, store),
-        "tune": lambda store: tune_threshold(threshold_params(), store, models_dir, *paths),
+        "tune": tune,
         "evaluate": lambda store: evaluate(scoring, store, models_dir, paths[0], *outputs),
         "judge": lambda store: evaluate_foreign(
             maps_dir, "other", None, *sections, store, metrics_dir
