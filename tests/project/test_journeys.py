@@ -20,7 +20,7 @@ from steelcli.data.types import SPLITS
 pytestmark = pytest.mark.slow
 
 TINY = {
-    "epochs: 12": "epochs: 1",
+    "epochs: 8": "epochs: 1",
     "batch_size: 8": "batch_size: 4",
     "- 512\n  - 96": "- 128\n  - 32",
     "timing_images: 24": "timing_images: 1",
