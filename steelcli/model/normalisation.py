@@ -46,7 +46,10 @@ def _look_up(encoder_name: str) -> tuple[Channels, Channels]:
     if name.startswith("tu-"):
         import timm
 
-        settings = timm.get_pretrained_cfg(name.removeprefix("tu-"))
+        try:
+            settings = timm.get_pretrained_cfg(name.removeprefix("tu-"))
+        except RuntimeError:  # an unknown tag, which building the network explains
+            return _IMAGENET
         if settings is None:
             return _IMAGENET
         return settings.mean, settings.std

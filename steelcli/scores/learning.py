@@ -162,7 +162,9 @@ def learn_point(
     has_clean = ALARM in curves[areas[0]][0]
     if max_clean_false_alarm is not None and not has_clean:
         say("warning: no clean validation image, so threshold.max_clean_false_alarm limits nothing")
-    fewest = float(pairs.alarms.min())
+    # a pair that finds nothing raises no alarm either, and is no answer
+    finds = pairs.scores > 0
+    fewest = float(pairs.alarms[finds].min() if finds.any() else pairs.alarms.min())
     found = pairs.choose(max(limit, fewest))
     if found is None:
         raise no_value(objective)
@@ -185,8 +187,9 @@ def learn_point(
 def _broken_limit(limit: float, fewest: float, area: int, closest: Choice) -> RunError:
     """Return the error that no pair keeps the limit."""
     what = (
-        f"no threshold and area keep the false alarms on clean validation images that low: the "
-        f"closest, {closest.threshold:g} with {area} px, raises one on {fewest:g} of them"
+        f"no threshold and area that find a defect keep the false alarms that low: the closest, "
+        f"{closest.threshold:g} with {area} px, raises one on {fewest:g} of the clean validation "
+        "images"
     )
     remedy = "raise it, or add larger areas to threshold.min_areas_px"
     return RunError(what, f"threshold.max_clean_false_alarm {limit:g}", remedy)
@@ -197,4 +200,7 @@ def _warn(objective: Objective, chosen: Choice) -> None:
         flat = f"{objective} hardly depends on the threshold"
         say(f"warning: {flat}; {chosen.threshold:g} is one of many")
     if chosen.at_edge:
-        say(f"warning: the best {objective} lies at the edge of the grid, at {chosen.threshold:g}")
+        reach = "reach the edge of the thresholds tried"
+        say(
+            f"warning: the best {objective} values {reach}; {chosen.threshold:g} is in their middle"
+        )

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 IN_FLIGHT = 8
 """Images held in memory at once."""
+PIXELS_IN_FLIGHT = 2**24
+"""Their pixels together: counting takes up to 120 bytes for each. A larger image goes alone."""
 
 
 class Scored(NamedTuple):
@@ -58,14 +60,19 @@ def score_images(new_scorer: Callable[[], AnyScorer], images: Iterable[Scored]) 
     same bit for bit with any number of cores.
     """
     total = new_scorer()
-    waiting: deque[Future[AnyScorer]] = deque()
+    waiting: deque[tuple[int, Future[AnyScorer]]] = deque()
+    pixels = 0
     with ThreadPoolExecutor(min(IN_FLIGHT, os.cpu_count() or 1)) as pool:
         for image in images:
-            waiting.append(pool.submit(_score, new_scorer(), image))
-            if len(waiting) == IN_FLIGHT:
-                total.merge(waiting.popleft().result())
-        while waiting:
-            total.merge(waiting.popleft().result())
+            size = image.levels.size
+            while waiting and (len(waiting) == IN_FLIGHT or pixels + size > PIXELS_IN_FLIGHT):
+                done, future = waiting.popleft()
+                total.merge(future.result())
+                pixels -= done
+            waiting.append((size, pool.submit(_score, new_scorer(), image)))
+            pixels += size
+        for _, future in waiting:
+            total.merge(future.result())
     return total
 
 

@@ -57,7 +57,7 @@ def choose_threshold(curve: list[Row], objective: Objective, lowest: float = 0.0
     return Choice(
         threshold=known[middle]["threshold"],
         score=known[middle][objective],
-        is_flat=2 * (wide_last - wide_first + 1) >= len(known),
+        is_flat=2 * (wide_last - wide_first + 1) >= scores.size,
         at_edge=below + first == 0 or below + last == len(known) - 1,
     )
 

@@ -27,6 +27,7 @@ DPN = [124 / 255, 117 / 255, 104 / 255], [1 / (0.0167 * 255)] * 3
     ("encoder_name", "numbers"),
     [
         ("resnet34", IMAGENET),
+        ("tu-resnet18.no_such_tag", IMAGENET),  # building the network refuses it
         ("mit_b0", IMAGENET),
         ("dpn68", DPN),
         ("tu-dpn68", DPN),

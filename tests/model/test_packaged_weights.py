@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from closure import ROOT
 from make_params import model_params, train_params
 from sklearn.datasets import load_sample_image
 from torch.nn import functional
@@ -137,3 +138,9 @@ def test_a_pyramid_trained_from_a_package_is_loaded_and_knows_its_origin(
     assert trained.checkpoint.encoder_digest == PACKAGES[LITE0].digest
     position, levels = next(trained.iter_levels("test", 2))
     assert levels.shape == trained.store.class_masks(position).shape[1:]
+
+
+def test_the_page_states_the_digests() -> None:
+    page = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
+    for package in PACKAGES.values():
+        assert f"{package.digest[:12]}…{package.digest[-11:]}" in page

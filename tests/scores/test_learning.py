@@ -76,13 +76,21 @@ def test_a_limit_no_pair_keeps_is_told_with_the_closest():
     with pytest.raises(RunError) as caught:
         learn([DEFECT, sure, SPECK], limit=0.25)
     assert str(caught.value) == (
-        "no threshold and area keep the false alarms on clean validation images that low: the "
-        "closest, 0.400391 with 3 px, raises one on 0.5 of them: "
+        "no threshold and area that find a defect keep the false alarms that low: the closest, "
+        "0.400391 with 3 px, raises one on 0.5 of the clean validation images: "
         "threshold.max_clean_false_alarm 0.25; "
         "raise it, or add larger areas to threshold.min_areas_px."
     )
     metrics, _ = learn([DEFECT, sure, SPECK], limit=0.5)
     assert metrics["clean_false_alarm"] == 0.5
+
+
+@pytest.mark.parametrize("objective", ["f1", "dice_defect"])
+def test_a_limit_is_not_kept_by_finding_nothing(objective):
+    """From 0.9 on both maps are empty, and so they are under 20 pixels."""
+    false = row_of((0.9, 12, 0), (0.0, 8, 0))
+    with pytest.raises(RunError, match="the closest, .* with 0 px, raises one on 1 of"):
+        learn([DEFECT, false], objective, (0, 20), limit=0.0)
 
 
 def test_a_limit_without_clean_images_is_told_and_ignored(capsys):
@@ -168,8 +176,9 @@ def test_no_allowed_pair_is_better_and_the_front_is_that_of_all(seed, number, ob
         return
     known = {pair: score for pair, score in scores.items() if score is not None}
     allowed = [pair for pair in known if limit is None or alarms[pair] <= limit]
-    if not allowed:
-        keeps_limit = limit is None or min(alarms.values()) <= limit
+    finds = [pair for pair in known if known[pair] > 0]
+    if not allowed or (finds and not set(finds) & set(allowed)):
+        keeps_limit = not finds and (limit is None or min(alarms.values()) <= limit)
         with pytest.raises(RunError, match=objective if keeps_limit else "the closest"):
             learn(images, objective, limit=limit)
         return
