@@ -89,7 +89,7 @@ def test_a_limit_no_pair_keeps_is_told_with_the_closest():
 def test_a_limit_is_not_kept_by_finding_nothing(objective):
     """From 0.9 on both maps are empty, and so they are under 20 pixels."""
     false = row_of((0.9, 12, 0), (0.0, 8, 0))
-    with pytest.raises(RunError, match="the closest, .* with 0 px, raises one on 1 of"):
+    with pytest.raises(RunError, match=r"the closest, .* with 0 px, raises one on 1 of"):
         learn([DEFECT, false], objective, (0, 20), limit=0.0)
 
 
