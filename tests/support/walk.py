@@ -17,7 +17,7 @@ SMALL = {
         "encoder_weights": None,
         "decoder_channels": [32, 16, 8, 8, 4],
     },
-    "train": {"epochs": 1, "batch_size": 4, "workers": 0},
+    "train": {"epochs": 1, "batch_size": 4, "workers": 0, "monitor": "dice"},
     "evaluate": {"overlays": 1, "timing_images": 2},
 }
 
