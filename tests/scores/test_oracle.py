@@ -52,12 +52,8 @@ def read_images(walked_dir: Path) -> tuple[list[Image], tuple[str, ...]]:
     store = Store(walked_dir / "data" / "prepared")
     images = []
     for position in store.positions("test"):
-        path = (
-            walked_dir
-            / "predictions"
-            / "test"
-            / Path(store.records[position].image).with_suffix(".png")
-        )
+        name = Path(store.records[position].image).with_suffix(".png")
+        path = walked_dir / "predictions" / "test" / "maps" / name
         levels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         assert levels.dtype == np.uint16
         images.append(

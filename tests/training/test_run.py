@@ -158,14 +158,15 @@ def test_the_real_command_killed_between_best_checkpoints_changes_no_bit(
 ) -> None:
     changes = SMALL_WALK | {
         "data": {"root": str(project_dir), **SMALL_WALK["data"]},
-        "train": {"epochs": 4, "batch_size": 4, "monitor": "f1"},
+        # whatever the scores: four checkpoints in the first epoch, then at least one in each
+        "train": {"epochs": 4, "batch_size": 4, "monitor": "f1", "checkpoint_every_epochs": 1},
     }
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
         write_params(tmp_path / name, changes)
         assert run_command(tmp_path / name, "prepare").returncode == 0
     assert run_command(tmp_path / "whole", "train").returncode == 0
-    for left in ("1", "2", "3", "4"):
+    for left in ("1", "2", "3", "4", "5"):
         command = [sys.executable, "-c", KILLING, "train", left]
         done = subprocess.run(command, cwd=tmp_path / "killed", capture_output=True, check=False)
         assert done.returncode == -signal.SIGKILL
