@@ -34,14 +34,15 @@ def check_params(params: Params, checked_path: Path = CHECKED_PATH) -> None:
 
 
 def _check_network(params: Params) -> None:
-    """Build the network without memory; see that its weights are there, which may download them."""
+    """Build the network: without memory, but for ImageNet weights, which may be downloaded."""
     model = params.model
     path = weights_path(model.encoder_weights)
     if path is not None and not path.is_file():
         remedy = "copy them there or correct model.encoder_weights"
         raise ModelError("encoder weights not found", path, remedy)
     settings = resolve_normalisation(model).model_dump()
-    random = settings | {"encoder_weights": None}
-    build_frame(model.encoder_name, lambda: build_model(**random, channels_last=False))
     if model.encoder_weights == "imagenet":
         build_model(**settings, channels_last=False)
+        return
+    random = settings | {"encoder_weights": None}
+    build_frame(model.encoder_name, lambda: build_model(**random, channels_last=False))

@@ -116,7 +116,8 @@ def _build_pretrained(
     try:
         return _build_network(architecture, encoder_name, decoder_channels, True)
     except _CannotLoadError as error:
-        raise ModelError(error.what, error.where, "set it to null or to a file") from error
+        remedy = error.remedy if encoder_name in PACKAGES else "set it to null or to a file"
+        raise ModelError(error.what, error.where, remedy) from error
 
 
 class _CannotLoadError(ModelError):

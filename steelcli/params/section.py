@@ -111,7 +111,7 @@ def _explain(error: ValidationError, name: str, raw: Any) -> ParamsError:
     where = ".".join([name, *(quote(part) for part in place)])
     if first["type"] == "extra_forbidden":
         return ParamsError("unknown parameter", where, "remove it")
-    if first["type"] == "missing":
+    if first["type"] == "missing" and isinstance(place[-1], str):  # not a number of a list
         return ParamsError("missing parameter", where, "add it; params.yaml holds every parameter")
     shown = quote(json.dumps(value, default=str))
     return ParamsError(f"bad value {shown} ({quote(message, 200)})", where, "correct it")

@@ -87,7 +87,13 @@ def _name_data_key(key: str) -> tuple[str, float]:
 
 def build_training(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Table:
     """Return ``metrics/train.json``."""
-    return _build_explained("Result of training", metrics, TRAINING_MEANINGS, decimals)
+    of_monitors = {"best_dice_defect", "best_f1"}  # only where that is the run's monitor
+    meanings = {
+        key: meaning
+        for key, meaning in TRAINING_MEANINGS.items()
+        if key in metrics or key not in of_monitors
+    }
+    return _build_explained("Result of training", metrics, meanings, decimals)
 
 
 def build_threshold(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Table:

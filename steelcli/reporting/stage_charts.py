@@ -54,7 +54,9 @@ def build_threshold_charts(results: Results) -> list[Chart]:
     """Return the validation scores by threshold, and those on the front by false alarms."""
     curve = results.thresholds
     learned = ("learned threshold", float(results.threshold.get("threshold", math.nan)))
-    note = "Scores of the validation split at every threshold, with the best of the areas there."
+    note = (
+        "Scores of the validation split at every threshold, with the objective's best area there."
+    )
     title, x_label = "Scores by threshold", "threshold (probability)"
     lines = tuple(
         Line(label, *_take_best(curve["threshold"], curve[name]), color)
@@ -68,7 +70,7 @@ def build_threshold_charts(results: Results) -> list[Chart]:
         for color, (name, label) in enumerate(CURVES.items(), start=1)
     )
     learned = ("learned", float(results.threshold.get("clean_false_alarm", math.nan)))
-    note = "Pairs of threshold and area to which no other is preferable, validation split."
+    note = "Where the objective is highest for so many false alarms, validation split."
     title, x_label = "Scores by false alarms", "share of clean images with a detection"
     return [*charts, Chart(title, note, x_label, "score", lines, learned)]
 

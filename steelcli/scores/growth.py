@@ -248,5 +248,6 @@ def highest_steps(growth: Growth, min_areas_px: Sequence[int]) -> NDArray[np.uns
             reaches[lost] = max(reaches[lost], min(reaches[kept], step))
         table.append(reaches)
     of_basins: NDArray[np.unsignedinteger] = np.array(table, growth.steps.dtype)
-    highest: NDArray[np.unsignedinteger] = np.minimum(growth.steps, of_basins[:, growth.basin])
+    highest: NDArray[np.unsignedinteger] = of_basins[:, growth.basin]
+    np.minimum(highest, growth.steps, out=highest)
     return highest

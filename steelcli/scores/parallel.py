@@ -36,14 +36,8 @@ class Scored(NamedTuple):
 class Scorer(Protocol):
     """What counts images, such as `SplitScorer`."""
 
-    def update(
-        self,
-        image: str,
-        levels: NDArray[np.uint16],
-        class_masks: NDArray[np.bool_],
-        rounded: bool = False,
-    ) -> None:
-        """Count one image."""
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Count one image, given the fields of `Scored`."""
 
     def merge(self, other: Any) -> None:
         """Append the images of another one of the same kind, set up alike."""
@@ -77,5 +71,5 @@ def score_images(new_scorer: Callable[[], AnyScorer], images: Iterable[Scored]) 
 
 
 def _score(scorer: AnyScorer, image: Scored) -> AnyScorer:
-    scorer.update(image.image, image.levels, image.class_masks, image.rounded)
+    scorer.update(*image)
     return scorer

@@ -82,13 +82,14 @@ class SplitScorer:
             raise ValueError(f"class titles repeat: {self.class_titles}")
         if not 0 < min_overlap <= 1:
             raise ValueError(f"min_overlap {min_overlap} out of range")
-        probs = [OperatingPoint(threshold) for threshold in PROB_THRESHOLDS]
-        keys = sorted({_key(point) for point in (*points, *probs)})
+        asked = sorted({_key(point) for point in points})
+        probs = [_key(OperatingPoint(threshold)) for threshold in PROB_THRESHOLDS]
+        keys = sorted({*asked, *probs})
         self._exact = {key: PointCounts(len(self.class_titles)) for key in keys}
         self._histogram = PixelHistogram()
         self._grid = curves.GridScores()
         self._froc = Froc() if froc else None
-        self._components = ComponentScores(self.class_titles, keys, min_overlap) if froc else None
+        self._components = ComponentScores(self.class_titles, asked, min_overlap) if froc else None
         self._defect_pixels: dict[str, int] = {}
         self._image_scores: list[int] = []
         self._class_pixels = np.zeros(len(self.class_titles), np.int64)

@@ -22,6 +22,7 @@ from steelcli.model.checkpoint import find_best, load_checkpoint
 from steelcli.model.network import build_model
 from steelcli.model.normalisation import resolve_normalisation
 from steelcli.model.seeds import seed_everything
+from steelcli.model.weights import encoder_digest
 from steelcli.params.model import ModelParams, NetworkParams
 from steelcli.params.train import TrainParams
 from steelcli.training.distributed import is_first_of_node, is_first_process
@@ -80,13 +81,14 @@ def run_training(
     network_params = resolve_normalisation(model_params)
     store = Store(store_dir)
     precision = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
-    facts = describe_key(network_params, params, store, precision, code_digest(CODE))
+    digest = encoder_digest(network_params.encoder_name, network_params.encoder_weights)
+    facts = describe_key(network_params, params, store, precision, digest, code_digest(CODE))
     compare_processes(facts)
     if is_first_of_node():
         store.check_pixels()
     trainer = _build_trainer(accelerator, network_params, params, store, precision)
     device = accelerator.device
-    settings = describe_run(network_params, params, store, trainer.plain, device, precision)
+    settings = describe_run(network_params, params, store, trainer.plain, device, precision, digest)
     key = run_key(facts)
     state_dir = StateDir(models_dir.parent / STATES_NAME, key)
     run_folder = RunFolder(state_dir.models_dir, params, settings)

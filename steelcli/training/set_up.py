@@ -26,7 +26,6 @@ from steelcli.model.device import describe_device, describe_versions, pick_devic
 from steelcli.model.inference import eval_mode
 from steelcli.model.network import SegmentationModel, build_model, count_parameters
 from steelcli.model.normalisation import resolve_normalisation
-from steelcli.model.weights import encoder_digest
 from steelcli.params.model import ModelParams, NetworkParams
 from steelcli.params.train import TrainParams
 from steelcli.training.distributed import world_size
@@ -110,16 +109,19 @@ def describe_run(
     model: SegmentationModel,
     device: torch.device,
     precision: str,
+    encoder_digest: str | None,
 ) -> dict[str, Any]:
-    """Return the content of ``args.json``: the parameters as given and what became of them."""
+    """Return the content of ``args.json``: the parameters as given and what became of them.
+
+    Args:
+        encoder_digest: see `model.weights.encoder_digest`.
+    """
     return {
         "model": model_params.model_dump(mode="json"),
         "train": params.model_dump(mode="json"),
         "run": {
             "store": store.fingerprint,
-            "encoder_digest": encoder_digest(
-                model_params.encoder_name, model_params.encoder_weights
-            ),
+            "encoder_digest": encoder_digest,
             "image_width": store.image_size[0],
             "image_height": store.image_size[1],
             "parameters": count_parameters(model),
@@ -133,21 +135,26 @@ def describe_run(
 
 
 def describe_key(
-    model_params: NetworkParams, params: TrainParams, store: Store, precision: str, code: str
+    model_params: NetworkParams,
+    params: TrainParams,
+    store: Store,
+    precision: str,
+    encoder_digest: str | None,
+    code: str,
 ) -> dict[str, Any]:
     """Return what a run depends on by dotted name, the same on all its processes.
 
     Args:
+        encoder_digest: see `model.weights.encoder_digest`.
         code: digest of the code.
     """
-    digest = encoder_digest(model_params.encoder_name, model_params.encoder_weights)
     facts = {
         "model": model_params.model_dump(mode="json"),
         "train": params.model_dump(mode="json"),
         "prepared store": store.fingerprint,
         "steelcli code": code,
         "number format": precision,
-        "bytes of model.encoder_weights": digest or "",
+        "bytes of model.encoder_weights": encoder_digest or "",
         "version of": describe_versions(),
     }
     return flatten(facts)

@@ -73,6 +73,7 @@ def test_numbers_stay_and_each_may_be_auto_alone() -> None:
     [
         ("automatic", "model.mean", "'auto'"),
         ([0.5, 2, 0.5], "model.mean.1", "less than or equal to 1"),
+        ([0.5, 0.5], "model.mean.2", "bad value"),
         ([0.5, "auto", 0.5], "model.mean.1", "number"),
         (None, "model.mean", "'auto'"),
         ({"r": 1}, "model.mean", "'auto'"),

@@ -17,7 +17,7 @@ from steelcli.model.packaged_weights import PACKAGES
 ENCODER = "tu-tf_efficientnet_lite0"
 ALONE = ["unshare", "--map-root-user", "--net", "--"]
 MAX_SECONDS = 300
-"""It takes half a minute where nothing else runs; a client that waits for answers takes longer."""
+"""It took 163 s beside other work; a client that waits for answers takes longer."""
 
 
 def refusal() -> str:

@@ -151,3 +151,9 @@ def test_stages_print_their_metrics(
     show_tables(tables)
     words = capsys.readouterr().out.split()
     assert set(numbers) <= set(words)
+
+
+def test_the_best_by_a_monitor_is_listed_where_it_was_watched():
+    rows = {row[0] for row in build_training(TRAINING | {"best_f1": 0.8}).rows}
+    assert "best_f1" in rows
+    assert "best_dice_defect" not in rows
