@@ -20,6 +20,7 @@ from steelcli.common.errors import DataError
 from steelcli.data.store.reader import Store
 from steelcli.model.network import build_model
 from steelcli.model.seeds import seed_everything
+from steelcli.scores.counts import FIXED
 from steelcli.training.distributed import is_first_process, sync_batchnorm_layers
 from steelcli.training.loader import TrainLoader
 from steelcli.training.loop import StepHook, Trainer
@@ -83,7 +84,7 @@ def write_validation(store_dir: Path, out_path: Path) -> None:
     """Write what the validation finds with the first weights."""
     loss, scorer = build(store_dir, StepHook())._validate()
     if is_first_process():
-        found = {"loss": loss, "rows": scorer.image_rows(0.5), "curve": scorer.threshold_curve()}
+        found = {"loss": loss, "rows": scorer.image_rows(FIXED), "curve": scorer.threshold_curve()}
         out_path.write_text(json.dumps(found | {"summary": scorer.summary()}), encoding="utf-8")
 
 
