@@ -20,6 +20,8 @@ setup: .venv/installed ## make the virtual environment in .venv, with the versio
 	touch $@
 
 demo: setup ## train twice on synthetic steel (lr 1e-4 and 1e-3), compare, report; about eight minutes
+	@git config user.name >/dev/null && git config user.email >/dev/null || \
+		{ echo 'Error: DVC needs your name: git config --global user.name NAME, user.email ADDRESS'; exit 1; }
 	@for name in lr-1e-4 lr-1e-3; do dvc exp remove --quiet $$name || true; done
 	dvc exp run --name lr-1e-4 --set-param train.lr=0.0001
 	dvc exp run --name lr-1e-3 --set-param train.lr=0.001
