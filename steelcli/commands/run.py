@@ -23,7 +23,13 @@ from filelock import FileLock, Timeout
 from steelcli.commands.former_state import FormerState
 from steelcli.commands.overrides import change_copies
 from steelcli.common.errors import Interrupted, ParamsError, RunError, quote
-from steelcli.common.git import explain_no_git, has_experiment, is_tracked
+from steelcli.common.git import (
+    explain_no_git,
+    has_changes,
+    has_experiment,
+    has_identity,
+    is_tracked,
+)
 from steelcli.common.inputs import read_json
 from steelcli.common.paths import (
     FORMER_DIR,
@@ -46,7 +52,8 @@ def run(arguments: Sequence[str]) -> None:
         arguments: those of `dvc exp run`, handed on as they are.
 
     Raises:
-        UserError: no repository; wrong parameters; the run failed, and all is as it was.
+        UserError: no repository, or no name to commit changes; wrong parameters; the run failed,
+            and all is as it was.
         Interrupted: SIGINT or SIGTERM; all is as it was, and the training's state is saved.
     """
     refuse_no_repository()
@@ -54,6 +61,11 @@ def run(arguments: Sequence[str]) -> None:
     if options.name and not options.force and has_experiment(options.name):
         what = "an experiment from this commit has this name"
         raise ParamsError(what, options.name, "give another -n, or add -f to replace it")
+    if not options.run_all and has_changes() and not has_identity():
+        what = "git has no name for the commit that DVC makes of your changes"
+        name, email = (f"git config --global user.{key}" for key in ("name NAME", "email ADDRESS"))
+        remedy = f"run `{name}` and `{email}`"
+        raise RunError(what, Path.cwd(), remedy)
     is_elsewhere = options.queue or options.tmp_dir or options.run_all
     for params_path in change_copies(options.set_param, options.queue):
         params = load_params(params_path)

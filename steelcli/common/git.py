@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -77,8 +78,19 @@ def _git(*arguments: str) -> bytes | None:
 def code_revision() -> str:
     """Return the commit of the working directory, with ``+`` where files differ; empty without."""
     commit = (_git("rev-parse", "HEAD") or b"").decode().strip()
-    changed = _git("status", "--porcelain", "-uno")
-    return f"{commit}+" if commit and changed else commit
+    return f"{commit}+" if commit and has_changes() else commit
+
+
+def has_changes() -> bool:
+    """Tell whether files that git tracks differ from the current commit."""
+    return bool(_git("status", "--porcelain", "-uno"))
+
+
+def has_identity() -> bool:
+    """Tell whether a name and an address are set for commits where DVC looks for them."""
+    variables = [os.environ.get(f"GIT_COMMITTER_{part}") for part in ("NAME", "EMAIL")]
+    settings = [(_git("config", f"user.{part}") or b"").strip() for part in ("name", "email")]
+    return all(variables) or all(settings)
 
 
 def is_tracked(path: Path) -> bool:

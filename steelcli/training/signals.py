@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from steelcli.common.progress import say
+from steelcli.training.peers import LostPeerError
 
 
 class StopRequest:
@@ -36,6 +37,9 @@ class StopRequest:
 def stop_on_signal(ignore_interrupt: bool = False) -> Iterator[StopRequest]:
     """Turn SIGINT and SIGTERM into a request inside the block; in the main thread only.
 
+    A `LostPeerError` leaves SIGTERM ignored: torchrun sends it to the processes that are left, and
+    this one has yet to tell its error.
+
     Args:
         ignore_interrupt: a terminal sends SIGINT to launched processes too, but their parent
             then stops them by SIGTERM.
@@ -49,6 +53,9 @@ def stop_on_signal(ignore_interrupt: bool = False) -> Iterator[StopRequest]:
     old_terminate = signal.signal(signal.SIGTERM, request.receive)
     try:
         yield request
+    except LostPeerError:
+        old_terminate = signal.SIG_IGN
+        raise
     finally:
         signal.signal(signal.SIGINT, old_interrupt)
         signal.signal(signal.SIGTERM, old_terminate)

@@ -147,6 +147,26 @@ def test_what_a_failed_run_touched_is_brought_back(
     assert not calls
 
 
+def test_changes_that_git_has_no_name_to_commit_are_refused(
+    calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = Clone(tmp_path / "clone")
+    clone("git", "config", "--remove-section", "user")
+    monkeypatch.chdir(clone.clone_dir)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    run(ROOT_HERE)
+    with Path("params.yaml").open("a", encoding="utf-8") as file:
+        file.write("# edited\n")
+    before = Path("params.yaml").read_bytes()
+    with pytest.raises(RunError, match=r"no name.*git config --global user\.name NAME"):
+        run(ROOT_HERE)
+    assert Path("params.yaml").read_bytes() == before
+    assert not Path(".steelcli/before").exists()
+    run(["--run-all"])
+    assert len(calls) == 2
+
+
 def test_two_runs_in_one_folder_do_not_mix(calls: Calls) -> None:
     Path(".steelcli").mkdir(exist_ok=True)
     with FileLock(".steelcli/before.lock"), pytest.raises(RunError, match="another"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from steelcli.common.git import code_revision
+from steelcli.common.git import code_revision, has_identity
 
 
 def git(*arguments: str) -> str:
@@ -29,3 +29,32 @@ def test_the_revision_says_whether_files_differ(
     assert code_revision() == git("rev-parse", "HEAD")
     (tmp_path / "file").write_text("two", encoding="utf-8")
     assert code_revision() == git("rev-parse", "HEAD") + "+"
+
+
+@pytest.mark.parametrize(
+    ("variables", "settings", "expected"),
+    [
+        ([], [], False),
+        ([], ["name", "email"], True),
+        (["NAME", "EMAIL"], [], True),
+        ([], ["name"], False),
+        (["EMAIL"], ["name"], False),  # DVC takes both from one place
+    ],
+)
+def test_an_identity_is_a_name_and_an_address(
+    variables: list[str],
+    settings: list[str],
+    expected: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("EMAIL", "a@b.c")  # git takes it, DVC does not
+    git("init", "-q")
+    for name in settings:
+        git("config", f"user.{name}", "a@b.c")
+    for name in variables:
+        monkeypatch.setenv(f"GIT_COMMITTER_{name}", "a@b.c")
+    assert has_identity() == expected

@@ -37,8 +37,7 @@ def clone(tmp_path: Path) -> Clone:
         assert committed in text
         text = text.replace(committed, short)
     params_path.write_text(text, encoding="utf-8")
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    clone("git", *identity, "commit", "-qam", "Train shortly")
+    clone("git", "commit", "-qam", "Train shortly")
     return clone
 
 

@@ -215,6 +215,27 @@ def test_a_name_that_is_taken_is_refused_before_dvc_is_called(clone: Clone) -> N
     assert said.startswith("Error: an experiment from this commit has this name: mine; ")
 
 
+def test_without_a_git_identity_just_those_runs_are_refused_in_which_dvc_fails(
+    tmp_path: Path, project_dir: Path
+) -> None:
+    clone = Clone(tmp_path / "clone")
+    clone("git", "config", "--remove-section", "user")
+    clone.env |= {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    options = to_options(f"data.root={project_dir}", *TINY)
+    clone("steelcli", "run", "--queue", *options)
+    params_path = clone.clone_dir / "params.yaml"
+    edited = params_path.read_text(encoding="utf-8") + "# edited\n"
+    params_path.write_text(edited, encoding="utf-8")
+    said = clone.fail("steelcli", "run", *options)
+    assert said.startswith("Error: git has no name for the commit that DVC makes of your changes: ")
+    assert len(said.splitlines()) == 1
+    assert "name and email must be configured" in clone.fail("dvc", "exp", "run", *options)
+    clone("git", "config", "user.name", "Test")
+    clone("git", "config", "user.email", "test@example.org")
+    clone("steelcli", "run", "--queue", *options)
+    assert params_path.read_text(encoding="utf-8") == edited
+
+
 @pytest.mark.usefixtures("former")
 def test_a_run_in_a_folder_of_its_own_leaves_the_workspace_alone(clone: Clone) -> None:
     before = digest_results(clone)

@@ -1,19 +1,20 @@
-"""Every number of ``metrics/test.json`` once more, from the saved maps, with plain scikit-learn and
-scipy."""
+"""Every number of ``metrics/test.json`` once more, from the saved maps and the raw annotations,
+with plain scikit-learn and scipy."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import yaml
 from numpy.typing import NDArray
+from saved_images import Image, read_image, read_mask
 from scipy.ndimage import gaussian_filter, label
 from scipy.special import expit
 from sklearn.metrics import (
@@ -25,41 +26,16 @@ from sklearn.metrics import (
     recall_score,
     roc_auc_score,
 )
+from walk import steelcli
 
 from steelcli.data.levels import from_levels, to_levels
-from steelcli.data.store.reader import Store
 from steelcli.scores.counts import FIXED, OperatingPoint
 from steelcli.scores.scorer import SplitScorer
 from steelcli.scores.summary import summarise
 
 EXACT = 1e-9
 TIMES = {"ms_per_image", "ms_per_image_end_to_end"}
-
-
-class Image(NamedTuple):
-    """One test image: ``probs`` float32 [H, W], ``masks`` bool [C, H, W]."""
-
-    probs: NDArray[np.float32]
-    masks: NDArray[np.bool_]
-
-    @property
-    def truth(self) -> NDArray[np.bool_]:
-        union: NDArray[np.bool_] = self.masks.any(axis=0)
-        return union
-
-
-def read_images(walked_dir: Path) -> tuple[list[Image], tuple[str, ...]]:
-    store = Store(walked_dir / "data" / "prepared")
-    images = []
-    for position in store.positions("test"):
-        name = Path(store.records[position].image).with_suffix(".png")
-        path = walked_dir / "predictions" / "test" / "maps" / name
-        levels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        assert levels.dtype == np.uint16
-        images.append(
-            Image((levels / np.float32(65535)).astype(np.float32), store.class_masks(position))
-        )
-    return images, tuple(store.class_titles)
+KEYS_OF_FILES = {"data_key", "run_key", "tables"}
 
 
 def components(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
@@ -68,11 +44,11 @@ def components(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
 
 
 def predict(image: Image, threshold: float, min_area_px: int) -> NDArray[np.bool_]:
-    """Cut the map, then remove small components one by one."""
-    pred: NDArray[np.bool_] = image.probs >= np.float32(threshold)
-    for one in components(pred):
-        if one.sum() < min_area_px:
-            pred = pred & ~one
+    """Cut the map, then remove small components."""
+    labels, _ = label(image.probs >= np.float32(threshold), structure=np.ones((3, 3)))
+    is_kept = np.bincount(labels.ravel()) >= min_area_px
+    is_kept[0] = False
+    pred: NDArray[np.bool_] = is_kept[labels]
     return pred
 
 
@@ -157,7 +133,7 @@ def by_component(
     images: list[Image], titles: tuple[str, ...], preds: list[NDArray[np.bool_]], share: float
 ) -> dict[str, Any]:
     true = [true_part(pred, image.truth, share) for image, pred in zip(images, preds, strict=True)]
-    found_class = {}
+    found_class, defects_class = {}, {}
     for channel, title in enumerate(titles):
         hits = [
             float(part[one].mean())
@@ -165,6 +141,7 @@ def by_component(
             for one in components(image.masks[channel])
         ]
         found_class[title] = mean([float(hit >= share - 1e-12) for hit in hits])
+        defects_class[title] = len(hits) or None
     union = [
         (int(one.sum()), int(pred[one].sum()), int(part[one].sum()))
         for image, pred, part in zip(images, preds, true, strict=True)
@@ -176,15 +153,18 @@ def by_component(
         areas[int(np.ceil(2 * len(areas) / 3)) - 1],
     )
     ranges = {"small": (0, small), "medium": (small, medium), "large": (medium, np.inf)}
-    groups: dict[str, Any] = {"found_class": found_class, "found_size": {}, "recall_size": {}}
+    groups: dict[str, Any] = {"found_class": found_class, "defects_class": defects_class}
+    groups |= {"found_size": {}, "recall_size": {}, "defects_size": {}}
     for size, (low, high) in ranges.items():
         chosen = [defect for defect in union if low < defect[0] <= high]
+        groups["defects_size"][size] = len(chosen) or None
         groups["found_size"][size] = mean(
             [float(hits >= share * area - 1e-9) for area, _, hits in chosen]
         )
         groups["recall_size"][size] = (
             sum(h for _, h, _ in chosen) / sum(a for a, _, _ in chosen) if chosen else None
         )
+    groups["defects"] = len(union)
     return groups | {"size_bounds_px": {"small_max": small, "medium_max": medium}}
 
 
@@ -198,11 +178,10 @@ def calibration_error(probs: NDArray[np.float64], truth: NDArray[np.bool_]) -> f
     return float(error / probs.size)
 
 
-def iter_scalars(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
+def iter_scalars(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         for name, scalar in value.items() if isinstance(value, dict) else [("", value)]:
-            if scalar is not None:
-                yield f"{key}.{name}".rstrip("."), scalar
+            yield f"{key}.{name}".rstrip("."), scalar
 
 
 def expect(
@@ -250,23 +229,50 @@ def expect(
 
 
 def assert_equal(metrics: dict[str, Any], expected: dict[str, Any]) -> None:
-    left_out = {*TIMES, "data_key", "run_key", "tables", "defects", "defects_class", "defects_size"}
-    for counts in (metrics["defects_class"], metrics["defects_size"]):
-        assert sum(counts.values()) >= metrics["defects"] > 0
-    written = {key: value for key, value in metrics.items() if key not in left_out}
-    assert dict(iter_scalars(written)) == pytest.approx(
-        dict(iter_scalars(expected)), abs=EXACT, rel=EXACT
-    )
+    """Compare every key but the times and those that name other files."""
+    exempt = TIMES | KEYS_OF_FILES
+    written = dict(iter_scalars({k: v for k, v in metrics.items() if k not in exempt}))
+    recomputed = {key: value for key, value in iter_scalars(expected) if value is not None}
+    assert written.keys() == recomputed.keys()
+    assert written == pytest.approx(recomputed, abs=EXACT, rel=EXACT)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
 
 
 @pytest.mark.slow
-def test_every_number_comes_back_from_the_saved_maps(walked_dir: Path) -> None:
-    metrics = json.loads((walked_dir / "metrics" / "test.json").read_text(encoding="utf-8"))
-    learned = json.loads((walked_dir / "metrics" / "threshold.json").read_text(encoding="utf-8"))
-    settings = yaml.safe_load((walked_dir / "params.yaml").read_text(encoding="utf-8"))["evaluate"]
-    images, titles = read_images(walked_dir)
-    point = learned["threshold"], learned["min_area_px"]
-    assert_equal(metrics, expect(images, titles, *point, settings["min_overlap"]))
+def test_every_number_comes_back_from_saved_maps_and_raw_annotations(
+    walked_dir: Path, project_dir: Path, tmp_path: Path
+) -> None:
+    """At a point at which components are removed; that of a short training removes none."""
+    work_dir = tmp_path / "walk"
+    shutil.copytree(walked_dir, work_dir)
+    learned_path = work_dir / "metrics" / "threshold.json"
+    maps_dir = work_dir / "predictions" / "test" / "maps"
+    titles = tuple(one["title"] for one in read_json(project_dir / "meta.json")["classes"])
+    images = {p.name: read_image(p, project_dir, titles) for p in sorted(maps_dir.glob("*.png"))}
+    threshold = float(np.median([image.probs for image in images.values()]))
+    learned = read_json(learned_path) | {"threshold": threshold, "min_area_px": 600}
+    learned_path.write_text(json.dumps(learned), encoding="utf-8")
+    done = steelcli(work_dir, "evaluate")
+    assert done.returncode == 0, done.stderr
+
+    removed = 0
+    for name, image in images.items():
+        mask = read_mask(maps_dir.with_name("masks") / name)
+        np.testing.assert_array_equal(mask, predict(image, threshold, 600))
+        removed += np.count_nonzero(predict(image, threshold, 0) & ~mask)
+        assert mask.any()
+    assert removed
+
+    metrics = read_json(work_dir / "metrics" / "test.json")
+    assert metrics.keys() >= TIMES | KEYS_OF_FILES
+    assert metrics["images"] == read_json(work_dir / "metrics" / "data.json")["test"]["images"]
+    params = yaml.safe_load((work_dir / "params.yaml").read_text(encoding="utf-8"))
+    share = params["evaluate"]["min_overlap"]
+    assert_equal(metrics, expect(list(images.values()), titles, threshold, 600, share))
 
 
 @pytest.mark.parametrize("area", [0, 9, 40])

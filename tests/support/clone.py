@@ -34,8 +34,11 @@ class Clone:
             "DVC_NO_ANALYTICS": "1",
             "NO_ALBUMENTATIONS_UPDATE": "1",
         }
-        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Start"]):
-            self("git", "-c", "user.name=Test", "-c", "user.email=test@example.org", *command)
+        self("git", "init", "-q")
+        self("git", "config", "user.name", "Test")
+        self("git", "config", "user.email", "test@example.org")
+        self("git", "add", "-A")
+        self("git", "commit", "-qm", "Start")
 
     def __call__(self, *command: str) -> str:
         done = subprocess.run(
@@ -59,13 +62,4 @@ class Clone:
         text = stage_path.read_text(encoding="utf-8")
         assert "--images 400" in text
         stage_path.write_text(text.replace("--images 400", "--images 40"), encoding="utf-8")
-        self(
-            "git",
-            "-c",
-            "user.name=Test",
-            "-c",
-            "user.email=test@example.org",
-            "commit",
-            "-qam",
-            "Draw fewer images",
-        )
+        self("git", "commit", "-qam", "Draw fewer images")

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from steelcli.training.peers import LostPeerError
 from steelcli.training.signals import StopRequest, stop_on_signal
 
 
@@ -24,6 +25,21 @@ def test_a_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert killed == [(os.getpid(), signal.SIGTERM)]
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "is_ignored"), [(LostPeerError("lost", "here", "look"), True), (ValueError(), False)]
+)
+def test_sigterm_does_not_stop_a_process_that_has_a_lost_one_to_tell(
+    error: Exception, is_ignored: bool
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(type(error)), stop_on_signal():
+            raise error
+        assert signal.getsignal(signal.SIGTERM) == (signal.SIG_IGN if is_ignored else before)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_request_outside_the_main_thread_is_never_made() -> None:
