@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from steelcli.common.errors import ModelError, quote
+from steelcli.model.depthwise import StripedWeightGradient
 from steelcli.model.hub import cache_only, hub_answers
 from steelcli.model.packaged_weights import INSTALL, PACKAGES, find_package, load_packaged
 from steelcli.model.smp_import import import_smp
@@ -48,7 +50,10 @@ class SegmentationModel(nn.Module):
         """Map images uint8 [N, C, H, W] with C = 1 or 3 to logits [N, 1, H, W]."""
         # [N, 3, H, W]: broadcasting copies a grey channel
         normalised = (images.float() - self.mean) / self.std
-        logits: torch.Tensor = self.network(normalised.contiguous(memory_format=self.memory_format))
+        normalised = normalised.contiguous(memory_format=self.memory_format)
+        trains_on_cpu = self.training and images.device.type == "cpu"
+        with StripedWeightGradient() if trains_on_cpu else nullcontext():
+            logits: torch.Tensor = self.network(normalised)
         return logits
 
 
