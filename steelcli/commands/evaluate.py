@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from steelcli.common.errors import RunError
 from steelcli.common.metrics_file import format_metrics, read_metrics
@@ -42,6 +42,20 @@ FILE_NAMES = (TEST_IMAGES_NAME, PR_CURVE_NAME, RELIABILITY_NAME, FROC_NAME, TEST
 """In `METRICS_DIR`; the last one stands for all, see `write_together`."""
 
 
+class Frozen(NamedTuple):
+    """How maps are made and cut, learned on the validation split.
+
+    Attributes:
+        point: threshold and area.
+        flip_tta: whether maps are means over image and mirror image.
+        learned_for: key of the run.
+    """
+
+    point: OperatingPoint
+    flip_tta: bool
+    learned_for: str | None
+
+
 def evaluate(
     params: EvaluateParams,
     store_dir: Path = STORE_DIR,
@@ -56,9 +70,10 @@ def evaluate(
         UserError: a missing threshold, one learned for another checkpoint, a missing or foreign
             checkpoint or store, or a test image that stands in another split.
     """
-    point, learned_for = read_point(threshold_path)
+    frozen = read_frozen(threshold_path)
+    point = frozen.point
     trained = load_trained(models_dir, store_dir)
-    if learned_for != trained.run_key:
+    if frozen.learned_for != trained.run_key:
         what = "the threshold was learned for another checkpoint"
         raise RunError(what, threshold_path, MAKE_THRESHOLD)
     store = trained.store
@@ -76,13 +91,13 @@ def evaluate(
             params.min_overlap,
             image_area_px=point.min_area_px,
         )
-        scorer = score_images(new_scorer, _iter_saved(trained, params, point, saved))
+        scorer = score_images(new_scorer, _iter_saved(trained, params, frozen, saved))
         rows = scorer.image_rows(point)
         shown = draw_overlays(saved, store, rows, params.overlays) | _list_lowest(rows)
         if params.save_maps == "shown":
             saved.keep_maps(shown)
         metrics = summarise(scorer, point)
-        metrics |= measure_speed(trained, point, params.timing_images)
+        metrics |= measure_speed(trained, point, frozen.flip_tta, params.timing_images)
         files[metrics_dir / TEST_IMAGES_NAME] = format_csv(rows, IMAGE_COLUMNS)
         files[metrics_dir / PR_CURVE_NAME] = format_csv(scorer.pr_curve(), PR_COLUMNS)
         files[metrics_dir / RELIABILITY_NAME] = format_csv(
@@ -99,15 +114,15 @@ def evaluate(
 
 
 def _iter_saved(
-    trained: Trained, params: EvaluateParams, point: OperatingPoint, saved: SavedPredictions
+    trained: Trained, params: EvaluateParams, frozen: Frozen, saved: SavedPredictions
 ) -> Iterator[Scored]:
     """Save map and mask of each test image, then yield it to be scored."""
     store = trained.store
-    for position, levels in trained.iter_levels("test", params.batch_size):
+    for position, levels in trained.iter_levels("test", params.batch_size, frozen.flip_tta):
         image = store.records[position].image
         if params.save_maps != "none":
             saved.save_map(image, levels)
-        saved.save_mask(image, cut(levels, point))
+        saved.save_mask(image, cut(levels, frozen.point))
         yield Scored(image, levels, store.class_masks(position))
 
 
@@ -117,16 +132,19 @@ def _list_lowest(rows: Sequence[ImageRow]) -> set[str]:
     return {str(rows[index]["image"]) for index in find_lowest(dice, fp, fn)}
 
 
-def read_point(path: Path) -> tuple[OperatingPoint, str | None]:
-    """Return the operating point that ``tune-threshold`` froze, and the key of the run it is for.
+def read_frozen(path: Path) -> Frozen:
+    """Return what ``tune-threshold`` froze.
 
     Raises:
-        RunError: the file is missing, holds no threshold in (0, 1) or no area.
+        RunError: the file is missing, holds no threshold in (0, 1), no area or no ``flip_tta``.
     """
-    metrics = read_metrics(path, MAKE_THRESHOLD, OperatingPoint._fields)
+    metrics = read_metrics(path, MAKE_THRESHOLD, (*OperatingPoint._fields, "flip_tta"))
     threshold, area = (metrics.values.get(name) for name in OperatingPoint._fields)
     if threshold is None or not 0 < threshold < 1:
         raise RunError("the file holds no threshold between 0 and 1", path, MAKE_THRESHOLD)
     if not isinstance(area, int) or area < 0:
         raise RunError("the file holds no min_area_px in whole pixels", path, MAKE_THRESHOLD)
-    return OperatingPoint(float(threshold), area), metrics.run_key
+    flip_tta = metrics.values.get("flip_tta")
+    if flip_tta not in (0, 1):
+        raise RunError("the file holds no flip_tta of 0 or 1", path, MAKE_THRESHOLD)
+    return Frozen(OperatingPoint(float(threshold), area), flip_tta == 1, metrics.run_key)

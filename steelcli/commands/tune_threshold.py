@@ -51,7 +51,7 @@ def tune_threshold(
         saved = SavedPredictions(partial_dir)
 
         def iter_images() -> Iterator[Scored]:
-            for position, levels in trained.iter_levels("val", params.batch_size):
+            for position, levels in trained.iter_levels("val", params.batch_size, params.flip_tta):
                 image = store.records[position].image
                 saved.save_map(image, levels)
                 yield Scored(image, levels, store.class_masks(position))
@@ -63,6 +63,7 @@ def tune_threshold(
             store.class_titles,
             iter_images(),
         )
+        metrics["flip_tta"] = int(params.flip_tta)
         point = OperatingPoint(metrics["threshold"], metrics["min_area_px"])
         _cut_masks(saved, store, point)
         if save_maps != "all":  # no page shows validation images

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -32,29 +33,35 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
 
 # A `with` block around the yield would leave the gradients off in the caller.
 @torch.inference_mode()
-def iter_logits(
-    model: nn.Module,
+def iter_batches(
+    compute: Callable[[torch.Tensor], torch.Tensor],
     store: Store,
     positions: Sequence[int],
     batch_size: int,
     device: torch.device,
-    precision: str,
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """Yield each batch's store positions and its logits, float32 [N, 1, H, W] on the device."""
+    """Yield each batch's store positions and what ``compute`` makes of its images.
+
+    Args:
+        compute: gets uint8 [N, C, H, W] on the device.
+    """
     for start in range(0, len(positions), batch_size):
         members = list(positions[start : start + batch_size])
         arrays = [channels_first(store.images[position]) for position in members]
-        images = torch.from_numpy(np.stack(arrays))
-        with autocast(precision, device):
-            logits = model(images.to(device))
-        yield members, logits.float()
+        yield members, compute(torch.from_numpy(np.stack(arrays)).to(device))
 
 
-def native_levels(logits: torch.Tensor, box: letterbox.Letterbox) -> NDArray[np.uint16]:
-    """Turn one image's logits [1, H, W] into its map of levels at native size [height, width].
+def native_levels(probs: torch.Tensor, box: letterbox.Letterbox) -> NDArray[np.uint16]:
+    """Turn one image's probabilities [1, H, W] into its map of levels, native [height, width].
 
     Scores are taken from these levels, so that a saved map scores exactly as it did when it was
     made.
+    """
+    return to_levels(letterbox.restore(probs[0].cpu().numpy(), box))
+
+
+def finite_probs(logits: torch.Tensor) -> torch.Tensor:
+    """Map logits [N, 1, H, W] to probabilities, float32.
 
     Raises:
         RunError: logits that are not finite; rounded to levels they would pass for "no defect".
@@ -62,8 +69,30 @@ def native_levels(logits: torch.Tensor, box: letterbox.Letterbox) -> NDArray[np.
     if not bool(torch.isfinite(logits).all()):
         remedy = "train again with a lower train.lr or in fp32"
         raise RunError("the network's output is not finite", "logits", remedy)
-    probs = to_probs(logits)[0].cpu().numpy()
-    return to_levels(letterbox.restore(probs, box))
+    return to_probs(logits)
+
+
+def compute_logits(model: nn.Module, images: torch.Tensor, precision: str) -> torch.Tensor:
+    """Return the logits, float32 [N, 1, H, W], of images uint8 [N, C, H, W] on the device."""
+    with autocast(precision, images.device):
+        logits: torch.Tensor = model(images).float()
+    return logits
+
+
+def predict(model: nn.Module, images: torch.Tensor, precision: str, flip_tta: bool) -> torch.Tensor:
+    """Return the probabilities, float32 [N, 1, H, W], of images uint8 [N, C, H, W] on the device.
+
+    Args:
+        flip_tta: whether they are the mean of those of the images and of their mirror images.
+
+    Raises:
+        RunError: see `finite_probs`.
+    """
+    probs = finite_probs(compute_logits(model, images, precision))
+    if not flip_tta:
+        return probs
+    mirrored = finite_probs(compute_logits(model, images.flip(-1), precision))
+    return (probs + mirrored.flip(-1)) / 2
 
 
 def iter_levels(
@@ -73,9 +102,11 @@ def iter_levels(
     batch_size: int,
     device: torch.device,
     precision: str,
+    flip_tta: bool,
 ) -> Iterator[tuple[int, NDArray[np.uint16]]]:
     """Yield each image's store position and map of levels [height, width], in the order given."""
+    compute = partial(predict, model, precision=precision, flip_tta=flip_tta)
     with eval_mode(model):
-        for members, logits in iter_logits(model, store, positions, batch_size, device, precision):
-            for position, image_logits in zip(members, logits, strict=True):
-                yield position, native_levels(image_logits, store.letterbox(position))
+        for members, probs in iter_batches(compute, store, positions, batch_size, device):
+            for position, image_probs in zip(members, probs, strict=True):
+                yield position, native_levels(image_probs, store.letterbox(position))

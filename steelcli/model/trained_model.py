@@ -39,12 +39,12 @@ class Trained:
         return self.checkpoint.run_key
 
     def iter_levels(
-        self, split: Split, batch_size: int
+        self, split: Split, batch_size: int, flip_tta: bool
     ) -> Iterator[tuple[int, NDArray[np.uint16]]]:
         """Yield store position and map of 16-bit levels [height, width] of a split's images."""
         positions = self.store.positions(split)
         levels = iter_levels(
-            self.model, self.store, positions, batch_size, self.device, self.precision
+            self.model, self.store, positions, batch_size, self.device, self.precision, flip_tta
         )
         return track(levels, split, len(positions))
 

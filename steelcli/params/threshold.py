@@ -18,6 +18,9 @@ def _refuse_repeats(areas: tuple[int, ...]) -> tuple[int, ...]:
 class ThresholdParams(Section):
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     """Images per forward pass."""
+    flip_tta: bool
+    """Test-time augmentation: whether every map is the mean of those of the image and of its
+    mirror image (horizontal flip), here and in all that uses the operating point."""
     objective: Literal["dice", "dice_defect", "f1"]
     """Score to maximise: mean Dice of all images, or of those with a defect, or the pooled F1."""
     min_areas_px: Annotated[

@@ -107,11 +107,13 @@ def build_threshold(metrics: Mapping[str, Any], decimals: int = DECIMALS) -> Tab
         rows.append((name, *format_numbers(values, decimals), meaning))
     title = f"Threshold {describe_point(metrics, decimals)}, learned on the validation split"
     columns = ("objective", "threshold", "min_area_px", "score", MEANING)
-    alarms = metrics.get("clean_false_alarm")
-    if alarms is None:
-        return Table(title, columns, tuple(rows))
-    note = f"There {format_number(100 * alarms, 1)} % of the clean images have a detection."
-    return Table(title, columns, tuple(rows), note)
+    notes = []
+    if metrics.get("flip_tta"):
+        notes.append("Every map is the mean of those of the image and of its mirror image.")
+    if (alarms := metrics.get("clean_false_alarm")) is not None:
+        share = format_number(100 * alarms, 1)
+        notes.append(f"There {share} % of the clean images have a detection.")
+    return Table(title, columns, tuple(rows), " ".join(notes))
 
 
 def build_scores(

@@ -21,7 +21,13 @@ from accelerate.utils import gather_object
 from steelcli.common.errors import RunError
 from steelcli.common.progress import track
 from steelcli.data.store.reader import Store
-from steelcli.model.inference import eval_mode, iter_logits, native_levels
+from steelcli.model.inference import (
+    compute_logits,
+    eval_mode,
+    finite_probs,
+    iter_batches,
+    native_levels,
+)
 from steelcli.model.network import SegmentationModel
 from steelcli.model.seeds import random_state, restore_random_state
 from steelcli.params.train import TrainParams
@@ -280,16 +286,15 @@ class Trainer:
     def _iter_scored(self, positions: list[int], losses: list[float]) -> Iterator[Scored]:
         """Yield each image to score; append each batch's loss, times its images, to losses."""
         store, device = self.store, self.accelerator.device
-        batches = iter_logits(
-            self.eval_model, store, positions, self.params.batch_size, device, self.precision
-        )
+        compute = partial(compute_logits, self.eval_model, precision=self.precision)
+        batches = iter_batches(compute, store, positions, self.params.batch_size, device)
         for members, logits in batches:
             if self.accelerator.num_processes == 1:  # several agree after their steps alone
                 self.hook.after_step(self.hook.flags())
             masks = torch.from_numpy(store.masks[members])[:, None]  # [N, 1, H, W]
             losses.append(self._loss(pixel_sums(logits, masks)).item() * len(members))
-            for position, image_logits in zip(members, logits, strict=True):
-                levels = native_levels(image_logits, store.letterbox(position))
+            for position, probs in zip(members, finite_probs(logits), strict=True):
+                levels = native_levels(probs, store.letterbox(position))
                 image = store.records[position].image
                 yield Scored(image, levels, store.class_masks(position))
 

@@ -44,10 +44,11 @@ class Run:
         self.save_maps: SaveMaps = "all"
         self.overlays = 1
         self.areas = [0, 40]
+        self.flip_tta = False
         shutil.copytree(run_dir / "models", self.models_dir)
 
     def tune(self) -> dict[str, Any]:
-        params = threshold_params(objective="f1", min_areas_px=self.areas)
+        params = threshold_params(objective="f1", min_areas_px=self.areas, flip_tta=self.flip_tta)
         paths = (self.metrics_dir / "threshold.json", self.metrics_dir / "threshold_curve.csv")
         folders = (self.store_dir, self.models_dir, *paths, self.val_dir)
         return tune_threshold(params, self.save_maps, *folders)
@@ -112,7 +113,7 @@ def test_a_threshold_learned_for_another_checkpoint_is_refused(run: Run) -> None
 def test_a_threshold_that_does_not_say_is_refused(run: Run, foreign: object) -> None:
     path = run.metrics_dir / "threshold.json"
     path.parent.mkdir()
-    values = {"threshold": 0.5, "min_area_px": 0} | (
+    values = {"threshold": 0.5, "min_area_px": 0, "flip_tta": 0} | (
         {} if foreign is None else {"run_key": foreign}
     )
     path.write_text(json.dumps(values), encoding="utf-8")
@@ -131,6 +132,35 @@ def test_a_threshold_without_an_area_is_refused(run: Run, area: object) -> None:
     path.write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(RunError, match=r"no min_area_px in whole pixels.*steelcli tune-threshold"):
         run.evaluate()
+
+
+@pytest.mark.parametrize("flip_tta", [None, 2, [1]])
+def test_a_threshold_that_does_not_say_how_maps_are_made_is_refused(
+    run: Run, flip_tta: object
+) -> None:
+    run.tune()
+    path = run.metrics_dir / "threshold.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    del values["flip_tta"]
+    values |= {} if flip_tta is None else {"flip_tta": flip_tta}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(RunError, match=r"flip_tta.*steelcli tune-threshold"):
+        run.evaluate()
+
+
+def test_maps_are_made_as_the_threshold_was_learned(run: Run) -> None:
+    trained = load_trained(run.models_dir, run.store_dir)
+    first: list[Any] = []
+    for run.flip_tta in (True, False):
+        run.tune()
+        run.evaluate()
+        for split, folder in (("val", run.val_dir), ("test", run.predictions_dir)):
+            for position, levels in trained.iter_levels(split, 8, run.flip_tta):
+                name = Path(trained.store.records[position].image).with_suffix(".png").name
+                (path,) = folder.glob(f"maps/**/{name}")
+                assert abs(load_levels(path).astype(int) - levels).max() <= 1  # other batches
+        first.append(levels)
+    assert abs(first[0].astype(int) - first[1]).max() > 1
 
 
 def test_the_learned_area_is_in_force_in_every_output(run: Run) -> None:

@@ -30,9 +30,7 @@ def tune(
         class_masks=lambda position: np.array([[images[position][1]]], bool),
         positions=lambda split: range(len(images)) if split == "val" else (),
     )
-    trained = SimpleNamespace(
-        store=store, run_key="run", iter_levels=lambda _split, _batch_size: enumerate(levels)
-    )
+    trained = SimpleNamespace(store=store, run_key="run", iter_levels=lambda *_: enumerate(levels))
     monkeypatch.setattr("steelcli.commands.tune_threshold.load_trained", lambda *_: trained)
     params = threshold_params(objective=objective)
     found = tune_threshold(

@@ -136,7 +136,7 @@ def test_a_pyramid_trained_from_a_package_is_loaded_and_knows_its_origin(
     train(params, train_params(epochs=1), store_dir, models_dir, tmp_path / "metrics/train.json")
     trained = load_trained(models_dir, store_dir)
     assert trained.checkpoint.encoder_digest == PACKAGES[LITE0].digest
-    position, levels = next(trained.iter_levels("test", 2))
+    position, levels = next(trained.iter_levels("test", 2, False))
     assert levels.shape == trained.store.class_masks(position).shape[1:]
 
 

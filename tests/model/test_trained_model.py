@@ -25,7 +25,7 @@ def test_a_checkpoint_of_other_data_is_refused(
 
 def test_a_consumer_of_predictions_keeps_its_gradients(run_dir: Path, store_dir: Path) -> None:
     trained = load_trained(run_dir / "models", store_dir)
-    maps = trained.iter_levels("val", 1)
+    maps = trained.iter_levels("val", 1, False)
     next(maps)
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()

@@ -37,7 +37,8 @@ def test_contents_of_the_tables(made: Page) -> None:
         "0.6422",
     )
     note = by_title(made, "Threshold").note
-    assert note == "There 18.8 % of the clean images have a detection."
+    flipped = "Every map is the mean of those of the image and of its mirror image."
+    assert note == f"{flipped} There 18.8 % of the clean images have a detection."
     pairs = by_title(made, "Test split at")
     assert pairs.columns == ("metric", "0.5", "0.5713", "meaning")
     assert [*cells(pairs), *SHARE_MEANINGS] == list(GROUP)

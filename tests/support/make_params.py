@@ -111,6 +111,7 @@ def threshold_params(**changes: Any) -> ThresholdParams:
         "objective": "dice",
         "min_areas_px": [0],
         "max_clean_false_alarm": None,
+        "flip_tta": False,
         "batch_size": 8,
     }
     return parse_section(raw | changes, "threshold", ThresholdParams)

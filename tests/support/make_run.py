@@ -76,6 +76,7 @@ TRAINING = {
 THRESHOLD = {
     "threshold": 0.5713,
     "min_area_px": 0,
+    "flip_tta": 1,
     "dice_threshold": 0.5713,
     "dice_score": 0.8311,
     "dice_min_area_px": 0,
