@@ -12,6 +12,7 @@ import torch
 from make_params import model_params, train_params
 
 from steelcli.commands.train import train
+from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
 from steelcli.training.loop import Trainer
 
@@ -29,10 +30,14 @@ class Killed(BaseException):
 
 
 def run_small(
-    out_dir: Path, store_dir: Path, params: TrainParams = PARAMS, **options: Any
+    out_dir: Path,
+    store_dir: Path,
+    params: TrainParams = PARAMS,
+    model: ModelParams = SMALL,
+    **options: Any,
 ) -> dict[str, Any]:
     return train(
-        SMALL, params, store_dir, out_dir / "models", out_dir / "metrics" / "train.json", **options
+        model, params, store_dir, out_dir / "models", out_dir / "metrics" / "train.json", **options
     )
 
 

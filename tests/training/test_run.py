@@ -39,6 +39,7 @@ from steelcli.commands.train import train
 from steelcli.common.errors import Interrupted, RunError, UserError
 from steelcli.model.checkpoint import find_best, load_checkpoint
 from steelcli.model.network import build_model
+from steelcli.model.normalisation import resolve_normalisation
 from steelcli.model.trained_model import load_trained
 from steelcli.training import run_folder
 from steelcli.training.loop import Trainer
@@ -73,6 +74,23 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
     assert not (tmp_path / "models").exists()
     run_small(tmp_path, small_store_dir)
     assert_same_run(whole_dir, tmp_path)
+
+
+def test_a_killed_run_with_dropout_ends_as_if_nothing_had_happened(
+    small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pyramid = SMALL.model_copy(
+        update={"architecture": "fpn", "decoder_channels": (32, 32, 8, 8, 4)}
+    )
+    network = build_model(**resolve_normalisation(pyramid).model_dump(), channels_last=False)
+    assert any(isinstance(layer, torch.nn.Dropout2d) for layer in network.modules())
+    run_small(tmp_path / "whole", small_store_dir, model=pyramid)
+    with monkeypatch.context() as patch:
+        kill_at(patch, Trainer, "_step", 2)
+        with pytest.raises(Killed):
+            run_small(tmp_path / "killed", small_store_dir, model=pyramid)
+    run_small(tmp_path / "killed", small_store_dir, model=pyramid)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_a_run_killed_before_its_last_file_only_writes_that(
