@@ -39,6 +39,7 @@ from steelcli.training.set_up import (
     check_shares,
     describe_key,
     describe_run,
+    keep_freed_memory,
     run_key,
 )
 from steelcli.training.signals import StopRequest
@@ -77,6 +78,7 @@ def run_training(
         request: asks the run to save and stop.
         restart: forget the state of an interrupted run.
     """
+    keep_freed_memory()
     accelerator = build_accelerator(params)  # from here on one that fails ends all
     network_params = resolve_normalisation(model_params)
     store = Store(store_dir)
