@@ -1,7 +1,4 @@
-"""The training loop: a generator of epoch results.
-
-Logging, checkpoints and early stopping belong to its caller.
-"""
+"""The training loop: a generator of epoch results; its caller logs, saves and stops early."""
 
 from __future__ import annotations
 
