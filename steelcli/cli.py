@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steelcli import __version__
 from steelcli.commands.usage import Commands
 from steelcli.common.errors import Interrupted, RunError, UserError
 from steelcli.common.paths import METRICS_DIR, PARAMS_PATH, REPORT_PATH, TEST_NAME
@@ -72,11 +71,13 @@ def main() -> None:
 
 @app.callback(invoke_without_command=True)
 def version(
-    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    show: Annotated[bool, typer.Option("--version", help="Print the versions and exit.")] = False,
 ) -> None:
     """Train and judge segmentation networks for defects on rolled steel."""
     if show:
-        say(f"steelcli {__version__}")
+        from steelcli.commands.examine_packages import describe_versions
+
+        say(describe_versions())
         raise typer.Exit
     _refuse_other_code()
 
@@ -277,6 +278,16 @@ def synthesize(
 
     synthesize(out, images, seed)
     say(f"{images} images in {out}")
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what is installed here, what fits together, what is in the way, and what to do."""
+    from steelcli.commands.doctor import doctor, show_findings
+
+    show_findings(doctor(), as_json)
 
 
 def _load(path: Path) -> Params:
