@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steelcli import __version__
+from steelcli.commands.completion import complete_scored
 from steelcli.commands.usage import Commands
 from steelcli.common.errors import Interrupted, RunError, UserError
 from steelcli.common.paths import METRICS_DIR, PARAMS_PATH, REPORT_PATH, TEST_NAME
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Train and judge segmentation networks for defects on rolled steel.",
     epilog="Every stage reads params.yaml; "
@@ -46,6 +45,8 @@ ModelName = Annotated[
 ValPredictions = Annotated[
     Path | None, typer.Option(help="Its validation predictions, for a threshold.")
 ]
+SCORED = "NAME of metrics/NAME_images.csv, a DVC experiment or a git revision."
+Scored = Annotated[str, typer.Argument(help=SCORED, autocompletion=complete_scored)]
 
 
 def main() -> None:
@@ -57,7 +58,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(prog_name="steelcli")  # not `python -m steelcli`, which no shell completes
     except MemoryError:
         sys.exit(
             "Error: the memory is full: this process; free memory, or lower data.max_image_pixels."
@@ -72,11 +73,13 @@ def main() -> None:
 
 @app.callback(invoke_without_command=True)
 def version(
-    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    show: Annotated[bool, typer.Option("--version", help="Print the versions and exit.")] = False,
 ) -> None:
     """Train and judge segmentation networks for defects on rolled steel."""
     if show:
-        say(f"steelcli {__version__}")
+        from steelcli.commands.examine_packages import describe_versions
+
+        say(describe_versions())
         raise typer.Exit
     _refuse_other_code()
 
@@ -246,17 +249,15 @@ def report(params: ParamsPath = PARAMS_PATH) -> None:
 
 @app.command()
 def compare(
-    a: Annotated[
-        str,
-        typer.Argument(help="NAME of metrics/NAME_images.csv, a DVC experiment or a git revision."),
-    ],
-    b: Annotated[str, typer.Argument(help="The other one; differences are B - A.")],
+    a: Scored,
+    b: Scored,
     plot: Annotated[
         Path | None, typer.Option(help="Draw each image's Dice, A against B: a png or svg file.")
     ] = None,
     params: ParamsPath = PARAMS_PATH,
 ) -> None:
-    """Compare two scored models on the same images: differences, bootstrap intervals, p-values."""
+    """Compare two scored models on the same images: differences B - A, bootstrap intervals,
+    p-values."""
     loaded = _load(params).report
     from steelcli.commands.compare import compare
     from steelcli.reporting.comparison import build_comparison
@@ -277,6 +278,16 @@ def synthesize(
 
     synthesize(out, images, seed)
     say(f"{images} images in {out}")
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what is installed here, what fits together, what is in the way, and what to do."""
+    from steelcli.commands.doctor import doctor, show_findings
+
+    show_findings(doctor(), as_json)
 
 
 def _load(path: Path) -> Params:

@@ -40,11 +40,17 @@ def find_revision(name: str) -> str | None:
     return found.get(head, next(iter(found.values()), None))
 
 
+def list_experiments() -> list[str]:
+    """Return the names of the DVC experiments that the git repository keeps, some names twice."""
+    listed = _git("for-each-ref", "--format=%(refname)", "refs/exps") or b""
+    references = listed.decode(errors="replace").splitlines()
+    matches = [_EXPERIMENT.fullmatch(reference) for reference in references]
+    return [match[3] for match in matches if match]
+
+
 def count_experiments() -> int:
     """Return how many DVC experiments the git repository keeps."""
-    listed = _git("for-each-ref", "--format=%(refname)", "refs/exps") or b""
-    names = listed.decode(errors="replace").splitlines()
-    return sum(_EXPERIMENT.fullmatch(name) is not None for name in names)
+    return len(list_experiments())
 
 
 def read_revision(commit: str, path: Path) -> bytes | None:
