@@ -97,6 +97,7 @@ def evaluate(
         if params.save_maps == "shown":
             saved.keep_maps(shown)
         metrics = summarise(scorer, point)
+        metrics["flip_tta"] = int(frozen.flip_tta)
         metrics |= measure_speed(trained, point, frozen.flip_tta, params.timing_images)
         files[metrics_dir / TEST_IMAGES_NAME] = format_csv(rows, IMAGE_COLUMNS)
         files[metrics_dir / PR_CURVE_NAME] = format_csv(scorer.pr_curve(), PR_COLUMNS)

@@ -54,7 +54,7 @@ def _is_wide_depthwise(
     return (
         images.ndim == 4
         and groups == images.shape[1] == weight.shape[0] > 1
-        and weight.shape[3] > MAX_COLUMNS
+        and images.shape[3] >= weight.shape[3] > MAX_COLUMNS
         and isinstance(stride, tuple)
         and isinstance(padding, tuple)
         and dilation == (1, 1)

@@ -36,6 +36,7 @@ TEST_MEANINGS = {
     "defects": "their defects, connected components of the truth",
     "threshold": "probability from which a pixel counts as defect; learned on validation images",
     "min_area_px": "predicted components of fewer pixels are removed; learned with the threshold",
+    "flip_tta": "1: every map is the mean of those of the image and of its mirror image",
     "auprc": "average precision over all pixels",
     "brier": "mean squared difference of probability and truth over all pixels; 0 is perfect",
     "ece": "mean distance of probability and share of defect pixels, 15 equal bins; 0 is perfect",
@@ -68,6 +69,6 @@ SHARE_MEANINGS = {
     "image_precision": "share of images with a detection that have a defect",
 }
 SPEED_MEANINGS = {
-    "ms_per_image": "milliseconds for the network alone",
+    "ms_per_image": "milliseconds for the network alone, in all its passes",
     "ms_per_image_end_to_end": "milliseconds from the image file to the mask at native size",
 }

@@ -40,10 +40,10 @@ MAX_MMAP_THRESHOLD = 32 * 2**20
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep the memory that a step frees for the next one.
+    """Let this process keep, from now on, the memory that a step frees for the next one.
 
-    Every step takes blocks of the same sizes. By default glibc gives the large ones back at once,
-    and the system clears their pages each time they are taken again.
+    Every step takes blocks of the same sizes. By default glibc gives memory back once much of it is
+    free, and the system clears the pages each time they are taken again.
     """
     if sys.platform != "linux":
         return

@@ -51,6 +51,21 @@ def replaced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     return shapes
 
 
+@pytest.mark.parametrize(
+    ("kernel", "width", "stride"), [(7, 1, 1), (9, 1, 1), (9, 2, 2), (5, 1, 1)]
+)
+def test_images_narrower_than_the_filter_keep_their_gradients(
+    kernel: int, width: int, stride: int
+) -> None:
+    layer = build_layer("plain", kernel, stride)
+    images = torch.randn(2, 32, 6, width)
+    stock = gradients(deepcopy(layer), images)
+    with StripedWeightGradient():
+        ours = gradients(deepcopy(layer), images)
+    for mine, theirs in zip(ours, stock, strict=True):
+        assert torch.equal(mine, theirs)
+
+
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize("size", [(12, 20), (3, 17)])
 @pytest.mark.parametrize("stride", [1, 2])
@@ -115,7 +130,7 @@ def test_a_training_replaces_the_wide_layers_of_the_network_and_of_its_copy(
         if isinstance(layer, nn.Conv2d) and layer.groups > 1 and layer.kernel_size == (5, 5)
     ]
     assert len(wide) == 9
-    images = torch.randint(0, 256, (2, 1, 32, 64), dtype=torch.uint8)
+    images = torch.randint(0, 256, (2, 1, 160, 160), dtype=torch.uint8)
     for model in (network, deepcopy(network)):
         results = [[], []]  # type: list[list[torch.Tensor]]
         for result in results:
