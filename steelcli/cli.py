@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelcli import __version__
-from steelcli.commands.usage import Commands
-from steelcli.common.errors import Interrupted, RunError, UserError
+from steelcli.commands.usage import Commands, refuse_other_code
+from steelcli.common.errors import Interrupted, UserError
 from steelcli.common.paths import METRICS_DIR, PARAMS_PATH, REPORT_PATH, TEST_NAME
 from steelcli.common.progress import say
 
@@ -78,20 +78,7 @@ def version(
     if show:
         say(f"steelcli {__version__}")
         raise typer.Exit
-    _refuse_other_code()
-
-
-def _refuse_other_code() -> None:
-    """Refuse to run this code in a folder that holds another copy of it, whose results they seem.
-
-    Raises:
-        RunError: the installed command was called in another clone, or in a queued experiment.
-    """
-    package = Path("steelcli/__init__.py")
-    if package.is_file() and not package.samefile(Path(__file__).with_name("__init__.py")):
-        what = f"this folder has a steelcli of its own, and the one that runs is {__file__}"
-        remedy = "run `python -m steelcli` here, or `pip install --editable .`"
-        raise RunError(what, Path.cwd(), remedy)
+    refuse_other_code()
 
 
 @app.command()
@@ -264,6 +251,32 @@ def compare(
 
     comparison = compare(a, b, loaded, plot_path=plot)
     show_tables(build_comparison(comparison, loaded.decimals))
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[str], typer.Argument(help="Images, folders, patterns; - for stdin.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; a folder begun is gone on with.")],
+    write: Annotated[str, typer.Option(help="masks,maps,overlays or some of them.")] = "masks",
+    threshold: Annotated[float | None, typer.Option(help="In place of the learned one.")] = None,
+    min_area_px: Annotated[int | None, typer.Option(help="Likewise.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 8,
+    params: ParamsPath = PARAMS_PATH,
+) -> None:
+    """Find defects in images with the trained model: masks, and a summary of their components."""
+    loaded = _load(params)
+    from steelcli.commands.predict import predict
+    from steelcli.data.raw.survey import ProblemsError
+    from steelcli.reporting.problem_table import show_problems
+
+    kinds = write.split(",")
+    try:
+        done = predict(paths, out, kinds, batch_size, loaded.data, threshold, min_area_px)
+    except ProblemsError as error:
+        show_problems(error.problems, ".")
+        raise
+    defects, images = done["defect_images"], done["images"]
+    say(f"{images} images, {defects} with a defect: {out / 'summary.csv'}")
 
 
 @app.command()
