@@ -257,26 +257,26 @@ def compare(
 def predict(
     paths: Annotated[list[str], typer.Argument(help="Images, folders, patterns; - for stdin.")],
     out: Annotated[Path, typer.Option(help="Folder to write; a folder begun is gone on with.")],
-    write: Annotated[str, typer.Option(help="masks,maps,overlays or some of them.")] = "masks",
+    write: Annotated[
+        str, typer.Option(help="Of masks,maps,overlays,supervisely,coco,kaggle.")
+    ] = "masks",
     threshold: Annotated[float | None, typer.Option(help="In place of the learned one.")] = None,
     min_area_px: Annotated[int | None, typer.Option(help="Likewise.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 8,
     params: ParamsPath = PARAMS_PATH,
 ) -> None:
     """Find defects in images with the trained model: masks, and a summary of their components."""
-    loaded = _load(params)
+    data = _load(params).data
     from steelcli.commands.predict import predict
     from steelcli.data.raw.survey import ProblemsError
     from steelcli.reporting.problem_table import show_problems
 
-    kinds = write.split(",")
     try:
-        done = predict(paths, out, kinds, batch_size, loaded.data, threshold, min_area_px)
+        done = predict(paths, out, write.split(","), batch_size, data, threshold, min_area_px)
     except ProblemsError as error:
         show_problems(error.problems, ".")
         raise
-    defects, images = done["defect_images"], done["images"]
-    say(f"{images} images, {defects} with a defect: {out / 'summary.csv'}")
+    say(f"{done['images']} images, {done['defect_images']} with a defect: {out / 'summary.csv'}")
 
 
 @app.command()

@@ -14,13 +14,19 @@ import numpy as np
 import torch
 
 from steelcli.commands.evaluate import Frozen, read_frozen
+from steelcli.commands.predict_exports import (
+    refuse_shared_places,
+    write_coco,
+    write_kaggle,
+    write_meta,
+)
 from steelcli.commands.predict_files import list_images
 from steelcli.commands.predict_folder import OutFolder, open_folder
 from steelcli.commands.predict_image import (
     Kind,
     Picture,
     choose_kinds,
-    output_path,
+    list_outputs,
     read_picture,
     read_stamp,
     write_picture,
@@ -45,6 +51,10 @@ R = TypeVar("R")
 PROBLEMS_NAME = "problems.csv"
 _THREADS = 4
 """Threads that decode images and write results, while the network computes."""
+
+
+_WRITERS = {"supervisely": write_meta, "coco": write_coco, "kaggle": write_kaggle}
+"""What writes the file that all images share, by kind."""
 
 
 class Model(NamedTuple):
@@ -91,6 +101,8 @@ def predict(
     if not images:
         _refuse(problems, ", ".join(paths))
         raise DataError("no images found", ", ".join(paths), "name files or folders of images")
+    if "supervisely" in kinds:
+        refuse_shared_places(images)
     model, frozen = _load(models_dir, threshold_path, threshold, min_area_px)
     if data.image_size != model.checkpoint.image_size:
         width, height = model.checkpoint.image_size
@@ -108,6 +120,9 @@ def predict(
     with open_folder(out_dir, made_by) as folder:
         _predict_images(images, folder, kinds, batch_size, data, model, frozen, problems)
         counts = write_summary(folder, made_by)
+        for kind in kinds:
+            if kind in _WRITERS:
+                _WRITERS[kind](folder)
         write_problems(out_dir / PROBLEMS_NAME, problems.rows)
     _refuse(problems, out_dir / PROBLEMS_NAME)
     return counts
@@ -207,14 +222,14 @@ def _is_finished(folder: OutFolder, name: str, path: Path, kinds: Sequence[Kind]
     row = folder.find(name)
     if row is None or row["stamp"] != list(read_stamp(path)):
         return False
-    return all(output_path(folder.folder, kind, name).exists() for kind in kinds)
+    return all(path.exists() for path in list_outputs(folder.folder, kinds, name))
 
 
 def _discard(folder: OutFolder, name: str, kinds: Sequence[Kind]) -> None:
     """Remove what was written of an image that can no longer be read."""
     folder.forget(name)
-    for kind in kinds:
-        output_path(folder.folder, kind, name).unlink(missing_ok=True)
+    for path in list_outputs(folder.folder, kinds, name):
+        path.unlink(missing_ok=True)
 
 
 @torch.inference_mode()

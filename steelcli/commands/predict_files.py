@@ -34,7 +34,7 @@ def list_images(paths: Sequence[str], out_dir: Path, problems: Problems) -> dict
     for text in _iter_paths(paths):
         for name, path in _iter_named(text, problems):
             if not Path(os.path.realpath(path)).is_relative_to(own_dir):
-                of_one_name[_same(name)].add((name, path))
+                of_one_name[same_name(name)].add((name, path))
     images = {}
     for same in of_one_name.values():
         for name, path in sorted(same):
@@ -96,7 +96,7 @@ def _fixed_part(pattern: str) -> Path:
     return Path(*parts[:count])
 
 
-def _same(name: str) -> str:
+def same_name(name: str) -> str:
     """Return what names have in common whose outputs would be one file."""
     stem = str(PurePosixPath(name).with_suffix(""))
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())

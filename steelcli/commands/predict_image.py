@@ -13,11 +13,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from steelcli.commands.predict_exports import (
+    PROJECT_NAME,
+    supervisely_paths,
+    write_supervisely,
+)
 from steelcli.common.errors import DataError, ParamsError, quote
 from steelcli.common.outputs import staged_file
 from steelcli.data.images.decode import read_image
 from steelcli.data.images.level_png import save_levels, save_mask
 from steelcli.data.levels import TOP_LEVEL
+from steelcli.data.predictions.coco_rle import compress, run_lengths_at
+from steelcli.data.raw.kaggle_rle import encode_rle
 from steelcli.data.store import letterbox
 from steelcli.data.types import channels_first
 from steelcli.model.inference import native_levels
@@ -26,9 +33,9 @@ from steelcli.reporting.overlays import draw_overlay
 from steelcli.scores.components import highest_component, label
 from steelcli.scores.counts import OperatingPoint, cut
 
-Kind = Literal["masks", "maps", "overlays"]
+Kind = Literal["masks", "maps", "overlays", "supervisely", "coco", "kaggle"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What can be written of each image, the name of the folder it goes to."""
+"""What can be written; the first three are folders with a PNG for each image."""
 Stamp = tuple[int, int]
 """Bytes of a file and the nanosecond of its last change."""
 
@@ -38,7 +45,7 @@ class Picture:
     """An image to predict.
 
     Attributes:
-        name: see `list_images`.
+        name, path: see `list_images`.
         stamp: of its file.
         pixels: uint8 [H, W] or [H, W, 3], None where no overlay is wanted.
         canvas: what the network sees, uint8 [C, H, W].
@@ -46,6 +53,7 @@ class Picture:
     """
 
     name: str
+    path: Path
     stamp: Stamp
     pixels: NDArray[np.uint8] | None
     canvas: NDArray[np.uint8]
@@ -87,7 +95,7 @@ def read_picture(
         return DataError(what, path, "crop it into pieces")
     box = letterbox.fit(height, width, canvas_height, canvas_width)
     canvas = channels_first(letterbox.apply_to_image(pixels, box))
-    return Picture(name, stamp, pixels if keeps_pixels else None, canvas, box)
+    return Picture(name, path, stamp, pixels if keeps_pixels else None, canvas, box)
 
 
 def read_stamp(path: Path) -> Stamp:
@@ -115,34 +123,47 @@ def write_picture(
     mask = cut(levels, point)
     score = highest_component(levels, point.min_area_px) / TOP_LEVEL
     verdict = "defect" if mask.any() else "clean"
-    for kind in kinds:
-        with staged_file(output_path(out_dir, kind, picture.name)) as partial_path:
+    for kind, path in png_paths(out_dir, kinds, picture.name).items():
+        with staged_file(path) as partial_path:
             if kind == "masks":
                 save_mask(partial_path, mask)
             elif kind == "maps":
                 save_levels(partial_path, levels)
             elif picture.pixels is not None:
-                nothing = np.zeros_like(mask)
                 caption = f"{verdict} {score:.3f}"
-                drawn = draw_overlay(picture.pixels, nothing, mask, caption)
+                drawn = draw_overlay(picture.pixels, np.zeros_like(mask), mask, caption)
                 partial_path.write_bytes(cv2.imencode(".png", drawn)[1].tobytes())
-    return {
+    if "supervisely" in kinds:
+        write_supervisely(out_dir / PROJECT_NAME, picture.name, picture.path, mask)
+    row = {
         "image": picture.name,
         "verdict": verdict,
         "score": score,
         "height": picture.box.height,
         "width": picture.box.width,
-        "components": measure_components(levels, mask),
+        "components": measure_components(levels, mask, has_counts="coco" in kinds),
         "stamp": picture.stamp,
     }
+    return row | {"runs": encode_rle(mask)} if "kaggle" in kinds else row
 
 
-def output_path(out_dir: Path, kind: Kind, image: str) -> Path:
-    """Return where a file of an image goes."""
-    return out_dir / kind / PurePosixPath(image).with_suffix(".png")
+def png_paths(out_dir: Path, kinds: Collection[Kind], image: str) -> dict[Kind, Path]:
+    """Return where the PNG files of an image go, by kind."""
+    name = PurePosixPath(image).with_suffix(".png")
+    return {kind: out_dir / kind / name for kind in KINDS[:3] if kind in kinds}
 
 
-def measure_components(levels: NDArray[np.uint16], mask: NDArray[np.bool_]) -> list[dict[str, Any]]:
+def list_outputs(out_dir: Path, kinds: Collection[Kind], image: str) -> list[Path]:
+    """Return all files that are of this image alone."""
+    own = list(png_paths(out_dir, kinds, image).values())
+    if "supervisely" in kinds:
+        own += [out_dir / PROJECT_NAME / path for path in supervisely_paths(image)]
+    return own
+
+
+def measure_components(
+    levels: NDArray[np.uint16], mask: NDArray[np.bool_], has_counts: bool
+) -> list[dict[str, Any]]:
     """Return what is known of each 8-connected component of a mask, by first row and column.
 
     ``box`` is its first column and row, its columns and its rows; ``length_px`` and ``width_px``
@@ -151,6 +172,7 @@ def measure_components(levels: NDArray[np.uint16], mask: NDArray[np.bool_]) -> l
     Args:
         levels: the map, uint16 [H, W].
         mask: bool [H, W].
+        has_counts: whether its run lengths as of COCO are there too, as ``counts``.
     """
     labels, areas = label(mask)
     sums = np.bincount(labels[mask], weights=levels[mask], minlength=areas.size)
@@ -163,13 +185,14 @@ def measure_components(levels: NDArray[np.uint16], mask: NDArray[np.bool_]) -> l
             break
         low, high = own.min(axis=0), own.max(axis=0)
         _, sides, _ = cv2.minAreaRect(own)  # between the centres of pixels, hence the one more
-        components.append(
-            {
-                "box": [*low.tolist(), *(high - low + 1).tolist()],
-                "area_px": int(areas[number]),
-                "length_px": round(max(sides) + 1, 2),
-                "width_px": round(min(sides) + 1, 2),
-                "mean_probability": round(sums[number] / areas[number] / TOP_LEVEL, 6),
-            }
-        )
+        component = {
+            "box": [*low.tolist(), *(high - low + 1).tolist()],
+            "area_px": int(areas[number]),
+            "length_px": round(max(sides) + 1, 2),
+            "width_px": round(min(sides) + 1, 2),
+            "mean_probability": round(sums[number] / areas[number] / TOP_LEVEL, 6),
+        }
+        if has_counts:
+            component["counts"] = compress(run_lengths_at(own.astype(np.int64), *mask.shape))
+        components.append(component)
     return sorted(components, key=lambda component: component["box"][1::-1])

@@ -21,6 +21,7 @@ from walk import steelcli, write_params
 from steelcli.commands import predict as predict_module
 from steelcli.commands.evaluate import evaluate
 from steelcli.commands.predict import predict
+from steelcli.commands.predict_image import KINDS
 from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import DataError, ParamsError, RunError
 from steelcli.data.images.level_png import load_levels, load_mask
@@ -362,7 +363,7 @@ def test_the_command(tuned: Tuned, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_killed_in_the_middle_it_leaves_the_same_files(tuned: Tuned, tmp_path: Path) -> None:
     prepare_work_dir(tuned, tmp_path, 30)
-    command = [sys.executable, "-m", "steelcli", "predict", "in", "--write", "masks,maps"]
+    command = [sys.executable, "-m", "steelcli", "predict", "in", "--write", ",".join(KINDS)]
     total = len(list((tmp_path / "in").rglob("*.jpg")))
     reached = 0
     for share in (0.2, 0.6):
