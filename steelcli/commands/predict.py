@@ -15,6 +15,9 @@ import torch
 
 from steelcli.commands.evaluate import Frozen, read_frozen
 from steelcli.commands.predict_exports import (
+    COCO_NAME,
+    KAGGLE_NAME,
+    META_NAME,
     refuse_shared_places,
     write_coco,
     write_kaggle,
@@ -31,7 +34,7 @@ from steelcli.commands.predict_image import (
     read_stamp,
     write_picture,
 )
-from steelcli.commands.predict_summary import write_summary
+from steelcli.commands.predict_summary import SUMMARY_CSV, SUMMARY_JSON, write_summary
 from steelcli.common.errors import DataError, ParamsError, RunError
 from steelcli.common.paths import ARGS_NAME, MAKE_THRESHOLD, MODELS_DIR, THRESHOLD_PATH
 from steelcli.common.problems import Problems
@@ -52,9 +55,9 @@ PROBLEMS_NAME = "problems.csv"
 _THREADS = 4
 """Threads that decode images and write results, while the network computes."""
 
-
 _WRITERS = {"supervisely": write_meta, "coco": write_coco, "kaggle": write_kaggle}
 """What writes the file that all images share, by kind."""
+_SHARED = (SUMMARY_CSV, SUMMARY_JSON, PROBLEMS_NAME, COCO_NAME, KAGGLE_NAME, META_NAME)
 
 
 class Model(NamedTuple):
@@ -109,23 +112,32 @@ def predict(
         what = f"the model was trained at {width}x{height}, so with other parameters"
         remedy = "give the parameter file of its run with --params"
         raise ParamsError(what, "data.image_size", remedy)
-    made_by = {
+    made_by = _describe(model, frozen, data, kinds)
+    with open_folder(out_dir, made_by) as folder:
+        for name in _SHARED:
+            (out_dir / name).unlink(missing_ok=True)  # until they are true again
+        _predict_images(images, folder, kinds, batch_size, data, model, frozen, problems)
+        for kind in kinds:
+            if kind in _WRITERS:
+                _WRITERS[kind](folder)
+        write_problems(out_dir / PROBLEMS_NAME, problems.rows)
+        counts = write_summary(folder, made_by)
+    _refuse(problems, out_dir / PROBLEMS_NAME)
+    return counts
+
+
+def _describe(
+    model: Model, frozen: Frozen, data: DataParams, kinds: Sequence[Kind]
+) -> dict[str, Any]:
+    """Return what makes a folder's predictions what they are."""
+    return {
         "run_key": model.checkpoint.run_key,
         **frozen.point._asdict(),
         "flip_tta": frozen.flip_tta,
         "color": data.color,
         "value_range": list(data.value_range) if data.value_range else None,
-        "write": kinds,
+        "write": list(kinds),
     }
-    with open_folder(out_dir, made_by) as folder:
-        _predict_images(images, folder, kinds, batch_size, data, model, frozen, problems)
-        counts = write_summary(folder, made_by)
-        for kind in kinds:
-            if kind in _WRITERS:
-                _WRITERS[kind](folder)
-        write_problems(out_dir / PROBLEMS_NAME, problems.rows)
-    _refuse(problems, out_dir / PROBLEMS_NAME)
-    return counts
 
 
 def _refuse(problems: Problems, where: object) -> None:

@@ -27,6 +27,7 @@ from steelcli.data.raw.supervisely_export import annotation, project_meta
 
 TITLE, CLASS_ID = "defect", 1
 PROJECT_NAME, COCO_NAME, KAGGLE_NAME = "supervisely", "coco.json", "kaggle.csv"
+META_NAME = f"{PROJECT_NAME}/meta.json"
 TOP_DATASET = "images"
 """The data set of images that lie in no folder."""
 _PROJECT_FOLDERS = ("img", "ann", "datasets")
@@ -75,7 +76,7 @@ def write_supervisely(
 
 def write_meta(folder: OutFolder) -> None:
     """Write what makes the folder of images and annotations a Supervisely project."""
-    write_json(folder.folder / PROJECT_NAME / "meta.json", project_meta([TITLE]))
+    write_json(folder.folder / META_NAME, project_meta([TITLE]))
 
 
 def write_coco(folder: OutFolder) -> None:

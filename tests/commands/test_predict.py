@@ -327,9 +327,11 @@ def test_a_full_disk_is_told(tuned: Tuned, tmp_path: Path, monkeypatch: pytest.M
     def refuse(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
+    tuned.predict(tmp_path / "out", sorted(tuned.images_dir.iterdir())[0])
     monkeypatch.setattr("steelcli.commands.predict_image.save_mask", refuse)
     with pytest.raises(RunError, match="No space left on device"):
         tuned.predict(tmp_path / "out")
+    assert not list((tmp_path / "out").glob("summary.*"))  # it would leave images out
     monkeypatch.undo()
     assert tuned.predict(tmp_path / "out")["images"] > 2
 
