@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelcli.commands.completion import complete_scored
-from steelcli.commands.usage import Commands
-from steelcli.common.errors import Interrupted, RunError, UserError
+from steelcli.commands.usage import Commands, refuse_other_code
+from steelcli.common.errors import Interrupted, UserError
 from steelcli.common.paths import METRICS_DIR, PARAMS_PATH, REPORT_PATH, TEST_NAME
 from steelcli.common.progress import say
 
@@ -81,20 +81,7 @@ def version(
 
         say(describe_versions())
         raise typer.Exit
-    _refuse_other_code()
-
-
-def _refuse_other_code() -> None:
-    """Refuse to run this code in a folder that holds another copy of it, whose results they seem.
-
-    Raises:
-        RunError: the installed command was called in another clone, or in a queued experiment.
-    """
-    package = Path("steelcli/__init__.py")
-    if package.is_file() and not package.samefile(Path(__file__).with_name("__init__.py")):
-        what = f"this folder has a steelcli of its own, and the one that runs is {__file__}"
-        remedy = "run `python -m steelcli` here, or `pip install --editable .`"
-        raise RunError(what, Path.cwd(), remedy)
+    refuse_other_code()
 
 
 @app.command()
@@ -213,27 +200,20 @@ def evaluate(
             "--predictions and --name belong together, --val-predictions to both"
         )
     loaded = _load(params)
+    from steelcli.reporting.summary_table import build_summary
+    from steelcli.reporting.table import show_tables
+
     if predictions is not None and name is not None:
-        _evaluate_foreign(loaded, predictions, name, val_predictions)
-        return
-    from steelcli.commands.evaluate import evaluate
-    from steelcli.reporting.summary_table import build_summary
-    from steelcli.reporting.table import show_tables
+        from steelcli.commands.judge import evaluate_foreign
 
-    show_tables([build_summary(evaluate(loaded.evaluate), METRICS_DIR / TEST_NAME)])
+        sections = loaded.data, loaded.threshold, loaded.evaluate
+        metrics = evaluate_foreign(predictions, name, val_predictions, *sections)
+        path = METRICS_DIR / f"{name}.json"
+    else:
+        from steelcli.commands.evaluate import evaluate
 
-
-def _evaluate_foreign(
-    params: Params, predictions: Path, name: str, val_predictions: Path | None
-) -> None:
-    from steelcli.commands.judge import evaluate_foreign
-    from steelcli.reporting.summary_table import build_summary
-    from steelcli.reporting.table import show_tables
-
-    metrics = evaluate_foreign(
-        predictions, name, val_predictions, params.data, params.threshold, params.evaluate
-    )
-    show_tables([build_summary(metrics, METRICS_DIR / f"{name}.json")])
+        metrics, path = evaluate(loaded.evaluate), METRICS_DIR / TEST_NAME
+    show_tables([build_summary(metrics, path)])
 
 
 @app.command()
@@ -265,6 +245,32 @@ def compare(
 
     comparison = compare(a, b, loaded, plot_path=plot)
     show_tables(build_comparison(comparison, loaded.decimals))
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[str], typer.Argument(help="Images, folders, patterns; - for stdin.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; a folder begun is gone on with.")],
+    write: Annotated[
+        str, typer.Option(help="Of masks,maps,overlays,supervisely,coco,kaggle.")
+    ] = "masks",
+    threshold: Annotated[float | None, typer.Option(help="In place of the learned one.")] = None,
+    min_area_px: Annotated[int | None, typer.Option(help="Likewise.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 8,
+    params: ParamsPath = PARAMS_PATH,
+) -> None:
+    """Find defects in images with the trained model: masks, and a summary of their components."""
+    data = _load(params).data
+    from steelcli.commands.predict import predict
+    from steelcli.data.raw.survey import ProblemsError
+    from steelcli.reporting.problem_table import show_problems
+
+    try:
+        done = predict(paths, out, write.split(","), batch_size, data, threshold, min_area_px)
+    except ProblemsError as error:
+        show_problems(error.problems, ".")
+        raise
+    say(f"{done['images']} images, {done['defect_images']} with a defect: {out / 'summary.csv'}")
 
 
 @app.command()

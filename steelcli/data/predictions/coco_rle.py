@@ -60,9 +60,27 @@ def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
     return [int(length) for length in np.diff(edges, prepend=0)]
 
 
+def run_lengths_at(points: NDArray[np.int64], height: int, width: int) -> list[int]:
+    """Return the `run_lengths` of a mask of height × width that is true at some points alone.
+
+    Args:
+        points: column and row of each, int64 [N, 2], N at least 1, no two the same.
+    """
+    flat = np.sort(points[:, 0] * height + points[:, 1])
+    is_first = np.diff(flat, prepend=-2) > 1
+    is_last = np.append(is_first[1:], True)
+    edges = np.column_stack([flat[is_first], flat[is_last] + 1]).reshape(-1)
+    lengths = np.diff(edges, prepend=0, append=height * width)
+    return [int(length) for length in (lengths if lengths[-1] else lengths[:-1])]
+
+
 def encode_coco(mask: NDArray[np.bool_]) -> str:
     """Return COCO's compressed ``counts`` of a mask bool [H, W]."""
-    lengths = run_lengths(mask)
+    return compress(run_lengths(mask))
+
+
+def compress(lengths: Sequence[int]) -> str:
+    """Return COCO's compressed form of run lengths."""
     text = bytearray()
     for index, length in enumerate(lengths):
         rest = length - lengths[index - 2] if index > 2 else length

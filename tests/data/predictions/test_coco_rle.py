@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as oracle
 
 from steelcli.common.errors import DataError
-from steelcli.data.predictions.coco_rle import decode_coco, encode_coco, run_lengths
+from steelcli.data.predictions.coco_rle import decode_coco, encode_coco, run_lengths, run_lengths_at
 
 MASKS = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=40))
 BLOCKS = st.tuples(*(st.integers(0, 700) for _ in range(4)))
@@ -39,6 +39,12 @@ def test_pycocotools_writes_the_same_and_it_reads_back(mask: NDArray[np.bool_]) 
     assert text == oracle_counts(mask)
     assert np.array_equal(decode_coco(text, height, width, "here"), mask)
     assert np.array_equal(decode_coco(run_lengths(mask), height, width, "here"), mask)
+
+
+@given(MASKS.filter(np.any))
+def test_points_have_the_run_lengths_of_their_mask(mask: NDArray[np.bool_]) -> None:
+    points = np.argwhere(mask)[::-1, ::-1]
+    assert run_lengths_at(points, *mask.shape) == run_lengths(mask)
 
 
 @given(BLOCKS)

@@ -1,0 +1,138 @@
+"""What ``steelcli predict`` found in the formats of other tools.
+
+    supervisely/        a project with the images, a data set a folder
+    coco.json           run lengths, an annotation a component
+    kaggle.csv          run lengths, a row an image
+
+All have one class: the network finds defects and does not tell them apart.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelcli.commands.predict_files import same_name
+from steelcli.commands.predict_folder import OutFolder
+from steelcli.common.errors import DataError
+from steelcli.common.outputs import staged_file, write_json
+from steelcli.data.raw.supervisely_export import annotation, project_meta
+
+TITLE, CLASS_ID = "defect", 1
+PROJECT_NAME, COCO_NAME, KAGGLE_NAME = "supervisely", "coco.json", "kaggle.csv"
+META_NAME = f"{PROJECT_NAME}/meta.json"
+TOP_DATASET = "images"
+"""The data set of images that lie in no folder."""
+_PROJECT_FOLDERS = ("img", "ann", "datasets")
+
+
+def supervisely_paths(image: str) -> tuple[PurePosixPath, PurePosixPath]:
+    """Return where an image and its annotation lie in the project.
+
+    Folders called as those of a project are left out of the data set's name, so that a project's
+    own images come back to their data sets.
+    """
+    *folders, name = PurePosixPath(image).parts
+    datasets = [folder for folder in folders if folder not in _PROJECT_FOLDERS] or [TOP_DATASET]
+    dataset_dir = PurePosixPath("/datasets/".join(datasets))
+    return dataset_dir / "img" / name, dataset_dir / "ann" / f"{name}.json"
+
+
+def refuse_shared_places(images: Iterable[str]) -> None:
+    """Refuse images that would be one in the project.
+
+    Raises:
+        DataError: for the first two.
+    """
+    taken: dict[str, str] = {}
+    for image in images:
+        other = taken.setdefault(same_name(str(supervisely_paths(image)[0])), image)
+        if other != image:
+            what = f"it would be one image with {other} in the Supervisely project"
+            raise DataError(what, image, "rename one of them, or do not --write supervisely")
+
+
+def write_supervisely(
+    project_dir: Path, image: str, image_path: Path, mask: NDArray[np.bool_]
+) -> None:
+    """Copy an image into the project and write its annotation, each whole or not at all.
+
+    Args:
+        mask: bool [H, W].
+    """
+    copied, annotated = (project_dir / path for path in supervisely_paths(image))
+    with staged_file(copied) as partial_path:
+        shutil.copyfile(image_path, partial_path)
+    height, width = mask.shape
+    write_json(annotated, annotation(height, width, [(TITLE, mask)]))
+
+
+def write_meta(folder: OutFolder) -> None:
+    """Write what makes the folder of images and annotations a Supervisely project."""
+    write_json(folder.folder / META_NAME, project_meta([TITLE]))
+
+
+def write_coco(folder: OutFolder) -> None:
+    """Write the COCO file, image by image."""
+    with (
+        staged_file(folder.folder / COCO_NAME) as partial_path,
+        partial_path.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        categories = json.dumps([{"id": CLASS_ID, "name": TITLE}])
+        file.write(f'{{"categories": {categories},\n"images": [')
+        _write_list(file, (_coco_image(number, row) for number, row in _number(folder)))
+        file.write('],\n"annotations": [')
+        _write_list(file, _iter_coco_annotations(folder))
+        file.write("]}\n")
+
+
+def write_kaggle(folder: OutFolder) -> None:
+    """Write the csv of run lengths, image by image; a clean one has none."""
+    with (
+        staged_file(folder.folder / KAGGLE_NAME) as partial_path,
+        partial_path.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["ImageId", "ClassId", "EncodedPixels"])
+        for row in folder.iter_rows():
+            writer.writerow([row["image"], CLASS_ID, row["runs"]])
+
+
+def _number(folder: OutFolder) -> Iterable[tuple[int, dict[str, Any]]]:
+    return enumerate(folder.iter_rows(), start=1)
+
+
+def _coco_image(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    size = {"height": row["height"], "width": row["width"]}
+    return {"id": number, "file_name": row["image"], **size}
+
+
+def _iter_coco_annotations(folder: OutFolder) -> Iterable[dict[str, Any]]:
+    count = 0
+    for number, row in _number(folder):
+        for component in row["components"]:
+            count += 1
+            size = [row["height"], row["width"]]
+            yield {
+                "id": count,
+                "image_id": number,
+                "category_id": CLASS_ID,
+                "segmentation": {"size": size, "counts": component["counts"]},
+                "area": component["area_px"],
+                "bbox": component["box"],
+                "iscrowd": 0,
+            }
+
+
+def _write_list(file: TextIO, items: Iterable[Mapping[str, Any]]) -> None:
+    """Write the items of a JSON list, a line each."""
+    for index, item in enumerate(items):
+        file.write(",\n" if index else "\n")
+        file.write(json.dumps(item))

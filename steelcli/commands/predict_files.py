@@ -1,0 +1,102 @@
+"""The images that ``steelcli predict`` is asked for, by the names of their outputs."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from steelcli.common.errors import DataError
+from steelcli.common.problems import Problems
+from steelcli.data.images.find import MAX_NAME_BYTES, is_printable, iter_images
+
+
+def list_images(paths: Sequence[str], out_dir: Path, problems: Problems) -> dict[str, Path]:
+    """Return the image files by name, sorted by name.
+
+    A name is the file's path in its folder: the one that was given, or the part of a pattern
+    before its first wildcard. A file that was given itself keeps its own name alone. What lies in
+    ``out_dir`` is no input.
+
+    Args:
+        paths: files, folders, which are searched with all inside, and patterns as of `glob`; - is
+            for the lines of stdin.
+        out_dir: where the outputs go.
+        problems: takes what cannot be read or named, and images of one name but for the suffix,
+            case or Unicode form: their outputs would be one file.
+    """
+    own_dir = os.path.realpath(out_dir)
+    of_one_name: dict[str, set[tuple[str, Path]]] = defaultdict(set)
+    for text in _iter_paths(paths):
+        for name, path in _iter_named(text, problems):
+            if not Path(os.path.realpath(path)).is_relative_to(own_dir):
+                of_one_name[same_name(name)].add((name, path))
+    images = {}
+    for same in of_one_name.values():
+        for name, path in sorted(same):
+            if len(same) == 1:
+                images[name] = path
+            else:
+                what = "two images share one name but for the suffix, case or Unicode form"
+                remedy = "rename one of them, or give the folder above both"
+                problems.add(DataError(what, path, remedy), path.as_posix())
+    return dict(sorted(images.items()))
+
+
+def _iter_paths(paths: Sequence[str]) -> Iterator[str]:
+    for path in paths:
+        if path == "-":
+            yield from (os.fsdecode(line) for line in sys.stdin.buffer.read().splitlines() if line)
+        else:
+            yield path
+
+
+def _iter_named(text: str, problems: Problems) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of each image that one of the paths stands for."""
+    if os.path.lexists(text):
+        root = Path(text) if os.path.isdir(text) else Path(text).parent  # noqa: PTH112
+        matches = [text]
+    elif glob.has_magic(text):
+        root = _fixed_part(text)
+        matches = glob.glob(text, recursive=True)  # noqa: PTH207  as a shell does, without hidden files
+    else:
+        matches = []
+    if not matches:
+        what = "no such file or folder"
+        problems.add(DataError(what, text, "correct the path"), "")
+    for match in map(Path, matches):
+        for path in _iter_files(match, problems):
+            name = path.relative_to(root).as_posix()
+            if is_printable(name) and len(os.fsencode(path.name)) <= MAX_NAME_BYTES:
+                yield name, path
+            else:
+                what = f"the name is unprintable or longer than {MAX_NAME_BYTES} bytes"
+                problems.add(DataError(what, path, "rename the file"), path.as_posix())
+
+
+def _iter_files(path: Path, problems: Problems) -> Iterator[Path]:
+    """Yield a file itself, of a folder the images in it."""
+    if not os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where the rights are at fault
+        yield path
+        return
+    try:
+        yield from iter_images(path, recursive=True, problems=problems)
+    except DataError as error:  # it cannot be listed
+        problems.add(error, "")
+
+
+def _fixed_part(pattern: str) -> Path:
+    """Return the folders of a pattern before the first wildcard."""
+    parts = Path(pattern).parts
+    count = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:count])
+
+
+def same_name(name: str) -> str:
+    """Return what names have in common whose outputs would be one file."""
+    stem = str(PurePosixPath(name).with_suffix(""))
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())

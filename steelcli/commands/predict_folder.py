@@ -1,0 +1,137 @@
+"""The folder that ``steelcli predict`` fills: what made it, and which images are finished.
+
+    images.jsonl        first what made the folder, then a line for each finished image
+
+A line is added when all files of its image are in place, so whoever goes on after a kill knows
+what is left. What a kill left of a line, or of a file, is removed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from steelcli.common.errors import RunError
+from steelcli.common.outputs import refuse_unwritable
+
+JOURNAL_NAME = "images.jsonl"
+_LOCK_NAME = ".lock"
+_NEW_FOLDER = "name another --out, or remove the folder"
+
+
+class OutFolder:
+    """A folder of predictions, held by this process alone; see `open_folder`."""
+
+    def __init__(self, folder: Path, made_by: Mapping[str, Any]) -> None:
+        """Begin the folder, or go on with it.
+
+        Raises:
+            RunError: it holds something else, or was made by something else.
+        """
+        self.folder = folder
+        self._path = folder / JOURNAL_NAME
+        self._places: dict[str, int] = {}
+        known = {_LOCK_NAME, JOURNAL_NAME}
+        if not self._path.exists() and any(path.name not in known for path in folder.iterdir()):
+            what = "the folder is not empty, and predict did not make it"
+            raise RunError(what, folder, "name another --out")
+        for path in folder.rglob(".*.partial"):
+            path.unlink()
+        self._end = 0
+        found = self._read_journal() if self._path.exists() else None
+        if found is None:
+            self._append(made_by)
+        elif found != made_by:
+            changed = [key for key in made_by if found.get(key) != made_by[key]]
+            what = f"the folder was made with another {', '.join(changed)}"
+            raise RunError(what, folder, _NEW_FOLDER)
+
+    def find(self, image: str) -> dict[str, Any] | None:
+        """Return what was added of an image."""
+        place = self._places.get(image)
+        return None if place is None else self._read_line(place)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Note an image whose files are in place, ``image`` being its name."""
+        self._places[row["image"]] = self._append(row)
+
+    def forget(self, image: str) -> None:
+        """Leave out an image that can no longer be read."""
+        self._places.pop(image, None)
+
+    def iter_rows(self) -> Iterator[dict[str, Any]]:
+        """Yield what was added last of each image, by name."""
+        for image in sorted(self._places):
+            yield self._read_line(self._places[image])
+
+    def _read_journal(self) -> dict[str, Any] | None:
+        """Note where the images' lines are; return the first line, None where there is none."""
+        made_by = None
+        with self._path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break  # a kill cut it off
+                values = self._parse(line)
+                if made_by is None:
+                    made_by = values
+                else:
+                    self._places[str(values.get("image"))] = self._end
+                self._end += len(line)
+        return made_by
+
+    def _append(self, values: Mapping[str, Any]) -> int:
+        """Add a line behind the last whole one; return where it begins."""
+        place = self._end
+        line = json.dumps(values, allow_nan=False).encode() + b"\n"
+        try:
+            with self._path.open("r+b" if self._path.exists() else "wb") as file:
+                file.seek(place)
+                file.truncate()
+                file.write(line)
+        except OSError as error:
+            what = f"cannot write ({error.strerror})"
+            remedy = "free space or mend the permissions"
+            raise RunError(what, self._path, remedy) from error
+        self._end += len(line)
+        return place
+
+    def _read_line(self, place: int) -> dict[str, Any]:
+        with self._path.open("rb") as file:
+            file.seek(place)
+            return self._parse(file.readline())
+
+    def _parse(self, line: bytes) -> dict[str, Any]:
+        try:
+            values = json.loads(line)
+        except ValueError as error:
+            raise RunError("the file was changed by hand", self._path, _NEW_FOLDER) from error
+        if not isinstance(values, dict):
+            raise RunError("the file was changed by hand", self._path, _NEW_FOLDER)
+        return values
+
+
+@contextmanager
+def open_folder(folder: Path, made_by: Mapping[str, Any]) -> Iterator[OutFolder]:
+    """Make the folder where it is missing, and hold it; see `OutFolder`.
+
+    Raises:
+        RunError: it cannot be written, or another process is at it.
+    """
+    refuse_unwritable([folder])
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / _LOCK_NAME, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        what = "another process is writing this folder"
+        raise RunError(what, folder, "wait for it or stop it") from error
+    try:
+        yield OutFolder(folder, made_by)
+    finally:
+        (folder / _LOCK_NAME).unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,198 @@
+"""One image of ``steelcli predict``: from its file to what the network sees, and from the
+network's output to its files and its line of the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, get_args
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from steelcli.commands.predict_exports import (
+    PROJECT_NAME,
+    supervisely_paths,
+    write_supervisely,
+)
+from steelcli.common.errors import DataError, ParamsError, quote
+from steelcli.common.outputs import staged_file
+from steelcli.data.images.decode import read_image
+from steelcli.data.images.level_png import save_levels, save_mask
+from steelcli.data.levels import TOP_LEVEL
+from steelcli.data.predictions.coco_rle import compress, run_lengths_at
+from steelcli.data.raw.kaggle_rle import encode_rle
+from steelcli.data.store import letterbox
+from steelcli.data.types import channels_first
+from steelcli.model.inference import native_levels
+from steelcli.params.data import DataParams
+from steelcli.reporting.overlays import draw_overlay
+from steelcli.scores.components import highest_component, label
+from steelcli.scores.counts import OperatingPoint, cut
+
+Kind = Literal["masks", "maps", "overlays", "supervisely", "coco", "kaggle"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""What can be written; the first three are folders with a PNG for each image."""
+Stamp = tuple[int, int]
+"""Bytes of a file and the nanosecond of its last change."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image to predict.
+
+    Attributes:
+        name, path: see `list_images`.
+        stamp: of its file.
+        pixels: uint8 [H, W] or [H, W, 3], None where no overlay is wanted.
+        canvas: what the network sees, uint8 [C, H, W].
+        box: where the image lies in it.
+    """
+
+    name: str
+    path: Path
+    stamp: Stamp
+    pixels: NDArray[np.uint8] | None
+    canvas: NDArray[np.uint8]
+    box: letterbox.Letterbox
+
+
+def choose_kinds(wanted: Sequence[str]) -> list[Kind]:
+    """Return the kinds that are wanted, in the order of `KINDS`.
+
+    Raises:
+        ParamsError: a word that is none of them.
+    """
+    for word in wanted:
+        if word not in KINDS:
+            remedy = f"choose from {', '.join(KINDS)}"
+            raise ParamsError(f"{quote(word)!r} cannot be written", "--write", remedy)
+    return [kind for kind in KINDS if kind in wanted]
+
+
+def read_picture(
+    name: str, path: Path, data: DataParams, image_size: tuple[int, int], keeps_pixels: bool
+) -> Picture | DataError:
+    """Return an image as ``prepare`` would store it, or what is wrong with its file.
+
+    Args:
+        data: ``color``, ``value_range`` and ``max_image_pixels`` are used.
+        image_size: width and height that the network sees, pixels.
+    """
+    try:
+        stamp = read_stamp(path)  # before the file: one that changes now is read again next time
+        pixels = read_image(path, data.color, data.max_image_pixels, data.value_range)
+    except DataError as error:
+        return error
+    height, width = pixels.shape[:2]
+    canvas_width, canvas_height = image_size
+    if min(height, width) * min(canvas_width / width, canvas_height / height) < 0.5:
+        seen = f"would be less than a pixel thin at {canvas_width}x{canvas_height}"
+        what = f"an image of {width}x{height} pixels {seen}"
+        return DataError(what, path, "crop it into pieces")
+    box = letterbox.fit(height, width, canvas_height, canvas_width)
+    canvas = channels_first(letterbox.apply_to_image(pixels, box))
+    return Picture(name, path, stamp, pixels if keeps_pixels else None, canvas, box)
+
+
+def read_stamp(path: Path) -> Stamp:
+    """Return what changes when a file does; zeros for one that cannot be looked at."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def write_picture(
+    picture: Picture,
+    probs: torch.Tensor,
+    point: OperatingPoint,
+    kinds: Collection[Kind],
+    out_dir: Path,
+) -> dict[str, Any]:
+    """Write the files of an image, each whole or not at all; return its row of the summary.
+
+    Args:
+        probs: the network's output, float32 [1, H, W].
+    """
+    levels = native_levels(probs, picture.box)
+    mask = cut(levels, point)
+    score = highest_component(levels, point.min_area_px) / TOP_LEVEL
+    verdict = "defect" if mask.any() else "clean"
+    for kind, path in png_paths(out_dir, kinds, picture.name).items():
+        with staged_file(path) as partial_path:
+            if kind == "masks":
+                save_mask(partial_path, mask)
+            elif kind == "maps":
+                save_levels(partial_path, levels)
+            elif picture.pixels is not None:
+                caption = f"{verdict} {score:.3f}"
+                drawn = draw_overlay(picture.pixels, np.zeros_like(mask), mask, caption)
+                partial_path.write_bytes(cv2.imencode(".png", drawn)[1].tobytes())
+    if "supervisely" in kinds:
+        write_supervisely(out_dir / PROJECT_NAME, picture.name, picture.path, mask)
+    row = {
+        "image": picture.name,
+        "verdict": verdict,
+        "score": score,
+        "height": picture.box.height,
+        "width": picture.box.width,
+        "components": measure_components(levels, mask, has_counts="coco" in kinds),
+        "stamp": picture.stamp,
+    }
+    return row | {"runs": encode_rle(mask)} if "kaggle" in kinds else row
+
+
+def png_paths(out_dir: Path, kinds: Collection[Kind], image: str) -> dict[Kind, Path]:
+    """Return where the PNG files of an image go, by kind."""
+    name = PurePosixPath(image).with_suffix(".png")
+    return {kind: out_dir / kind / name for kind in KINDS[:3] if kind in kinds}
+
+
+def list_outputs(out_dir: Path, kinds: Collection[Kind], image: str) -> list[Path]:
+    """Return all files that are of this image alone."""
+    own = list(png_paths(out_dir, kinds, image).values())
+    if "supervisely" in kinds:
+        own += [out_dir / PROJECT_NAME / path for path in supervisely_paths(image)]
+    return own
+
+
+def measure_components(
+    levels: NDArray[np.uint16], mask: NDArray[np.bool_], has_counts: bool
+) -> list[dict[str, Any]]:
+    """Return what is known of each 8-connected component of a mask, by first row and column.
+
+    ``box`` is its first column and row, its columns and its rows; ``length_px`` and ``width_px``
+    are the sides of the smallest rectangle, turned as it may be, round its pixels.
+
+    Args:
+        levels: the map, uint16 [H, W].
+        mask: bool [H, W].
+        has_counts: whether its run lengths as of COCO are there too, as ``counts``.
+    """
+    labels, areas = label(mask)
+    sums = np.bincount(labels[mask], weights=levels[mask], minlength=areas.size)
+    points = np.argwhere(mask)[:, ::-1].astype(np.int32)  # column and row
+    order = np.argsort(labels[mask], kind="stable")
+    ends = np.cumsum(areas[1:])
+    components = []
+    for number, own in enumerate(np.split(points[order], ends[:-1]), start=1):
+        if not own.size:  # np.split makes one part of nothing
+            break
+        low, high = own.min(axis=0), own.max(axis=0)
+        _, sides, _ = cv2.minAreaRect(own)  # between the centres of pixels, hence the one more
+        component = {
+            "box": [*low.tolist(), *(high - low + 1).tolist()],
+            "area_px": int(areas[number]),
+            "length_px": round(max(sides) + 1, 2),
+            "width_px": round(min(sides) + 1, 2),
+            "mean_probability": round(sums[number] / areas[number] / TOP_LEVEL, 6),
+        }
+        if has_counts:
+            component["counts"] = compress(run_lengths_at(own.astype(np.int64), *mask.shape))
+        components.append(component)
+    return sorted(components, key=lambda component: component["box"][1::-1])

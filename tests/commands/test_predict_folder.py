@@ -1,0 +1,92 @@
+"""The folder of predictions: what made it, what is finished, what a kill leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steelcli.commands.predict_folder import open_folder
+from steelcli.common.errors import RunError
+
+MADE_BY = {"run_key": "ab", "threshold": 0.5, "value_range": None}
+
+
+def rows(folder: Path) -> list[dict[str, object]]:
+    with open_folder(folder, MADE_BY) as opened:
+        return list(opened.iter_rows())
+
+
+def fill(folder: Path, *images: str) -> None:
+    with open_folder(folder, MADE_BY) as opened:
+        for number, image in enumerate(images):
+            opened.add({"image": image, "number": number})
+
+
+def test_rows_come_back_by_name_the_last_of_each(tmp_path: Path) -> None:
+    fill(tmp_path, "b", "a", "ü\n", "b")
+    assert [(row["image"], row["number"]) for row in rows(tmp_path)] == [
+        ("a", 1),
+        ("b", 3),
+        ("ü\n", 2),
+    ]
+
+
+def test_a_line_cut_off_anywhere_is_written_again(tmp_path: Path) -> None:
+    fill(tmp_path / "whole", "a", "b")
+    whole = (tmp_path / "whole" / "images.jsonl").read_bytes()
+    for length in range(len(whole)):
+        folder = tmp_path / str(length)
+        folder.mkdir()
+        (folder / "images.jsonl").write_bytes(whole[:length])
+        with open_folder(folder, MADE_BY) as opened:
+            for number, image in enumerate("ab"):
+                if opened.find(image) is None:
+                    opened.add({"image": image, "number": number})
+        assert (folder / "images.jsonl").read_bytes() == whole
+
+
+def test_what_a_kill_leaves_of_a_file_is_removed(tmp_path: Path) -> None:
+    fill(tmp_path, "a")
+    partial_path = tmp_path / "masks" / "deep" / ".a.png.12.partial"
+    partial_path.parent.mkdir(parents=True)
+    partial_path.touch()
+    assert len(rows(tmp_path)) == 1
+    assert not partial_path.exists()
+
+
+def test_a_folder_of_another_model_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path, "a")
+    before = (tmp_path / "images.jsonl").read_bytes()
+    message = r"made with another run_key, threshold: .*; name another --out, or remove"
+    with (
+        pytest.raises(RunError, match=message),
+        open_folder(tmp_path, MADE_BY | {"run_key": "cd", "threshold": 0.25}),
+    ):
+        pass
+    assert (tmp_path / "images.jsonl").read_bytes() == before
+
+
+def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(RunError, match="predict did not make it"):
+        fill(tmp_path, "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_two_processes_cannot_fill_one_folder(tmp_path: Path) -> None:
+    with (
+        open_folder(tmp_path, MADE_BY),
+        pytest.raises(RunError, match="another process is writing"),
+        open_folder(tmp_path, MADE_BY),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("line", [b"{]\n", b"[]\n", b"\xff\n"])
+def test_a_journal_changed_by_hand_is_refused(tmp_path: Path, line: bytes) -> None:
+    fill(tmp_path, "a")
+    with (tmp_path / "images.jsonl").open("ab") as file:
+        file.write(line)
+    with pytest.raises(RunError, match="changed by hand"):
+        rows(tmp_path)
