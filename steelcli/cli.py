@@ -196,9 +196,8 @@ def evaluate(
     """Score the test split at the frozen threshold and at 0.5, of the trained model or of another's
     predictions."""
     if (predictions is None) != (name is None) or (val_predictions and not predictions):
-        raise typer.BadParameter(
-            "--predictions and --name belong together, --val-predictions to both"
-        )
+        what = "--predictions and --name belong together, --val-predictions to both"
+        raise typer.BadParameter(what)
     loaded = _load(params)
     from steelcli.reporting.summary_table import build_summary
     from steelcli.reporting.table import show_tables
@@ -252,7 +251,7 @@ def predict(
     paths: Annotated[list[str], typer.Argument(help="Images, folders, patterns; - for stdin.")],
     out: Annotated[Path, typer.Option(help="Folder to write; a folder begun is gone on with.")],
     write: Annotated[
-        str, typer.Option(help="Of masks,maps,overlays,supervisely,coco,kaggle.")
+        str, typer.Option(help="masks,maps,overlays,supervisely,coco,kaggle")
     ] = "masks",
     threshold: Annotated[float | None, typer.Option(help="In place of the learned one.")] = None,
     min_area_px: Annotated[int | None, typer.Option(help="Likewise.")] = None,
