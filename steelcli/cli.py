@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelcli import __version__
-from steelcli.commands.usage import Commands
-from steelcli.common.errors import Interrupted, RunError, UserError
-from steelcli.common.paths import METRICS_DIR, PARAMS_PATH, REPORT_PATH, TEST_NAME
+from steelcli.commands.usage import Commands, refuse_other_code
+from steelcli.common.errors import Interrupted, UserError
+from steelcli.common.formats import Format
+from steelcli.common.paths import EXPORTS_DIR, METRICS_DIR, PARAMS_PATH, REPORT_PATH, TEST_NAME
 from steelcli.common.progress import say
 
 if TYPE_CHECKING:
@@ -78,20 +79,7 @@ def version(
     if show:
         say(f"steelcli {__version__}")
         raise typer.Exit
-    _refuse_other_code()
-
-
-def _refuse_other_code() -> None:
-    """Refuse to run this code in a folder that holds another copy of it, whose results they seem.
-
-    Raises:
-        RunError: the installed command was called in another clone, or in a queued experiment.
-    """
-    package = Path("steelcli/__init__.py")
-    if package.is_file() and not package.samefile(Path(__file__).with_name("__init__.py")):
-        what = f"this folder has a steelcli of its own, and the one that runs is {__file__}"
-        remedy = "run `python -m steelcli` here, or `pip install --editable .`"
-        raise RunError(what, Path.cwd(), remedy)
+    refuse_other_code()
 
 
 @app.command()
@@ -264,6 +252,21 @@ def compare(
 
     comparison = compare(a, b, loaded, plot_path=plot)
     show_tables(build_comparison(comparison, loaded.decimals))
+
+
+@app.command()
+def export(
+    wanted: Annotated[Format, typer.Option("--format", help="The runtime to write it for.")],
+    params: ParamsPath = PARAMS_PATH,
+) -> None:
+    """Write the trained network for another runtime, if it gives the same on validation images."""
+    loaded = _load(params)
+    from steelcli.commands.export import export
+    from steelcli.reporting.metric_tables import build_export
+    from steelcli.reporting.table import show_tables
+
+    metrics = export(wanted, loaded.threshold, loaded.evaluate.timing_images)
+    show_tables([build_export(metrics, EXPORTS_DIR / wanted.value)])
 
 
 @app.command()

@@ -1,10 +1,14 @@
-"""Answer an unknown option that is called like a parameter with the way to set it."""
+"""Wrong usage: an option that is called like a parameter, a folder with other code."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperGroup
+
+import steelcli
+from steelcli.common.errors import RunError
 
 
 class Commands(TyperGroup):
@@ -21,6 +25,19 @@ class Commands(TyperGroup):
             if type(error).__name__ == "NoSuchOption":  # Typer does not give its class away
                 _point_to_parameter(error, self.words)
             raise
+
+
+def refuse_other_code() -> None:
+    """Refuse to run this code in a folder that holds another copy of it, whose results they seem.
+
+    Raises:
+        RunError: the installed command was called in another clone, or in a queued experiment.
+    """
+    package, own = Path("steelcli/__init__.py"), Path(steelcli.__file__)
+    if package.is_file() and not package.samefile(own):
+        what = f"this folder has a steelcli of its own, and the one that runs is {own}"
+        remedy = "run `python -m steelcli` here, or `pip install --editable .`"
+        raise RunError(what, Path.cwd(), remedy)
 
 
 def _point_to_parameter(error: Any, words: list[str]) -> None:
