@@ -5,19 +5,17 @@ Nothing else knows Typer. Heavy imports happen inside the commands.
 
 from __future__ import annotations
 
-import io
 import os
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from steelcli.commands.completion import complete_scored
-from steelcli.commands.usage import Commands, refuse_other_code
-from steelcli.common.errors import Interrupted, UserError
-from steelcli.common.paths import METRICS_DIR, PARAMS_PATH, REPORT_PATH, TEST_NAME
+from steelcli.commands.usage import Commands, refuse_other_code, run_to_exit_code
+from steelcli.common.errors import UserError
+from steelcli.common.formats import Format
+from steelcli.common.paths import EXPORTS_DIR, METRICS_DIR, PARAMS_PATH, REPORT_PATH, TEST_NAME
 from steelcli.common.progress import say
 
 if TYPE_CHECKING:
@@ -51,24 +49,8 @@ Scored = Annotated[str, typer.Argument(help=SCORED, autocompletion=complete_scor
 
 def main() -> None:
     """Run the command line; a user's error becomes one sentence on stderr and exit code 1."""
-    # Read when torch starts OpenMP. Threads that spin while they wait slow everything down where
-    # another process wants the same cores (two cores: 25 → 73 s an epoch; passive: 26 → 44 s).
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    for stream in (sys.stdout, sys.stderr):  # escape characters that the terminal lacks
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        app(prog_name="steelcli")  # not `python -m steelcli`, which no shell completes
-    except MemoryError:
-        sys.exit(
-            "Error: the memory is full: this process; free memory, or lower data.max_image_pixels."
-        )
-    except UserError as error:
-        sys.exit(f"Error: {error}")
-    except Interrupted as stop:
-        with suppress(OSError):  # nobody reads
-            print(stop, file=sys.stderr)
-        sys.exit(stop.exit_code)
+    # the name is not `python -m steelcli`, which no shell completes
+    run_to_exit_code(lambda: app(prog_name="steelcli"))
 
 
 @app.callback(invoke_without_command=True)
@@ -270,6 +252,20 @@ def predict(
         show_problems(error.problems, ".")
         raise
     say(f"{done['images']} images, {done['defect_images']} with a defect: {out / 'summary.csv'}")
+
+
+def export(
+    wanted: Annotated[Format, typer.Option("--format", help="The runtime to write it for.")],
+    params: ParamsPath = PARAMS_PATH,
+) -> None:
+    """Write the trained network for another runtime, if it gives the same on validation images."""
+    loaded = _load(params)
+    from steelcli.commands.export import export
+    from steelcli.reporting.metric_tables import build_export
+    from steelcli.reporting.table import show_tables
+
+    metrics = export(wanted, loaded.threshold, loaded.evaluate.timing_images)
+    show_tables([build_export(metrics, EXPORTS_DIR / wanted.value)])
 
 
 @app.command()

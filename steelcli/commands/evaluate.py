@@ -55,6 +55,16 @@ class Frozen(NamedTuple):
     flip_tta: bool
     learned_for: str | None
 
+    def refuse_other_run(self, run_key: str, path: Path) -> None:
+        """Refuse a file, read from ``path``, that was learned for another checkpoint.
+
+        Raises:
+            RunError: it was.
+        """
+        if self.learned_for != run_key:
+            what = "the threshold was learned for another checkpoint"
+            raise RunError(what, path, MAKE_THRESHOLD)
+
 
 def evaluate(
     params: EvaluateParams,
@@ -73,9 +83,7 @@ def evaluate(
     frozen = read_frozen(threshold_path)
     point = frozen.point
     trained = load_trained(models_dir, store_dir)
-    if frozen.learned_for != trained.run_key:
-        what = "the threshold was learned for another checkpoint"
-        raise RunError(what, threshold_path, MAKE_THRESHOLD)
+    frozen.refuse_other_run(trained.run_key, threshold_path)
     store = trained.store
     run = trained.settings.run.trackers
     trackers = Trackers(

@@ -23,6 +23,7 @@ PREDICTIONS_DIR = Path("predictions")
 VAL_PREDICTIONS_DIR = PREDICTIONS_DIR / "val"
 TEST_PREDICTIONS_DIR = PREDICTIONS_DIR / "test"
 REPORT_PATH = Path("reports/report.html")
+EXPORTS_DIR = Path("exports")
 TRACKERS_DIR = Path("trackers")
 
 # in METRICS_DIR
@@ -36,9 +37,10 @@ TEST_IMAGES_NAME = "test_images.csv"
 PR_CURVE_NAME = "pr_curve.csv"
 FROC_NAME = "froc.csv"
 RELIABILITY_NAME = "reliability.csv"
+EXPORT_NAME = "export.json"
 
-OWN_NAMES = ("data", "train", "threshold", "test")
-"""The stages' own json files in METRICS_DIR, without suffix; other models have other names."""
+OWN_NAMES = ("data", "train", "threshold", "test", "export")
+"""The commands' own json files in METRICS_DIR, without suffix; other models have other names."""
 
 DATA_METRICS_PATH = METRICS_DIR / DATA_NAME
 TRAIN_METRICS_PATH = METRICS_DIR / TRAIN_NAME

@@ -72,3 +72,12 @@ SPEED_MEANINGS = {
     "ms_per_image": "milliseconds for the network alone, in all its passes",
     "ms_per_image_end_to_end": "milliseconds from the image file to the mask at native size",
 }
+EXPORT_MEANINGS = {
+    "max_prob_difference": "largest difference of a probability from torch's in fp32",
+    "max_score_change": "largest change of a score in metrics/threshold.json, learned anew",
+    "max_threshold_change": "likewise of a threshold",
+    "max_area_change_px": "likewise of an area",
+    "ms_per_image": "milliseconds for an image in the runtime, median",
+    "ms_per_image_torch": "in torch, on the same threads",
+    "size_mb": "megabytes of the files",
+}

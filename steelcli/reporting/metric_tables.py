@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from steelcli.reporting.metric_meanings import (
     DATA_MEANINGS,
+    EXPORT_MEANINGS,
     GROUP_MEANINGS,
     OBJECTIVE_MEANINGS,
     SHARE_MEANINGS,
@@ -246,6 +248,12 @@ def build_speed(metrics: Mapping[str, Any], decimals: int) -> Table:
     speed = {key: metrics.get(key) for key in SPEED_MEANINGS}
     note = "Medians over test images, warm, on the device that evaluated."
     return _build_explained("Speed, one image at a time", speed, SPEED_MEANINGS, decimals, note)
+
+
+def build_export(metrics: Mapping[str, Any], folder: Path) -> Table:
+    """Return a format's group of ``metrics/export.json``; ``folder`` is what was written."""
+    note = "All on the validation images, on the CPU."
+    return _build_explained(f"Written: {folder}", metrics, EXPORT_MEANINGS, 6, note)
 
 
 def _build_explained(

@@ -53,6 +53,11 @@ def measure_storage() -> list[Stored]:
             paths.PREDICTIONS_DIR,
             f"to have them again, {paths.MAKE_THRESHOLD}, then {paths.MAKE_TEST}",
         ),
+        (
+            "networks for other runtimes",
+            paths.EXPORTS_DIR,
+            "`steelcli export --format FORMAT` makes them again",
+        ),
         ("runs of the trackers", paths.TRACKERS_DIR, f"`rm -r {paths.TRACKERS_DIR}`"),
     ]
     seen: set[tuple[int, int]] = set()

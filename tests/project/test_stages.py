@@ -31,6 +31,7 @@ MODULES = {
 SURPLUS: dict[str, set[str]] = {
     "check-params": {
         "common.cores",
+        "common.formats",
         "common.git",
         "common.metrics_file",
         "common.parent",
@@ -39,6 +40,7 @@ SURPLUS: dict[str, set[str]] = {
         "params.options",
     },
     "prepare": {
+        "common.formats",
         "common.git",
         "common.settings",
         "data.images.level_png",
@@ -48,8 +50,11 @@ SURPLUS: dict[str, set[str]] = {
     },
     "train": {
         "common.cores",
+        "common.formats",
         "common.problems",
         "data.store.writer",
+        "model.export",
+        "model.exported",
         "model.run_settings",
         "model.speed",
         "model.trained_model",
@@ -60,6 +65,7 @@ SURPLUS: dict[str, set[str]] = {
     },
     "tune-threshold": {
         "common.cores",
+        "common.formats",
         "common.git",
         "common.parent",
         "common.problems",
@@ -67,6 +73,8 @@ SURPLUS: dict[str, set[str]] = {
         "common.small_splits",
         "data.images.find",
         "data.store.writer",
+        "model.export",
+        "model.exported",
         "model.normalisation",
         "model.speed",
         "scores.bootstrap",
@@ -75,11 +83,14 @@ SURPLUS: dict[str, set[str]] = {
     },
     "evaluate": {
         "common.cores",
+        "common.formats",
         "common.git",
         "common.parent",
         "common.problems",
         "data.images.find",
         "data.store.writer",
+        "model.export",
+        "model.exported",
         "model.normalisation",
         "scores.bootstrap",
         "scores.learning",
@@ -89,6 +100,7 @@ SURPLUS: dict[str, set[str]] = {
     "report": {
         "common.cores",
         "common.fingerprint",
+        "common.formats",
         "common.git",
         "common.parent",
         "common.problems",

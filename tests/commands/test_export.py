@@ -1,0 +1,222 @@
+"""Exported networks give what the trained one gives, or are not left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from make_params import evaluate_params, threshold_params
+from without_torch import run_alone
+
+from steelcli.commands import export as command
+from steelcli.commands.evaluate import evaluate, read_frozen
+from steelcli.commands.export import export
+from steelcli.commands.tune_threshold import tune_threshold
+from steelcli.common.errors import RunError
+from steelcli.common.formats import Format
+from steelcli.common.metrics_file import format_metrics, read_metrics
+from steelcli.data.levels import TOP_LEVEL
+from steelcli.data.predictions.saved import SavedPredictions
+from steelcli.data.types import channels_first
+from steelcli.model.exported import FILE_NAMES, Exported, open_exported
+from steelcli.model.inference import native_levels, predict
+from steelcli.model.trained_model import load_trained
+from steelcli.scores.counts import cut
+
+PARAMS = threshold_params(objective="f1", min_areas_px=[0, 40], flip_tta=True)
+
+
+class Run:
+    """A trained run with its threshold."""
+
+    def __init__(self, models_dir: Path, store_dir: Path, work_dir: Path) -> None:
+        self.models_dir, self.store_dir, self.work_dir = models_dir, store_dir, work_dir
+        self.metrics_dir, self.exports_dir = work_dir / "metrics", work_dir / "exports"
+        self.threshold_path = self.metrics_dir / "threshold.json"
+        self.export_path = self.metrics_dir / "export.json"
+
+    def tune(self) -> None:
+        paths = (self.threshold_path, self.metrics_dir / "curve.csv", self.work_dir / "val")
+        tune_threshold(PARAMS, "none", self.store_dir, self.models_dir, *paths)
+
+    def evaluate(self) -> SavedPredictions:
+        folders = (self.store_dir, self.models_dir, self.threshold_path, self.metrics_dir)
+        evaluate(evaluate_params(), *folders, self.work_dir / "test")
+        return SavedPredictions(self.work_dir / "test")
+
+    def export(self, wanted: Format) -> dict[str, Any]:
+        paths = (self.threshold_path, self.export_path, self.exports_dir)
+        return export(wanted, PARAMS, 2, self.store_dir, self.models_dir, *paths)
+
+    def path(self, wanted: Format) -> Path:
+        return self.exports_dir / wanted.value / FILE_NAMES[wanted]
+
+    def files(self) -> list[Path]:
+        return [path for path in self.exports_dir.rglob("*") if path.is_file()]
+
+    def change_threshold(self, **changes: float) -> None:
+        metrics = read_metrics(self.threshold_path, "")
+        assert metrics.data_key
+        text = format_metrics({**metrics.values, **changes}, metrics.data_key, metrics.run_key)
+        self.threshold_path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tuned(run_dir: Path, store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = Run(run_dir / "models", store_dir, tmp_path_factory.mktemp("export"))
+    run.tune()
+    return run
+
+
+@pytest.fixture
+def run(tuned: Run, tmp_path: Path) -> Run:
+    """A copy of the run that may be spoilt."""
+    shutil.copytree(tuned.metrics_dir, tmp_path / "metrics")
+    copy = Run(tuned.models_dir, tuned.store_dir, tmp_path)
+    copy.export_path.unlink(missing_ok=True)
+    return copy
+
+
+def off_by(monkeypatch: pytest.MonkeyPatch, run: Run, spoil: Callable[[Any], Any]) -> None:
+    """Let the exported network be torch's own, with its probabilities spoilt."""
+    model = load_trained(run.models_dir, run.store_dir).model
+
+    def compute(images: Any) -> Any:
+        with torch.inference_mode():
+            return spoil(predict(model, torch.from_numpy(images), "fp32", flip_tta=True).numpy())
+
+    monkeypatch.setattr(command, "capture", lambda *_: None)
+    monkeypatch.setattr(command, "write_graph", lambda *arguments: arguments[3].write_bytes(b"x"))
+    monkeypatch.setattr(command, "open_exported", lambda *_: Exported(compute, {}))
+
+
+def check_export(run: Run, wanted: Format) -> None:
+    """Compare the exported file with the trained network and with what is frozen."""
+    group = read_metrics(run.export_path, "").values[wanted.value]
+    assert 0 < group["max_prob_difference"] < 1e-5
+    assert group["max_score_change"] < 1e-4
+    assert group["ms_per_image"] > 0
+    assert group["ms_per_image_torch"] > 0
+    sizes = [path.stat().st_size for path in run.path(wanted).parent.iterdir()]
+    assert group["size_mb"] == pytest.approx(sum(sizes) / 1e6)
+
+    trained, frozen = load_trained(run.models_dir, run.store_dir), read_frozen(run.threshold_path)
+    opened = open_exported(run.path(wanted), wanted, threads=1)
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 64, 256), np.uint8)
+    with torch.inference_mode():
+        expected = predict(trained.model, torch.from_numpy(images), "fp32", flip_tta=True)
+    probs = opened.run(images)
+    assert probs.dtype == np.float32
+    np.testing.assert_allclose(probs, expected, atol=1e-5)
+    about = opened.metadata
+    assert json.loads(about["threshold"]) == frozen.point.threshold
+    assert json.loads(about["min_area_px"]) == frozen.point.min_area_px
+    assert json.loads(about["canvas_size"]) == [256, 64]
+    assert json.loads(about["class_titles"]) == list(trained.store.class_titles)
+    assert about["run_key"] == trained.run_key
+    assert about["color"] == "grey"
+    assert "INTER_AREA" in about["letterbox"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wanted", [Format.OPENVINO, Format.TORCH])
+def test_a_runtime_gives_what_was_trained(tuned: Run, wanted: Format) -> None:
+    tuned.export(wanted)
+    check_export(tuned, wanted)
+
+
+@pytest.mark.slow
+def test_onnx_and_the_example_without_torch_give_what_was_trained(
+    tuned: Run, project_dir: Path, tmp_path: Path
+) -> None:
+    tuned.export(Format.ONNX)
+    check_export(tuned, Format.ONNX)
+    saved = tuned.evaluate()
+    store = load_trained(tuned.models_dir, tuned.store_dir).store
+    point = read_frozen(tuned.threshold_path).point
+    opened = open_exported(tuned.path(Format.ONNX), Format.ONNX, threads=1)
+    verdicts = set()
+    for position in store.positions("test")[:3]:
+        image = store.records[position].image
+        (image_path,) = project_dir.rglob(Path(image).name)
+        arguments = (tuned.path(Format.ONNX), image_path, tmp_path / "mask.png")
+        done = run_alone("inspect_onnx.py", *arguments)
+        assert done.returncode == 0, done.stderr
+        mask = cv2.imread(str(tmp_path / "mask.png"), cv2.IMREAD_UNCHANGED) > 0
+        probs = torch.from_numpy(opened.run(channels_first(store.images[position])[None])[0])
+        levels = native_levels(probs, store.letterbox(position))
+        np.testing.assert_array_equal(mask, cut(levels, point))
+        # torch rounds another way, by a level at most, which moves pixels at the threshold alone
+        near = np.abs(saved.load_map(image) / TOP_LEVEL - point.threshold) < 1.5 / TOP_LEVEL
+        assert not ((mask != saved.load_mask(image)) & ~near).any()
+        verdicts.add(done.stdout.split()[0])
+    assert "defect" in verdicts
+
+
+@pytest.mark.parametrize("spoil", [lambda probs: probs * 0.99, lambda probs: probs * np.nan])
+def test_other_probabilities_leave_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Any], Any]
+) -> None:
+    off_by(monkeypatch, run, spoil)
+    with pytest.raises(RunError, match=r"probabilities are \S+ off, more than 0\.001: strip_"):
+        run.export(Format.ONNX)
+    assert not run.files()
+    assert not run.export_path.exists()
+
+
+def test_another_score_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    off_by(monkeypatch, run, lambda probs: probs)
+    score = read_metrics(run.threshold_path, "").values["dice_defect_score"]
+    run.change_threshold(dice_defect_score=score + 0.0015)
+    assert run.export(Format.TORCH)["max_score_change"] == pytest.approx(0.0015)
+    kept = run.files()
+    run.change_threshold(dice_defect_score=score - 0.0025)
+    with pytest.raises(RunError, match=r"dice_defect_score by 0\.0025, more than 0\.002"):
+        run.export(Format.ONNX)
+    assert run.files() == kept
+    assert list(read_metrics(run.export_path, "").values) == ["torch"]
+
+
+def test_every_number_is_compared(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    off_by(monkeypatch, run, lambda probs: probs)
+    values = read_metrics(run.threshold_path, "").values
+    thresholds = values["f1_threshold"] + 0.25, values["f1_min_area_px"] + 7
+    run.change_threshold(f1_threshold=thresholds[0], f1_min_area_px=thresholds[1])
+    metrics = run.export(Format.TORCH)
+    assert metrics["max_threshold_change"] == pytest.approx(0.25)
+    assert metrics["max_area_change_px"] == 7
+    assert metrics["max_score_change"] < 1e-6
+    run.change_threshold(of_another_version=1.0)
+    with pytest.raises(RunError, match=r"other numbers than are learned now.*tune-threshold"):
+        run.export(Format.TORCH)
+
+
+def test_formats_of_one_run_stand_side_by_side(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    off_by(monkeypatch, run, lambda probs: probs)
+    run.export(Format.TORCH)
+    run.export(Format.OPENVINO)
+    written = read_metrics(run.export_path, "")
+    assert list(written.values) == ["torch", "openvino"]
+    run_key = load_trained(run.models_dir, run.store_dir).run_key
+    assert written.run_key == run_key
+    text = run.export_path.read_text(encoding="utf-8").replace(run_key, "of another run")
+    run.export_path.write_text(text, encoding="utf-8")
+    run.export(Format.OPENVINO)
+    assert list(read_metrics(run.export_path, "").values) == ["openvino"]
+
+
+def test_a_threshold_of_another_run_is_refused(run: Run) -> None:
+    key = read_metrics(run.threshold_path, "").run_key
+    assert key
+    text = run.threshold_path.read_text(encoding="utf-8").replace(key, "0" * 64)
+    run.threshold_path.write_text(text, encoding="utf-8")
+    with pytest.raises(RunError, match=r"learned for another checkpoint.*tune-threshold"):
+        run.export(Format.TORCH)
+    assert not run.exports_dir.exists()
