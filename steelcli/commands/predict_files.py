@@ -62,7 +62,8 @@ def _iter_named(text: str, problems: Problems) -> Iterator[tuple[str, Path]]:
         matches = [text]
     elif glob.has_magic(text):
         root = _fixed_part(text)
-        matches = glob.glob(text, recursive=True)  # noqa: PTH207  as a shell does, without hidden files
+        # as a shell does, without hidden files
+        matches = glob.glob(text, recursive=True)  # noqa: PTH207
     else:
         matches = []
     if not matches:
