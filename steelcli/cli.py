@@ -254,6 +254,7 @@ def predict(
     say(f"{done['images']} images, {done['defect_images']} with a defect: {out / 'summary.csv'}")
 
 
+@app.command()
 def export(
     wanted: Annotated[Format, typer.Option("--format", help="The runtime to write it for.")],
     params: ParamsPath = PARAMS_PATH,
