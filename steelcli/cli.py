@@ -59,9 +59,9 @@ def version(
 ) -> None:
     """Train and judge segmentation networks for defects on rolled steel."""
     if show:
-        from steelcli.commands.examine_packages import describe_versions
+        from steelcli.commands.examine_packages import version_line
 
-        say(describe_versions())
+        say(version_line())
         raise typer.Exit
     refuse_other_code()
 

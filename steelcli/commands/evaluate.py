@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from steelcli.common.errors import RunError
-from steelcli.common.metrics_file import format_metrics, read_metrics
+from steelcli.commands.frozen import Frozen, read_frozen
+from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import format_csv, staged_dir
 from steelcli.common.paths import (
     FROC_NAME,
-    MAKE_THRESHOLD,
     METRICS_DIR,
     MODELS_DIR,
     PR_CURVE_NAME,
@@ -32,7 +31,7 @@ from steelcli.params.evaluate import EvaluateParams
 from steelcli.reporting.lowest import find_lowest
 from steelcli.reporting.overlays import draw_overlays
 from steelcli.scores.columns import FROC_COLUMNS, IMAGE_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
-from steelcli.scores.counts import FIXED, OperatingPoint, cut
+from steelcli.scores.counts import FIXED, cut
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import ImageRow, SplitScorer
 from steelcli.scores.summary import summarise
@@ -40,30 +39,6 @@ from steelcli.training.trackers import Trackers
 
 FILE_NAMES = (TEST_IMAGES_NAME, PR_CURVE_NAME, RELIABILITY_NAME, FROC_NAME, TEST_NAME)
 """In `METRICS_DIR`; the last one stands for all, see `write_together`."""
-
-
-class Frozen(NamedTuple):
-    """How maps are made and cut, learned on the validation split.
-
-    Attributes:
-        point: threshold and area.
-        flip_tta: whether maps are means over image and mirror image.
-        learned_for: key of the run.
-    """
-
-    point: OperatingPoint
-    flip_tta: bool
-    learned_for: str | None
-
-    def refuse_other_run(self, run_key: str, path: Path) -> None:
-        """Refuse a file, read from ``path``, that was learned for another checkpoint.
-
-        Raises:
-            RunError: it was.
-        """
-        if self.learned_for != run_key:
-            what = "the threshold was learned for another checkpoint"
-            raise RunError(what, path, MAKE_THRESHOLD)
 
 
 def evaluate(
@@ -139,21 +114,3 @@ def _list_lowest(rows: Sequence[ImageRow]) -> set[str]:
     """Return the images that the report lists."""
     dice, fp, fn = ([float(row[name]) for row in rows] for name in ("dice", "fp", "fn"))
     return {str(rows[index]["image"]) for index in find_lowest(dice, fp, fn)}
-
-
-def read_frozen(path: Path) -> Frozen:
-    """Return what ``tune-threshold`` froze.
-
-    Raises:
-        RunError: the file is missing, holds no threshold in (0, 1), no area or no ``flip_tta``.
-    """
-    metrics = read_metrics(path, MAKE_THRESHOLD, (*OperatingPoint._fields, "flip_tta"))
-    threshold, area = (metrics.values.get(name) for name in OperatingPoint._fields)
-    if threshold is None or not 0 < threshold < 1:
-        raise RunError("the file holds no threshold between 0 and 1", path, MAKE_THRESHOLD)
-    if not isinstance(area, int) or area < 0:
-        raise RunError("the file holds no min_area_px in whole pixels", path, MAKE_THRESHOLD)
-    flip_tta = metrics.values.get("flip_tta")
-    if flip_tta not in (0, 1):
-        raise RunError("the file holds no flip_tta of 0 or 1", path, MAKE_THRESHOLD)
-    return Frozen(OperatingPoint(float(threshold), area), flip_tta == 1, metrics.run_key)

@@ -36,7 +36,7 @@ MAX_HUB_SECONDS = 2.0
 """To wait for the hub, the look-up of its address included."""
 
 
-def describe_versions() -> str:
+def version_line() -> str:
     """Return the versions of steelcli and of what decides its results; imports none of them."""
     names = ("torch", "segmentation-models-pytorch", "dvc")
     others = [f"{name} {_find_version(name) or 'not installed'}" for name in names]

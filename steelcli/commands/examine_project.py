@@ -11,7 +11,7 @@ from typing import Any
 
 from steelcli.commands.finding import Finding
 from steelcli.common.errors import quote
-from steelcli.common.git import explain_no_git, has_changes, has_identity
+from steelcli.common.git import SET_IDENTITY, explain_no_git, has_changes, has_identity
 from steelcli.common.paths import LOCK_PATH, STAGES_PATH
 
 MAX_STATUS_SECONDS = 60
@@ -34,10 +34,8 @@ def examine_git() -> Iterator[Finding]:
     if has_identity():
         yield Finding("git identity", "ok", "a name and an address are set")
     else:
-        settings = ("user.name NAME", "user.email ADDRESS")
-        name, email = (f"`git config --global {setting}`" for setting in settings)
         says = "no name and address for the commits of experiments"
-        yield Finding("git identity", "note", says, f"run {name} and {email}")
+        yield Finding("git identity", "note", says, SET_IDENTITY)
 
 
 def examine_dvc() -> Iterator[Finding]:

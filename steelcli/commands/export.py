@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from steelcli import __version__
-from steelcli.commands.evaluate import Frozen, read_frozen
+from steelcli.commands.frozen import Frozen, read_frozen
 from steelcli.common.errors import RunError
 from steelcli.common.formats import Format
 from steelcli.common.metrics_file import format_metrics, read_metrics

@@ -8,12 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from steelcli.commands.evaluate import Frozen, read_frozen
+from steelcli.commands.frozen import Frozen, read_frozen
 from steelcli.commands.predict_exports import (
     COCO_NAME,
     KAGGLE_NAME,
@@ -35,18 +35,14 @@ from steelcli.commands.predict_image import (
     write_picture,
 )
 from steelcli.commands.predict_summary import SUMMARY_CSV, SUMMARY_JSON, write_summary
-from steelcli.common.errors import DataError, ParamsError, RunError
-from steelcli.common.paths import ARGS_NAME, MAKE_THRESHOLD, MODELS_DIR, THRESHOLD_PATH
+from steelcli.common.errors import DataError, ParamsError
+from steelcli.common.paths import MODELS_DIR, THRESHOLD_PATH
 from steelcli.common.problems import Problems
 from steelcli.common.progress import track
 from steelcli.data.raw.survey import ProblemsError, write_problems
-from steelcli.model.checkpoint import Checkpoint, find_best, load_checkpoint, restore_model
-from steelcli.model.device import inference_precision, pick_device
 from steelcli.model.inference import eval_mode
 from steelcli.model.inference import predict as predict_probs
-from steelcli.model.network import SegmentationModel
-from steelcli.model.run_settings import read_settings
-from steelcli.model.seeds import seed_everything
+from steelcli.model.trained_model import BestModel, load_best
 from steelcli.params.data import DataParams
 from steelcli.scores.counts import OperatingPoint
 
@@ -58,15 +54,6 @@ _THREADS = 4
 _WRITERS = {"supervisely": write_meta, "coco": write_coco, "kaggle": write_kaggle}
 """What writes the file that all images share, by kind."""
 _SHARED = (SUMMARY_CSV, SUMMARY_JSON, PROBLEMS_NAME, COCO_NAME, KAGGLE_NAME, META_NAME)
-
-
-class Model(NamedTuple):
-    """The best checkpoint, ready to run without the store it was trained on."""
-
-    network: SegmentationModel
-    checkpoint: Checkpoint
-    device: torch.device
-    precision: str
 
 
 def predict(
@@ -127,11 +114,11 @@ def predict(
 
 
 def _describe(
-    model: Model, frozen: Frozen, data: DataParams, kinds: Sequence[Kind]
+    model: BestModel, frozen: Frozen, data: DataParams, kinds: Sequence[Kind]
 ) -> dict[str, Any]:
     """Return what makes a folder's predictions what they are."""
     return {
-        "run_key": model.checkpoint.run_key,
+        "run_key": model.run_key,
         **frozen.point._asdict(),
         "flip_tta": frozen.flip_tta,
         "color": data.color,
@@ -152,7 +139,7 @@ def _refuse(problems: Problems, where: object) -> None:
 
 def _load(
     models_dir: Path, threshold_path: Path, threshold: float | None, min_area_px: int | None
-) -> tuple[Model, Frozen]:
+) -> tuple[BestModel, Frozen]:
     """Load the best checkpoint, and its operating point with what replaces it."""
     if threshold is not None and not 0 < threshold < 1:
         what = f"{threshold:g} is no threshold"
@@ -160,23 +147,14 @@ def _load(
     if min_area_px is not None and min_area_px < 0:
         raise ParamsError(f"{min_area_px} is no area", "--min-area-px", "give 0 or more")
     frozen = read_frozen(threshold_path)
-    _, settings = read_settings(models_dir / ARGS_NAME)
-    path = find_best(models_dir, settings.train.monitor)
-    checkpoint = load_checkpoint(path)
-    if frozen.learned_for != checkpoint.run_key:
-        what = "the threshold was learned for another checkpoint"
-        raise RunError(what, threshold_path, MAKE_THRESHOLD)
-    device = pick_device()
-    train = checkpoint.params.train
-    seed_everything(train.seed, train.deterministic)
-    network = restore_model(checkpoint, path).to(device)
-    precision = inference_precision(checkpoint.precision, device)
+    model = load_best(models_dir)
+    frozen.refuse_other_run(model.run_key, threshold_path)
     learned = frozen.point
     point = OperatingPoint(
         learned.threshold if threshold is None else threshold,
         learned.min_area_px if min_area_px is None else min_area_px,
     )
-    return Model(network, checkpoint, device, precision), frozen._replace(point=point)
+    return model, frozen._replace(point=point)
 
 
 def _predict_images(
@@ -185,7 +163,7 @@ def _predict_images(
     kinds: Sequence[Kind],
     batch_size: int,
     data: DataParams,
-    model: Model,
+    model: BestModel,
     frozen: Frozen,
     problems: Problems,
 ) -> None:
@@ -205,7 +183,7 @@ def _predict_images(
         keeps_pixels="overlays" in kinds,
     )
     write = partial(write_picture, point=frozen.point, kinds=kinds, out_dir=folder.folder)
-    with ThreadPoolExecutor(_THREADS) as pool, eval_mode(model.network):
+    with ThreadPoolExecutor(_THREADS) as pool, eval_mode(model.model):
         asked = ((name, images[name]) for batch in unfinished for name in batch)
         read_ones = _run_ahead(pool, read, asked, 2 * batch_size)
 
@@ -245,10 +223,10 @@ def _discard(folder: OutFolder, name: str, kinds: Sequence[Kind]) -> None:
 
 
 @torch.inference_mode()
-def _compute(model: Model, pictures: Sequence[Picture], flip_tta: bool) -> torch.Tensor:
+def _compute(model: BestModel, pictures: Sequence[Picture], flip_tta: bool) -> torch.Tensor:
     """Return the probabilities of a batch, float32 [N, 1, H, W], on the CPU."""
     batch = torch.from_numpy(np.stack([picture.canvas for picture in pictures]))
-    return predict_probs(model.network, batch.to(model.device), model.precision, flip_tta).cpu()
+    return predict_probs(model.model, batch.to(model.device), model.precision, flip_tta).cpu()
 
 
 def _run_ahead(

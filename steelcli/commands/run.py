@@ -24,6 +24,7 @@ from steelcli.commands.former_state import FormerState
 from steelcli.commands.overrides import change_copies
 from steelcli.common.errors import Interrupted, ParamsError, RunError, quote
 from steelcli.common.git import (
+    SET_IDENTITY,
     explain_no_git,
     has_changes,
     has_experiment,
@@ -63,9 +64,7 @@ def run(arguments: Sequence[str]) -> None:
         raise ParamsError(what, options.name, "give another -n, or add -f to replace it")
     if not options.run_all and has_changes() and not has_identity():
         what = "git has no name for the commit that DVC makes of your changes"
-        name, email = (f"git config --global user.{key}" for key in ("name NAME", "email ADDRESS"))
-        remedy = f"run `{name}` and `{email}`"
-        raise RunError(what, Path.cwd(), remedy)
+        raise RunError(what, Path.cwd(), SET_IDENTITY)
     is_elsewhere = options.queue or options.tmp_dir or options.run_all
     for params_path in change_copies(options.set_param, options.queue):
         params = load_params(params_path)

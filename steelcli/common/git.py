@@ -92,6 +92,11 @@ def has_changes() -> bool:
     return bool(_git("status", "--porcelain", "-uno"))
 
 
+SET_IDENTITY = (
+    "run `git config --global user.name NAME` and `git config --global user.email ADDRESS`"
+)
+
+
 def has_identity() -> bool:
     """Tell whether a name and an address are set for commits where DVC looks for them."""
     variables = [os.environ.get(f"GIT_COMMITTER_{part}") for part in ("NAME", "EMAIL")]

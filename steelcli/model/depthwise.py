@@ -1,9 +1,9 @@
 """A faster weight gradient of depthwise convolutions on a CPU.
 
 oneDNN has a kernel of its own for the weight gradient of a depthwise convolution only where the
-filter is at most three columns wide. For a wider one it computes 16 × 16 channels and drops all but
-the diagonal. The columns of a filter are independent of each other, so a wide filter's gradient is
-computed here in strips of at most three columns.
+filter is at most three columns wide. For a wider one it computes blocks of 16 by 16 channels and
+drops all but the diagonal. The columns of a filter are independent of each other, so a wide
+filter's gradient is computed here in strips of at most three columns.
 """
 
 from __future__ import annotations

@@ -24,19 +24,26 @@ from steelcli.model.seeds import seed_everything
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A model ready to run, and what it was made from."""
+class BestModel:
+    """The checkpoint that is best by the run's monitor, ready to run."""
 
     model: SegmentationModel
     checkpoint: Checkpoint
+    path: Path
     settings: RunSettings
-    store: Store
     device: torch.device
     precision: str
 
     @property
     def run_key(self) -> str:
         return self.checkpoint.run_key
+
+
+@dataclass(frozen=True)
+class Trained(BestModel):
+    """The same with the store it was trained on."""
+
+    store: Store
 
     def iter_levels(
         self, split: Split, batch_size: int, flip_tta: bool
@@ -49,21 +56,16 @@ class Trained:
         return track(levels, split, len(positions))
 
 
-def load_trained(models_dir: Path, store_dir: Path) -> Trained:
-    """Load the checkpoint that is best by the run's monitor, for the store it was trained on.
+def load_best(models_dir: Path) -> BestModel:
+    """Load the checkpoint that is best by the run's monitor.
 
     Raises:
-        UserError: a missing or broken checkpoint or store, a checkpoint trained on other data or
-            with other parameters than the run's, or a picture in two splits.
+        UserError: it is missing or broken, or was trained with other parameters than the run's.
     """
-    store = open_store(store_dir)
     args_path = models_dir / ARGS_NAME
     values, settings = read_settings(args_path)
     path = find_best(models_dir, settings.train.monitor)
     checkpoint = load_checkpoint(path)
-    if checkpoint.store != store.fingerprint:
-        what = "the checkpoint was trained on other data than the store's"
-        raise ModelError(what, path, MAKE_MODEL)
     for section, params in checkpoint.params.model_dump(mode="json").items():
         if params != values.get(section):
             what = f"the checkpoint has other {section} parameters than {args_path}"
@@ -73,4 +75,19 @@ def load_trained(models_dir: Path, store_dir: Path) -> Trained:
     seed_everything(train.seed, train.deterministic)
     model = restore_model(checkpoint, path).to(device)
     precision = inference_precision(checkpoint.precision, device)
-    return Trained(model, checkpoint, settings, store, device, precision)
+    return BestModel(model, checkpoint, path, settings, device, precision)
+
+
+def load_trained(models_dir: Path, store_dir: Path) -> Trained:
+    """Load the best checkpoint, for the store it was trained on.
+
+    Raises:
+        UserError: see `load_best`; a missing or broken store, one of other data than the
+            checkpoint's, or a picture in two splits.
+    """
+    store = open_store(store_dir)
+    best = load_best(models_dir)
+    if best.checkpoint.store != store.fingerprint:
+        what = "the checkpoint was trained on other data than the store's"
+        raise ModelError(what, best.path, MAKE_MODEL)
+    return Trained(**vars(best), store=store)

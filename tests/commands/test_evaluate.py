@@ -121,30 +121,24 @@ def test_a_threshold_that_does_not_say_is_refused(run: Run, foreign: object) -> 
         run.evaluate()
 
 
-@pytest.mark.parametrize("area", [None, -1, 1.5])
-def test_a_threshold_without_an_area_is_refused(run: Run, area: object) -> None:
-    """As earlier versions wrote it."""
-    run.tune()
-    path = run.metrics_dir / "threshold.json"
-    values = json.loads(path.read_text(encoding="utf-8"))
-    del values["min_area_px"]
-    values |= {} if area is None else {"min_area_px": area}
-    path.write_text(json.dumps(values), encoding="utf-8")
-    with pytest.raises(RunError, match=r"no min_area_px in whole pixels.*steelcli tune-threshold"):
-        run.evaluate()
-
-
-@pytest.mark.parametrize("flip_tta", [None, 2, [1]])
-def test_a_threshold_that_does_not_say_how_maps_are_made_is_refused(
-    run: Run, flip_tta: object
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        *(("min_area_px", area, "no min_area_px in whole pixels") for area in (None, -1, 1.5)),
+        *(("flip_tta", number, "flip_tta") for number in (None, 2, [1])),
+    ],
+)
+def test_a_threshold_without_all_that_is_frozen_is_refused(
+    run: Run, key: str, value: object, told: str
 ) -> None:
+    """None: it is not there, as earlier versions wrote it."""
     run.tune()
     path = run.metrics_dir / "threshold.json"
     values = json.loads(path.read_text(encoding="utf-8"))
-    del values["flip_tta"]
-    values |= {} if flip_tta is None else {"flip_tta": flip_tta}
+    del values[key]
+    values |= {} if value is None else {key: value}
     path.write_text(json.dumps(values), encoding="utf-8")
-    with pytest.raises(RunError, match=r"flip_tta.*steelcli tune-threshold"):
+    with pytest.raises(RunError, match=rf"{told}.*steelcli tune-threshold"):
         run.evaluate()
 
 

@@ -43,9 +43,7 @@ def test_the_versions_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     set_version(monkeypatch, "dvc", None)
     smp = f"segmentation-models-pytorch {version('segmentation-models-pytorch')}"
     torch = f"torch {version('torch')}"
-    assert (
-        module.describe_versions() == f"steelcli {__version__} ({torch}, {smp}, dvc not installed)"
-    )
+    assert module.version_line() == f"steelcli {__version__} ({torch}, {smp}, dvc not installed)"
 
 
 def test_the_declared_packages_are_examined_and_those_of_developers_are_not() -> None:
@@ -166,4 +164,4 @@ def test_the_option_that_prints_versions_imports_none_of_the_packages() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{module.describe_versions()}\n"
+    assert done.stdout == f"{module.version_line()}\n"

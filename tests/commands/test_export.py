@@ -16,8 +16,9 @@ from make_params import evaluate_params, threshold_params
 from without_torch import run_alone
 
 from steelcli.commands import export as command
-from steelcli.commands.evaluate import evaluate, read_frozen
+from steelcli.commands.evaluate import evaluate
 from steelcli.commands.export import export
+from steelcli.commands.frozen import read_frozen
 from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import RunError
 from steelcli.common.formats import Format

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from clone import Clone
+from clone import Clone, forget_identity
 from filelock import FileLock
 
 from steelcli.commands import run as module
@@ -153,8 +153,7 @@ def test_changes_that_git_has_no_name_to_commit_are_refused(
     clone = Clone(tmp_path / "clone")
     clone("git", "config", "--remove-section", "user")
     monkeypatch.chdir(clone.clone_dir)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    forget_identity(monkeypatch, tmp_path)
     run(ROOT_HERE)
     with Path("params.yaml").open("a", encoding="utf-8") as file:
         file.write("# edited\n")

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from clone import forget_identity
 
 from steelcli.common.git import code_revision, has_identity
 
@@ -49,8 +50,7 @@ def test_an_identity_is_a_name_and_an_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    forget_identity(monkeypatch, tmp_path)
     monkeypatch.setenv("EMAIL", "a@b.c")  # git takes it, DVC does not
     git("init", "-q")
     for name in settings:

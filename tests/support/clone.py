@@ -8,7 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from closure import ROOT
+
+_WHO = ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "GIT_CONFIG_GLOBAL", "XDG_CONFIG_HOME")
+
+
+def forget_identity(monkeypatch: pytest.MonkeyPatch, home_dir: Path) -> None:
+    """Let git and DVC find no name of the person who runs the tests."""
+    monkeypatch.setenv("HOME", str(home_dir))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in _WHO:
+        monkeypatch.delenv(name, raising=False)
 
 
 class Clone:
