@@ -29,7 +29,6 @@ class BestModel:
 
     model: SegmentationModel
     checkpoint: Checkpoint
-    path: Path
     settings: RunSettings
     device: torch.device
     precision: str
@@ -56,16 +55,23 @@ class Trained(BestModel):
         return track(levels, split, len(positions))
 
 
-def load_best(models_dir: Path) -> BestModel:
+def load_best(models_dir: Path, store: str | None = None) -> BestModel:
     """Load the checkpoint that is best by the run's monitor.
 
+    Args:
+        store: fingerprint of the store that it must have been trained on; None: of any.
+
     Raises:
-        UserError: it is missing or broken, or was trained with other parameters than the run's.
+        UserError: it is missing or broken, or was trained on other data than the store's or with
+            other parameters than the run's.
     """
     args_path = models_dir / ARGS_NAME
     values, settings = read_settings(args_path)
     path = find_best(models_dir, settings.train.monitor)
     checkpoint = load_checkpoint(path)
+    if store not in (None, checkpoint.store):
+        what = "the checkpoint was trained on other data than the store's"
+        raise ModelError(what, path, MAKE_MODEL)
     for section, params in checkpoint.params.model_dump(mode="json").items():
         if params != values.get(section):
             what = f"the checkpoint has other {section} parameters than {args_path}"
@@ -75,19 +81,14 @@ def load_best(models_dir: Path) -> BestModel:
     seed_everything(train.seed, train.deterministic)
     model = restore_model(checkpoint, path).to(device)
     precision = inference_precision(checkpoint.precision, device)
-    return BestModel(model, checkpoint, path, settings, device, precision)
+    return BestModel(model, checkpoint, settings, device, precision)
 
 
 def load_trained(models_dir: Path, store_dir: Path) -> Trained:
     """Load the best checkpoint, for the store it was trained on.
 
     Raises:
-        UserError: see `load_best`; a missing or broken store, one of other data than the
-            checkpoint's, or a picture in two splits.
+        UserError: see `load_best`; a missing or broken store, or a picture in two splits.
     """
     store = open_store(store_dir)
-    best = load_best(models_dir)
-    if best.checkpoint.store != store.fingerprint:
-        what = "the checkpoint was trained on other data than the store's"
-        raise ModelError(what, best.path, MAKE_MODEL)
-    return Trained(**vars(best), store=store)
+    return Trained(**vars(load_best(models_dir, store.fingerprint)), store=store)
