@@ -1,0 +1,54 @@
+"""What puts a trained network to use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steelcli.cli.app import ParamsPath, app, load
+from steelcli.common.formats import Format
+from steelcli.common.paths import EXPORTS_DIR, PARAMS_PATH
+from steelcli.common.progress import say
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[str], typer.Argument(help="Images, folders, patterns; - for stdin.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; a folder begun is gone on with.")],
+    write: Annotated[
+        str, typer.Option(help="masks,maps,overlays,supervisely,coco,kaggle")
+    ] = "masks",
+    threshold: Annotated[float | None, typer.Option(help="In place of the learned one.")] = None,
+    min_area_px: Annotated[int | None, typer.Option(help="Likewise.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 8,
+    params: ParamsPath = PARAMS_PATH,
+) -> None:
+    """Find defects in images with the trained model: masks, and a summary of their components."""
+    data = load(params).data
+    from steelcli.commands.predict import predict
+    from steelcli.data.raw.survey import ProblemsError
+    from steelcli.reporting.problem_table import show_problems
+
+    try:
+        done = predict(paths, out, write.split(","), batch_size, data, threshold, min_area_px)
+    except ProblemsError as error:
+        show_problems(error.problems, ".")
+        raise
+    say(f"{done['images']} images, {done['defect_images']} with a defect: {out / 'summary.csv'}")
+
+
+@app.command()
+def export(
+    wanted: Annotated[Format, typer.Option("--format", help="The runtime to write it for.")],
+    params: ParamsPath = PARAMS_PATH,
+) -> None:
+    """Write the trained network for another runtime, if it gives the same on validation images."""
+    loaded = load(params)
+    from steelcli.commands.export import export
+    from steelcli.reporting.metric_tables import build_export
+    from steelcli.reporting.table import show_tables
+
+    metrics = export(wanted, loaded.threshold, loaded.evaluate.timing_images)
+    show_tables([build_export(metrics, EXPORTS_DIR / wanted.value)])
