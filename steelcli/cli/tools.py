@@ -18,6 +18,36 @@ Scored = Annotated[str, typer.Argument(help=SCORED, autocompletion=complete_scor
 
 
 @app.command()
+def plan(
+    path: Annotated[
+        Path, typer.Argument(readable=False, help="Folder of raw data, as for `check`.")
+    ],
+    config: Annotated[
+        str | None,
+        typer.Option(help="Start from this file, or this name in configs/; else by the machine."),
+    ] = None,
+    given: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value to keep, as after `run -S`.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="What the whole run may take, measured here.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a changed file too.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the file, write nothing.")] = False,
+    params: ParamsPath = PARAMS_PATH,
+) -> None:
+    """Survey raw data and this machine, and write a params.yaml for them, with its reasons."""
+    from steelcli.commands.plan import plan, refuse_changed, show_plan, write_plan
+
+    if not (force or show):
+        refuse_changed(params)
+    planned = plan(path, config, given or [], minutes)
+    if not show:
+        write_plan(planned, params)
+    show_plan(planned, None if show else params)
+
+
+@app.command()
 def check(
     path: Annotated[
         Path, typer.Argument(readable=False, help="Folder of raw data, read as data.root would be.")
