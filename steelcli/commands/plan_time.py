@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from steelcli.commands.plan_choices import Choices
 from steelcli.commands.plan_data import Splits
 from steelcli.common.errors import RunError
-from steelcli.data.raw.survey import Survey
-from steelcli.data.raw.to_store import write_store
+from steelcli.data.raw.survey import Survey, read_sample
+from steelcli.data.raw.to_store import get_facts, write_store
 from steelcli.data.store.reader import Store
 from steelcli.data.types import SPLITS
 from steelcli.model.network import build_model
@@ -131,7 +131,10 @@ def measure(choices: Choices, found: Survey[Any], splits: Splits, reading: float
     for split in SPLITS:
         members = [image for image in splits.chosen if image.split == split]
         count = TRIAL_IMAGES.get(split, wanted)
-        taken += members[:: max(1, len(members) // count)][:count]
+        for image in members[:: max(1, len(members) // count)][:count]:
+            # the survey read them in colour, so their content was another
+            facts = get_facts(read_sample(found.source, params.data, image.sample))
+            taken.append(replace(image, facts=facts))
     keep_freed_memory()
     accelerator = build_accelerator(params.train)
     network = resolve_normalisation(params.model)
