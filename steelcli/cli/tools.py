@@ -30,7 +30,8 @@ def plan(
         list[str] | None, typer.Option("--set", help="key=value to keep, as after `run -S`.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="What the whole run may take, measured here.")
+        int | None,
+        typer.Option(min=1, max=100_000, help="What the whole run may take, measured here."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a changed file too.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the file, write nothing.")] = False,

@@ -60,7 +60,7 @@ class Plan:
     table: Table
 
 
-def plan(path: Path, config: str | None, given: Sequence[str], minutes: float | None) -> Plan:
+def plan(path: Path, config: str | None, given: Sequence[str], minutes: int | None) -> Plan:
     """Survey the raw data under ``path`` and this machine; decide what follows from them.
 
     Args:
@@ -168,12 +168,12 @@ def name_root(path: Path) -> str:
 
 
 def _write_command(
-    path: Path, config: str | None, given: Sequence[str], minutes: float | None
+    path: Path, config: str | None, given: Sequence[str], minutes: int | None
 ) -> str:
     words = ["steelcli", "plan", str(path), *(["--config", config] if config else [])]
     for text in given:
         words += ["--set", text]
-    return shlex.join(words + ([f"--minutes={minutes:g}"] if minutes else []))
+    return shlex.join(words + ([f"--minutes={minutes}"] if minutes else []))
 
 
 def _describe(

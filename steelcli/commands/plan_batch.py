@@ -46,8 +46,9 @@ def plan_batch(choices: Choices, train_images: int) -> None:
     Args:
         train_images: images of the training split.
     """
-    wanted = choices.params.train.batch_size
-    size = wanted
+    size = choices.params.train.batch_size
+    if choices.is_given("train.batch_size"):
+        return
     while size > MIN_BATCH and train_images // size < MIN_STEPS:
         size //= 2
     reason = f"{train_images // size or 1} steps an epoch of {train_images} training images"

@@ -21,8 +21,10 @@ class Choices:
         self.reasons: dict[str, str] = {}
 
     def is_given(self, name: str) -> bool:
-        """Tell whether a parameter, or a part of it, was set on the command line."""
-        return any(given == name or given.startswith(f"{name}.") for given in self.given)
+        """Tell whether a parameter, a part of it or its section was set on the command line."""
+        return any(f"{name}.".startswith(f"{given}.") for given in self.given) or any(
+            given.startswith(f"{name}.") for given in self.given
+        )
 
     def choose(self, name: str, value: Any, reason: str) -> None:
         """Set a parameter of a section, unless it was given."""

@@ -97,15 +97,15 @@ def plan_splits(choices: Choices, found: Survey[Finding]) -> Splits:
 def _plan_classes(choices: Choices, found: Survey[Finding]) -> None:
     *classes, (_, clean, _) = count_classes(found)
     named = [
-        f"{quote(title)} in {images} ({share:.2%} of all pixels)"
+        f"{quote(title)} on {images} ({share:.2%} of all pixels)"
         for title, images, share in classes[:MAX_NAMED]
     ]
     if len(classes) > MAX_NAMED:
         named.append(f"{len(classes) - MAX_NAMED} more")
-    images = f"of {len(found.samples)} images {'; '.join(named)}; {clean} have no defect"
     chosen = choices.params.data.classes
-    which = "those of the config" if chosen else "empty: all"
-    choices.choose("data.classes", chosen, f"{which}: {images}")
+    which = "those of the config" if chosen else "all, by an empty list"
+    reason = f"{which}; of {len(found.samples)} images {', '.join(named)}, none on {clean}"
+    choices.choose("data.classes", chosen, reason)
 
 
 def _plan_color(choices: Choices, images: Sequence[Finding]) -> None:

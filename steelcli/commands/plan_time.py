@@ -18,6 +18,7 @@ from steelcli.data.types import SPLITS
 from steelcli.model.network import build_model
 from steelcli.model.normalisation import resolve_normalisation
 from steelcli.model.seeds import seed_everything
+from steelcli.params.train import TrainParams
 from steelcli.training.loader import TrainLoader
 from steelcli.training.loop import Trainer
 from steelcli.training.set_up import build_accelerator, keep_freed_memory
@@ -62,8 +63,7 @@ class Times:
 def plan_epochs(choices: Choices, splits: Splits) -> None:
     """Choose ``train.epochs`` by the recipe's rule, within the config's number and `MAX_EPOCHS`."""
     params = choices.params.train
-    images, least = splits.count("train"), params.epochs
-    steps = max(1, images // params.batch_size)
+    least, steps = params.epochs, _count_steps(params, splits)
     epochs = round(RULE_STEPS / steps)
     reason = f"{RULE_STEPS} steps at {steps} an epoch, as in docs/recipe.md: {epochs}"
     if epochs < least:
@@ -73,14 +73,14 @@ def plan_epochs(choices: Choices, splits: Splits) -> None:
     choices.choose("train.epochs", epochs, reason)
 
 
-def plan_minutes(choices: Choices, splits: Splits, times: Times, minutes: float) -> None:
+def plan_minutes(choices: Choices, splits: Splits, times: Times, minutes: int) -> None:
     """Choose as many epochs as fit.
 
     Raises:
         RunError: not one does.
     """
     params = choices.params.train
-    steps = max(1, splits.count("train") // params.batch_size // params.accumulate_steps)
+    steps = _count_steps(params, splits)
     val_images = splits.count("val")
     epoch = times.epoch(steps, val_images)
     rest = times.rest(val_images + splits.count("test"))
@@ -90,10 +90,15 @@ def plan_minutes(choices: Choices, splits: Splits, times: Times, minutes: float)
         least = math.ceil((rest + epoch) / RUN_SHARE / 60)
         what = f"not one epoch fits ({measured}; {epoch:.0f} s an epoch, {rest:.0f} s beside them)"
         remedy = f"give at least {least}, or a smaller data.image_size or data.limit with --set"
-        raise RunError(what, f"--minutes {minutes:g}", remedy)
+        raise RunError(what, f"--minutes {minutes}", remedy)
     took = f"{steps} steps an epoch, about {epoch:.0f} s with validation"
-    about = f"the run about {(epochs * epoch + rest) / 60:.0f} of {minutes:g} minutes"
+    about = f"the run about {(epochs * epoch + rest) / 60:.0f} of {minutes} minutes"
     choices.choose("train.epochs", epochs, f"{measured}; {took}; {about}")
+
+
+def _count_steps(params: TrainParams, splits: Splits) -> int:
+    """Return the optimiser's steps in an epoch."""
+    return max(1, splits.count("train") // params.batch_size // params.accumulate_steps)
 
 
 def plan_schedule(choices: Choices, before: int) -> None:
