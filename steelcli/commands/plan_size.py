@@ -79,10 +79,10 @@ def _median(images: Sequence[Extent]) -> tuple[int, int]:
 
 
 def _iter_sizes(width: int, height: int, max_pixels: float) -> Iterator[tuple[int, int]]:
-    """Yield sizes of an image's shape, never larger than the image, the smallest at least."""
+    """Yield sizes of an image's shape, never larger than the image; one of 32×32 always fits."""
     for side in range(STRIDE, _round_up(width) + 1, STRIDE):
         size = side, _round_up(height * min(1, side / width))
-        if math.prod(size) <= max_pixels or side == STRIDE:
+        if math.prod(size) <= max_pixels:
             yield size
     for side in range(STRIDE, _round_up(height) + 1, STRIDE):
         size = _round_up(width * min(1, side / height)), side

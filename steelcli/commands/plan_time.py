@@ -117,8 +117,9 @@ def plan_schedule(choices: Choices, before: int) -> None:
     period = max(1, math.ceil(round(share * (epochs - warmup), 6)))
     said = f"{share:.0%} of the epochs after the warm-up, as in the config"
     choices.choose("train.restart_epochs", period, said)
-    patience = max(params.patience, math.ceil(epochs / 3))
-    choices.choose("train.patience", patience, "the config's, at least a third of the epochs")
+    if share >= 1:  # the rate falls to the end, and scores rise last
+        patience = max(params.patience, math.ceil(epochs / 3))
+        choices.choose("train.patience", patience, "the config's, at least a third of the epochs")
 
 
 def measure(choices: Choices, found: Survey[Any], splits: Splits, reading: float) -> Times:
