@@ -146,8 +146,8 @@ def take_steps(
     image_size: tuple[int, int],
     size: int,
     device: torch.device,
-) -> None:
-    """Take two steps of the network, with random weights, on black images.
+) -> float:
+    """Take two steps of the network, with random weights, on black images; return the last loss.
 
     Args:
         size: images in a batch.
@@ -165,3 +165,4 @@ def take_steps(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
+    return float(loss.detach())

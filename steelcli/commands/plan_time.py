@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +31,9 @@ RULE_STEPS = 600
 MAX_EPOCHS = 100
 RUN_SHARE = 0.85
 """Of the minutes that are planned for: times on shared cores vary."""
-STAGES_SECONDS = 75.0
-"""Starting six stages under DVC, the report, and timing the network."""
+STARTS = 8
+"""Programs that a run starts: six stages, DVC and `steelcli run` itself."""
+START = "import dvc.repo, steelcli.training.run, steelcli.reporting.page"
 SCORING_PASSES = 5
 """Learning the point, or testing, takes of an image so many times its validation: two views, areas,
 maps and pictures."""
@@ -45,11 +49,13 @@ class Times:
         step: of one step of the optimiser.
         image: to validate one image.
         reading: to read all images once.
+        start: to start a program that loads torch and DVC.
     """
 
     step: float
     image: float
     reading: float
+    start: float
 
     def epoch(self, steps: int, val_images: int) -> float:
         """Return the seconds of an epoch with its validation."""
@@ -57,7 +63,8 @@ class Times:
 
     def rest(self, scored_images: int) -> float:
         """Return the seconds of all stages beside the epochs."""
-        return STAGES_SECONDS + 2 * self.reading + SCORING_PASSES * scored_images * self.image
+        scoring = SCORING_PASSES * scored_images * self.image
+        return STARTS * self.start + 2 * self.reading + scoring
 
 
 def plan_epochs(choices: Choices, splits: Splits) -> None:
@@ -160,4 +167,11 @@ def measure(choices: Choices, found: Survey[Any], splits: Splits, reading: float
         step=last.train_seconds / trainer.steps,
         image=(last.seconds - last.train_seconds) / scored,
         reading=reading,
+        start=_time_start(),
     )
+
+
+def _time_start() -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", START], check=True)
+    return time.perf_counter() - started

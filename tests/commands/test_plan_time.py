@@ -14,7 +14,7 @@ from steelcli.data.raw.to_store import ChosenImage, Facts
 from steelcli.data.types import Split
 from steelcli.params.all import load_params
 
-TIMES = Times(step=1.0, image=0.1, reading=5.0)
+TIMES = Times(step=1.0, image=0.1, reading=5.0, start=10.0)
 
 
 def make_splits(train: int, val: int = 10, test: int = 20) -> Splits:
