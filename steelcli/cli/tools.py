@@ -14,7 +14,31 @@ from steelcli.common.paths import PARAMS_PATH
 from steelcli.common.progress import say
 
 SCORED = "NAME of metrics/NAME_images.csv, a DVC experiment or a git revision."
+CONFIG = "Name of a file in configs/, or a file, to start from; else strong on a GPU, or fast-cpu."
+GIVEN = "key=value to keep, as after `run -S`; may be repeated."
+MINUTES = "What the whole run may take, by steps measured here."
 Scored = Annotated[str, typer.Argument(help=SCORED, autocompletion=complete_scored)]
+
+
+@app.command()
+def plan(
+    path: Annotated[Path, typer.Argument(readable=False, help="Folder of raw data.")],
+    config: Annotated[str | None, typer.Option(help=CONFIG)] = None,
+    given: Annotated[list[str] | None, typer.Option("--set", help=GIVEN)] = None,
+    minutes: Annotated[int | None, typer.Option(min=1, max=100_000, help=MINUTES)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a changed file too.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the file, write nothing.")] = False,
+    params: ParamsPath = PARAMS_PATH,
+) -> None:
+    """Survey raw data and this machine; write a params.yaml for them that says why."""
+    from steelcli.commands.plan import plan, refuse_changed, show_plan, write_plan
+
+    if not (force or show):
+        refuse_changed(params)
+    planned = plan(path, config, given or [], minutes)
+    if not show:
+        write_plan(planned, params)
+    show_plan(planned, None if show else params)
 
 
 @app.command()

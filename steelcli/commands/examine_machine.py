@@ -41,13 +41,18 @@ def examine_device() -> Iterator[Finding]:
     yield Finding("device", "ok", says)
 
 
+def count_cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def examine_cores() -> Iterator[Finding]:
     """Say how many cores and how much memory this process may use."""
     import psutil
 
-    cores = psutil.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
-    yield Finding("cores", "ok", f"{usable} of {cores}")
+    yield Finding("cores", "ok", f"{count_cores()} of {psutil.cpu_count() or 1}")
     memory = psutil.virtual_memory()
     says = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB are free"
     if memory.available >= FEW_BYTES:

@@ -152,18 +152,23 @@ def examine_hub() -> Iterator[Finding]:
     """Say whether the hub, which has the other encoders' weights, answers soon."""
     from huggingface_hub import constants
 
-    from steelcli.model.hub import hub_answers
-
     if constants.HF_HUB_OFFLINE:
         yield Finding("hub", "note", "HF_HUB_OFFLINE forbids to ask it: only its cache is used")
         return
-    answers: list[bool] = []
-    thread = threading.Thread(target=lambda: answers.append(hub_answers()), daemon=True)
-    thread.start()  # looking up an address knows no time limit
-    thread.join(MAX_HUB_SECONDS)
-    if answers == [True]:
+    if ask_hub():
         yield Finding("hub", "ok", "it answers")
     else:
         says = f"it does not answer within {MAX_HUB_SECONDS:.0f} s: no weights can be downloaded"
         remedy = f"connect, or take weights that are installed or lie in {WEIGHTS_DIR}"
         yield Finding("hub", "note", says, remedy)
+
+
+def ask_hub() -> bool:
+    """Return whether the hub may be asked and answers within `MAX_HUB_SECONDS`."""
+    from steelcli.model.hub import hub_answers
+
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(hub_answers()), daemon=True)
+    thread.start()  # looking up an address knows no time limit
+    thread.join(MAX_HUB_SECONDS)
+    return answers == [True]

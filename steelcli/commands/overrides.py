@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from steelcli.common.settings import flatten
 from steelcli.params.section import read_params
 
 
-def change_copies(set_param: Sequence[str], may_be_several: bool) -> Iterator[Path]:
-    """Yield a copy of params.yaml as DVC's own code would change it, one for each run.
+def change_copies(
+    set_param: Sequence[str], may_be_several: bool, path: Path = PARAMS_PATH
+) -> Generator[Path, None, None]:
+    """Yield a copy of a parameter file as DVC's own code would change it, one for each run.
 
     With --queue, -S train.lr=0.1,0.01 stands for two runs.
 
@@ -26,7 +28,7 @@ def change_copies(set_param: Sequence[str], may_be_several: bool) -> Iterator[Pa
     from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
     from omegaconf.errors import OmegaConfBaseException
 
-    raw = read_params(PARAMS_PATH)  # DVC does not say where a file is broken
+    raw = read_params(path)  # DVC does not say where a file is broken
     overrides = to_path_overrides(set_param).get(PARAMS_PATH.name, [])
     _refuse_merging(overrides, flatten(raw))
     changes = [_read_change(text) for text in overrides]
@@ -39,7 +41,7 @@ def change_copies(set_param: Sequence[str], may_be_several: bool) -> Iterator[Pa
                 remedy = "give one (with a decimal point), or add --queue for a run of each"
                 raise ParamsError("several values stand for one run", where, remedy)
             for sweep in sweeps:
-                copy_path.write_bytes(PARAMS_PATH.read_bytes())
+                copy_path.write_bytes(path.read_bytes())
                 apply_overrides(copy_path, sweep[PARAMS_PATH.name])
                 yield copy_path
         except (DvcException, OmegaConfBaseException) as error:

@@ -6,8 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from closure import ROOT
 
+from steelcli.commands.plan_batch import take_steps
+from steelcli.commands.train import train
 from steelcli.common.settings import flatten
 from steelcli.model.network import build_frame, build_model
 from steelcli.model.normalisation import resolve_normalisation
@@ -50,6 +53,31 @@ def test_severstal_is_the_protocol_and_its_network_can_be_built() -> None:
     settings["encoder_weights"] = None
     frame = build_frame("resnet34", lambda: build_model(**settings, channels_last=True))
     assert frame.mean.shape == (1, 3, 1, 1)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_a_config_s_network_takes_two_steps(path: Path) -> None:
+    params = load_params(path)
+    assert take_steps(params.model, params.train, (64, 32), 2, torch.device("cpu")) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_a_config_trains_an_epoch(path: Path, store_dir: Path, tmp_path: Path) -> None:
+    params = load_params(path)
+    model = params.model.model_copy(update={"encoder_weights": None})
+    changes = {"epochs": 1, "workers": 0, "checkpoint_every_epochs": 0}
+    short = params.train.model_copy(update=changes)
+    metrics = train(model, short, store_dir, tmp_path / "models", tmp_path / "train.json")
+    assert metrics["epochs"] == 1
+    assert list((tmp_path / "models").glob("best_dice_*.pth"))
+
+
+def test_fast_cpu_is_params_yaml_for_data_of_one_s_own() -> None:
+    values = flatten(read_document(ROOT / "configs" / "fast-cpu.yaml"))
+    committed = flatten(read_document(ROOT / "params.yaml"))
+    assert values.pop("data.root") != committed.pop("data.root")
+    assert values == committed
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
