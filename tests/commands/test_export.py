@@ -168,7 +168,7 @@ def test_other_probabilities_leave_nothing(
     off_by(monkeypatch, run, spoil)
     with pytest.raises(RunError, match=r"probabilities are \S+ off, more than 0\.001: strip_"):
         run.export(Format.ONNX)
-    assert not run.files()
+    assert not run.exports_dir.exists()
     assert not run.export_path.exists()
 
 
