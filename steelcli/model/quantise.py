@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from steelcli.model.exported import INPUT
 
 OP_TYPES = ["Conv", "Relu", "Clip"]
 """What is computed in 8 bits: the activations only together with the convolution before them."""
+MIN_CHANNELS = 16
+"""Convolutions from or to fewer channels stay in 32 bits, the first and the last ones: rounding them
+costs the most precision, and they are slower in 8 bits."""
 METHOD = "MinMax"
 """How the range of a tensor is found; a name of onnxruntime's `CalibrationMethod`."""
 BITS_NAME = "int8"
@@ -41,13 +45,26 @@ class _Reader:
         return {INPUT: next(self.images)}
 
 
+def list_narrow(model: Any) -> list[str]:
+    """Return the names of the convolutions of an ONNX model that stay in 32 bits."""
+    shapes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    names: list[str] = []
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            groups = next((each.i for each in node.attribute if each.name == "group"), 1)
+            outputs, inputs_per_group = shapes[node.input[1]][:2]
+            if min(outputs, groups * inputs_per_group) < MIN_CHANNELS:
+                names.append(node.name)
+    return names
+
+
 def quantise(path: Path, images: Iterator[NDArray[np.uint8]], count: int) -> None:
     """Replace an ONNX file of `write_graph` by one of 8 bits, with the metadata of both.
 
     Weights are rounded channel by channel, to 7 bits: processors without VNNI add two products in
     16 bits, which 8 bits could overflow. Activations are rounded to 8 bits by the range that they
-    take on the images. The images, their normalisation and all from the sigmoid on keep their
-    precision. Memory is that of one image.
+    take on the images. The images, their normalisation, narrow convolutions and all from the
+    sigmoid on keep their precision. Memory is that of one image.
 
     Args:
         images: to calibrate with, uint8 [1, C, H, W] each.
@@ -67,6 +84,7 @@ def quantise(path: Path, images: Iterator[NDArray[np.uint8]], count: int) -> Non
             path,
             _Reader(images, count),
             op_types_to_quantize=OP_TYPES,
+            nodes_to_exclude=list_narrow(onnx.load(prepared_path)),
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -77,6 +95,7 @@ def quantise(path: Path, images: Iterator[NDArray[np.uint8]], count: int) -> Non
         )
     about = {
         "op_types": OP_TYPES,
+        "min_channels": MIN_CHANNELS,
         "calibration": METHOD,
         "images": count,
         "onnxruntime": onnxruntime.__version__,

@@ -99,7 +99,7 @@ def test_the_file_holds_what_onnxruntime_was_judged_with(tuned: Run) -> None:
     session = onnxruntime.InferenceSession(path)
     differences = []
     for position in positions:
-        images = channels_first(store.images[position])[None]
+        images = np.stack([channels_first(store.images[position])])
         probs = opened.run(images)
         np.testing.assert_allclose(session.run(["probs"], {"images": images})[0], probs, atol=1e-6)
         with torch.inference_mode():
