@@ -16,7 +16,7 @@ from steelcli.model.exported import INPUT
 OP_TYPES = ["Conv", "Relu", "Clip"]
 """What is computed in 8 bits: the activations only together with the convolution before them."""
 MIN_CHANNELS = 16
-"""Convolutions from or to fewer channels stay in 32 bits, the first and the last ones: rounding them
+"""Convolutions from or to fewer channels stay in 32 bits, as the first and the last: rounding them
 costs the most precision, and they are slower in 8 bits."""
 METHOD = "MinMax"
 """How the range of a tensor is found; a name of onnxruntime's `CalibrationMethod`."""
