@@ -12,14 +12,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from make_params import threshold_params
+from export_run import Run
 from numpy.typing import NDArray
 
 from steelcli.commands import export as command
-from steelcli.commands.export import export
 from steelcli.commands.export_int8 import MapPair, judge_int8
 from steelcli.commands.frozen import read_frozen
-from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import RunError
 from steelcli.common.formats import Format
 from steelcli.common.metrics_file import read_metrics
@@ -30,26 +28,7 @@ from steelcli.model.inference import predict
 from steelcli.model.trained_model import load_trained
 from steelcli.scores.counts import OperatingPoint
 
-PARAMS = threshold_params(objective="f1", min_areas_px=[0], flip_tta=True)
 POINT = OperatingPoint(0.5)
-
-
-class Run:
-    """A trained run with its threshold."""
-
-    def __init__(self, models_dir: Path, store_dir: Path, work_dir: Path) -> None:
-        self.models_dir, self.store_dir, self.work_dir = models_dir, store_dir, work_dir
-        self.metrics_dir, self.exports_dir = work_dir / "metrics", work_dir / "exports"
-        self.threshold_path = self.metrics_dir / "threshold.json"
-        self.export_path = self.metrics_dir / "export.json"
-
-    def tune(self) -> None:
-        paths = (self.threshold_path, self.metrics_dir / "curve.csv", self.work_dir / "val")
-        tune_threshold(PARAMS, "none", self.store_dir, self.models_dir, *paths)
-
-    def export(self, wanted: Format = Format.ONNX, *, int8: bool = True) -> dict[str, Any]:
-        paths = (self.threshold_path, self.export_path, self.exports_dir)
-        return export(wanted, PARAMS, 2, self.store_dir, self.models_dir, *paths, int8=int8)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +42,9 @@ def tuned(run_dir: Path, store_dir: Path, tmp_path_factory: pytest.TempPathFacto
 def run(tuned: Run, tmp_path: Path) -> Run:
     """A copy of the run that may be spoilt."""
     shutil.copytree(tuned.metrics_dir, tmp_path / "metrics")
-    return Run(tuned.models_dir, tuned.store_dir, tmp_path)
+    copy = Run(tuned.models_dir, tuned.store_dir, tmp_path)
+    copy.export_path.unlink(missing_ok=True)
+    return copy
 
 
 def round_by(monkeypatch: pytest.MonkeyPatch, run: Run, spoil: Callable[[Any], Any]) -> None:
@@ -86,7 +67,7 @@ def round_by(monkeypatch: pytest.MonkeyPatch, run: Run, spoil: Callable[[Any], A
 
 @pytest.mark.slow
 def test_the_file_holds_what_onnxruntime_was_judged_with(tuned: Run) -> None:
-    metrics = tuned.export()
+    metrics = tuned.export(Format.ONNX, int8=True)
     assert read_metrics(tuned.export_path, "").values["onnx-int8"] == metrics
     assert metrics["dice_defect"] >= metrics["dice_defect_torch"] - 0.005
     assert metrics["clean_false_alarm"] <= metrics["clean_false_alarm_torch"]
@@ -116,15 +97,15 @@ def test_the_file_holds_what_onnxruntime_was_judged_with(tuned: Run) -> None:
 def test_what_finds_nothing_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     round_by(monkeypatch, run, lambda probs: probs * 0)
     with pytest.raises(RunError, match=r"from 0\.\d{4} to 0\.0000, where a fall of 0\.005 is"):
-        run.export()
+        run.export(Format.ONNX, int8=True)
     assert not run.exports_dir.exists()
     assert not run.export_path.exists()
 
 
 def test_an_earlier_export_stays(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     round_by(monkeypatch, run, lambda probs: probs)
-    run.export(int8=False)
-    metrics = run.export()
+    run.export(Format.ONNX)
+    metrics = run.export(Format.ONNX, int8=True)
     assert metrics["max_prob_difference"] == 0
     assert metrics["dice_defect"] == metrics["dice_defect_torch"] > 0
     assert metrics["ms_per_image"] > 0
@@ -132,7 +113,7 @@ def test_an_earlier_export_stays(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert list(read_metrics(run.export_path, "").values) == ["onnx", "onnx-int8"]
     round_by(monkeypatch, run, lambda probs: 1 - probs * 0)
     with pytest.raises(RunError, match="false alarm"):
-        run.export()
+        run.export(Format.ONNX, int8=True)
     assert run.export_path.read_bytes() == before
     files = {path.parent.name: path.read_bytes() for path in run.exports_dir.rglob("model.*")}
     assert files == {"onnx": b"x", "onnx-int8": b"8 bits"}
@@ -143,7 +124,7 @@ def test_an_earlier_export_stays(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
 def test_other_formats_are_refused(run: Run, wanted: Format) -> None:
     expected = rf"8 bits is written as ONNX alone: --format {wanted.value}; use --format onnx\.$"
     with pytest.raises(RunError, match=expected):
-        run.export(wanted)
+        run.export(wanted, int8=True)
     assert not run.exports_dir.exists()
 
 
