@@ -42,13 +42,16 @@ def predict(
 @app.command()
 def export(
     wanted: Annotated[Format, typer.Option("--format", help="The runtime to write it for.")],
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Convolutions in 8 bits, if that costs little; onnx.")
+    ] = False,
     params: ParamsPath = PARAMS_PATH,
 ) -> None:
     """Write the trained network for another runtime, if it gives the same on validation images."""
     loaded = load(params)
-    from steelcli.commands.export import export
+    from steelcli.commands.export import export, group_name
     from steelcli.reporting.metric_tables import build_export
     from steelcli.reporting.table import show_tables
 
-    metrics = export(wanted, loaded.threshold, loaded.evaluate.timing_images)
-    show_tables([build_export(metrics, EXPORTS_DIR / wanted.value)])
+    metrics = export(wanted, loaded.threshold, loaded.evaluate.timing_images, int8=int8)
+    show_tables([build_export(metrics, EXPORTS_DIR / group_name(wanted, int8))])

@@ -6,6 +6,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from steelcli import __version__
+from steelcli.commands.export_int8 import MapPair, judge_int8, refuse_format
 from steelcli.commands.frozen import Frozen, read_frozen
 from steelcli.common.errors import RunError
 from steelcli.common.formats import Format
@@ -33,6 +35,7 @@ from steelcli.data.types import channels_first
 from steelcli.model.export import capture, write_graph
 from steelcli.model.exported import FILE_NAMES, open_exported, refuse_missing
 from steelcli.model.inference import native_levels, predict
+from steelcli.model.quantise import quantise
 from steelcli.model.speed import WARM_UP
 from steelcli.model.trained_model import Trained, load_trained
 from steelcli.params.threshold import ThresholdParams
@@ -62,43 +65,73 @@ def export(
     threshold_path: Path = THRESHOLD_PATH,
     metrics_path: Path = METRICS_DIR / EXPORT_NAME,
     exports_dir: Path = EXPORTS_DIR,
+    *,
+    int8: bool = False,
 ) -> dict[str, Any]:
-    """Write ``exports/FORMAT/`` and its group of ``metrics/export.json``; return the group.
+    """Write a folder of ``exports/`` and its group of ``metrics/export.json``; return the group.
 
     Args:
         params: those that the threshold was learned with.
         timing_images: validation images that are timed.
+        int8: see `quantise`.
 
     Raises:
-        UserError: see `load_trained` and `read_frozen`; a package is missing; or the exported
-            network differs from the trained one, and then nothing is written.
+        UserError: see `load_trained` and `read_frozen`; a package is missing; ``int8`` of a format
+            that has none; or the exported network differs from the trained one, and then nothing
+            is written.
     """
     refuse_missing(wanted)
+    if int8:
+        refuse_format(wanted)
     frozen = read_frozen(threshold_path)
     trained = load_trained(models_dir, store_dir)
     frozen.refuse_other_run(trained.run_key, threshold_path)
     store, model = trained.store, trained.model.cpu()
     others = _read_others(metrics_path, trained)
-    files = {metrics_path: ""}
-    with staged_dir(exports_dir / wanted.value, files) as partial_dir:
+    files, group = {metrics_path: ""}, group_name(wanted, int8)
+    with _never_empty(exports_dir), staged_dir(exports_dir / group, files) as partial_dir:
         channels = 1 if store.color == "grey" else 3
         program = capture(model, frozen.flip_tta, channels, store.image_size)
         path = partial_dir / FILE_NAMES[wanted]
         write_graph(program, wanted, describe(trained, frozen), path)
+        if int8:
+            positions = store.positions("val")
+            calibration = (_image(trained, i) for i in track(positions, "val", len(positions)))
+            quantise(path, calibration, len(positions))
         run = open_exported(path, wanted, torch.get_num_threads()).run
 
         def run_torch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
             with torch.inference_mode():
                 return predict(model, torch.from_numpy(images), "fp32", frozen.flip_tta).numpy()
 
-        metrics = _compare(trained, run, run_torch, params, threshold_path)
+        maps = _iter_maps(trained, run, run_torch)
+        if int8:
+            metrics = judge_int8(trained.store, frozen.point, maps)
+        else:
+            metrics = _compare(trained, maps, params, threshold_path)
         images = [_image(trained, i) for i in store.positions("val")[:timing_images]]
         metrics["ms_per_image"] = _clock(run, images)
         metrics["ms_per_image_torch"] = _clock(run_torch, images)
         metrics["size_mb"] = sum(file.stat().st_size for file in partial_dir.iterdir()) / 1e6
-        groups = {**others, wanted.value: metrics}
+        groups = {**others, group: metrics}
         files[metrics_path] = format_metrics(groups, store.fingerprint, trained.run_key)
     return metrics
+
+
+def group_name(wanted: Format, int8: bool) -> str:
+    """Return the name of the folder in ``exports/`` and of the group of the metrics."""
+    return f"{wanted.value}-int8" if int8 else wanted.value
+
+
+@contextmanager
+def _never_empty(folder: Path) -> Iterator[None]:
+    """Remove the folder after the block where it was made in vain."""
+    is_new = not folder.exists()
+    try:
+        yield
+    finally:
+        if is_new and folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def describe(trained: Trained, frozen: Frozen) -> dict[str, str]:
@@ -137,22 +170,29 @@ def _image(trained: Trained, position: int) -> NDArray[np.uint8]:
     return np.stack([channels_first(trained.store.images[position])])
 
 
+def _iter_maps(trained: Trained, run: Run, run_torch: Run) -> Iterator[MapPair]:
+    """Yield what both networks make of each validation image."""
+    positions = trained.store.positions("val")
+    for position in track(positions, "val", len(positions)):
+        images = _image(trained, position)
+        yield MapPair(position, run(images), run_torch(images))
+
+
 def _compare(
-    trained: Trained, run: Run, run_torch: Run, params: ThresholdParams, threshold_path: Path
+    trained: Trained, maps: Iterator[MapPair], params: ThresholdParams, threshold_path: Path
 ) -> dict[str, float]:
     """Return by how much the exported network differs from torch, and from what is frozen.
 
     Raises:
         RunError: it differs by more than is allowed.
     """
-    store, positions = trained.store, trained.store.positions("val")
+    store = trained.store
     differences: list[float] = []
 
     def iter_images() -> Iterator[Scored]:
-        for position in track(positions, "val", len(positions)):
-            images, name = _image(trained, position), store.records[position].image
-            probs = run(images)
-            difference = float(np.abs(probs - run_torch(images)).max())
+        for position, probs, torch_probs in maps:
+            name = store.records[position].image
+            difference = float(np.abs(probs - torch_probs).max())
             if not difference <= MAX_PROB_DIFFERENCE:  # nor NaN
                 limit = f"more than {MAX_PROB_DIFFERENCE:g}"
                 what = f"the exported network's probabilities are {difference:g} off, {limit}"

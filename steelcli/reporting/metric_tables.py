@@ -253,7 +253,8 @@ def build_speed(metrics: Mapping[str, Any], decimals: int) -> Table:
 def build_export(metrics: Mapping[str, Any], folder: Path) -> Table:
     """Return a format's group of ``metrics/export.json``; ``folder`` is what was written."""
     note = "All on the validation images, on the CPU."
-    return _build_explained(f"Written: {folder}", metrics, EXPORT_MEANINGS, 6, note)
+    meanings = {name: text for name, text in EXPORT_MEANINGS.items() if name in metrics}
+    return _build_explained(f"Written: {folder}", metrics, meanings, 6, note)
 
 
 def _build_explained(

@@ -12,61 +12,20 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from make_params import evaluate_params, threshold_params
+from export_run import Run
 from without_torch import run_alone
 
 from steelcli.commands import export as command
-from steelcli.commands.evaluate import evaluate
-from steelcli.commands.export import export
 from steelcli.commands.frozen import read_frozen
-from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import RunError
 from steelcli.common.formats import Format
-from steelcli.common.metrics_file import format_metrics, read_metrics
+from steelcli.common.metrics_file import read_metrics
 from steelcli.data.levels import TOP_LEVEL
-from steelcli.data.predictions.saved import SavedPredictions
 from steelcli.data.types import channels_first
-from steelcli.model.exported import FILE_NAMES, Exported, open_exported
+from steelcli.model.exported import Exported, open_exported
 from steelcli.model.inference import native_levels, predict
 from steelcli.model.trained_model import load_trained
 from steelcli.scores.counts import cut
-
-PARAMS = threshold_params(objective="f1", min_areas_px=[0, 40], flip_tta=True)
-
-
-class Run:
-    """A trained run with its threshold."""
-
-    def __init__(self, models_dir: Path, store_dir: Path, work_dir: Path) -> None:
-        self.models_dir, self.store_dir, self.work_dir = models_dir, store_dir, work_dir
-        self.metrics_dir, self.exports_dir = work_dir / "metrics", work_dir / "exports"
-        self.threshold_path = self.metrics_dir / "threshold.json"
-        self.export_path = self.metrics_dir / "export.json"
-
-    def tune(self) -> None:
-        paths = (self.threshold_path, self.metrics_dir / "curve.csv", self.work_dir / "val")
-        tune_threshold(PARAMS, "none", self.store_dir, self.models_dir, *paths)
-
-    def evaluate(self) -> SavedPredictions:
-        folders = (self.store_dir, self.models_dir, self.threshold_path, self.metrics_dir)
-        evaluate(evaluate_params(), *folders, self.work_dir / "test")
-        return SavedPredictions(self.work_dir / "test")
-
-    def export(self, wanted: Format) -> dict[str, Any]:
-        paths = (self.threshold_path, self.export_path, self.exports_dir)
-        return export(wanted, PARAMS, 2, self.store_dir, self.models_dir, *paths)
-
-    def path(self, wanted: Format) -> Path:
-        return self.exports_dir / wanted.value / FILE_NAMES[wanted]
-
-    def files(self) -> list[Path]:
-        return [path for path in self.exports_dir.rglob("*") if path.is_file()]
-
-    def change_threshold(self, **changes: float) -> None:
-        metrics = read_metrics(self.threshold_path, "")
-        assert metrics.data_key
-        text = format_metrics({**metrics.values, **changes}, metrics.data_key, metrics.run_key)
-        self.threshold_path.write_text(text, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +127,7 @@ def test_other_probabilities_leave_nothing(
     off_by(monkeypatch, run, spoil)
     with pytest.raises(RunError, match=r"probabilities are \S+ off, more than 0\.001: strip_"):
         run.export(Format.ONNX)
-    assert not run.files()
+    assert not run.exports_dir.exists()
     assert not run.export_path.exists()
 
 
