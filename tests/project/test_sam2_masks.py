@@ -189,8 +189,8 @@ def test_the_mask_of_highest_predicted_iou_is_taken(
             best[image] = masks[np.arange(len(prompts)), each.argmax(axis=1)]
             ious[image] = each.max(axis=1)
     assert len(best) == len(predicted.masks) - (kind != "grid")
-    min_iou = float(np.quantile(np.concatenate(list(ious.values())), 0.1))
-    max_share = float(np.quantile([mask.mean() for own in best.values() for mask in own], 0.9))
+    min_iou = float(np.quantile(np.concatenate(list(ious.values())), 0.3))
+    max_share = float(np.quantile([mask.mean() for own in best.values() for mask in own], 0.8))
     limits = {"side": 7, "min_iou": min_iou, "max_share": max_share}
     out = predicted.work_dir / kind
     example.run(make_args(predicted.images, out, model=str(tiny), prompts=kind, **limits))
@@ -204,7 +204,7 @@ def test_the_mask_of_highest_predicted_iou_is_taken(
         mask = load_mask(predicted.path_of(image, kind))
         assert mask.shape == found.shape
         # other batches round the last bit differently
-        assert np.mean(mask != expected) < 1e-4
+        assert np.mean(mask != expected) < 2e-5
         shares.append(mask.mean())
     assert 0 < max(shares) < 1
 

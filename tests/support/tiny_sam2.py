@@ -62,7 +62,7 @@ def save_tiny_sam2(folder: Path) -> None:
         memory_fuser_intermediate_dim=32,
         memory_fuser_num_layers=1,
     )
-    torch.manual_seed(3)
+    torch.manual_seed(4)
     model = Sam2VideoModel(config)
     with torch.no_grad():
         for weights in model.parameters():
