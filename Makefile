@@ -6,7 +6,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow faults trackers scale hostile fuzz lint smoke smoke-diff clean
+.PHONY: help setup demo test slow faults trackers sam scale hostile fuzz lint smoke smoke-diff clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -40,6 +40,10 @@ faults: setup ## kill whole pipelines at random moments; about ten minutes
 trackers: setup ## install the experiment trackers, and read back what they hold of a run
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[trackers]'
 	python -m pytest -m trackers
+
+sam: setup ## install transformers, and run the SAM2 example with a small random network
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sam2]'
+	python -m pytest -m sam2
 
 scale: setup ## measure speed and memory over 10^8 pixels
 	python -m pytest -m scale -s
