@@ -250,9 +250,9 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     compute = predict_module._compute
 
-    def noting(model: Any, pictures: Any, flip_tta: bool) -> Any:
+    def noting(model: Any, pictures: Any) -> Any:
         names.extend(picture.name for picture in pictures)
-        return compute(model, pictures, flip_tta)
+        return compute(model, pictures)
 
     monkeypatch.setattr(predict_module, "_compute", noting)
     return names
