@@ -203,13 +203,24 @@ def _open_export(path: Path, overrides: Overrides) -> Predictor:
 
 def _load_export(path: Path, wanted: Format) -> Exported:
     try:
-        if wanted is Format.TORCH:  # torch would write of its troubles to stderr
-            with zipfile.ZipFile(path) as archive:
-                if not any(name.endswith(METADATA_NAME) for name in archive.namelist()):
-                    raise ValueError(f"it holds no {METADATA_NAME}")
+        _look_into(path, wanted)
         return open_exported(path, wanted, torch.get_num_threads())
     except Exception as error:  # every runtime raises kinds of its own
         raise _refuse(f"cannot be loaded as {wanted.value}", error, path) from error
+
+
+def _look_into(path: Path, wanted: Format) -> None:
+    """Raise a ValueError or an OSError for what a runtime would complain of on stderr."""
+    if wanted is Format.TORCH:
+        with zipfile.ZipFile(path) as archive:
+            if not any(name.endswith(METADATA_NAME) for name in archive.namelist()):
+                raise ValueError(f"it holds no {METADATA_NAME}")
+    if wanted is Format.OPENVINO:
+        with path.open("rb") as file:
+            if b"<net" not in file.read(1000):
+                raise ValueError("it is no graph of OpenVINO")
+        if not path.with_suffix(".bin").is_file():
+            raise ValueError("the .bin beside it is missing")
 
 
 def _run_export(run: Run, path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
