@@ -69,13 +69,13 @@ def test_every_format_reads_back_as_the_mask(out_dir: Path, masks: Masks, output
 
 
 def test_maps_read_back_as_they_are(out_dir: Path, masks: Masks) -> None:
-    path = out_dir / "maps"
+    path = out_dir / "maps/strips/img"
     predictions = match_predictions(
         open_predictions(path, data_params()), list(masks), "test", path
     )
     assert predictions.kind == "maps"
     for image, mask in masks.items():
-        levels = load_levels(path / "strips/img" / Path(image).with_suffix(".png"))
+        levels = load_levels(path / Path(image).with_suffix(".png"))
         assert np.array_equal(predictions.read(image, *mask.shape, "maps").levels, levels)
 
 
