@@ -73,10 +73,10 @@ def test_maps_read_back_as_they_are(out_dir: Path, masks: Masks) -> None:
     predictions = match_predictions(
         open_predictions(path, data_params()), list(masks), "test", path
     )
-    assert predictions.kind == "maps"
+    assert predictions.kind == "probs"
     for image, mask in masks.items():
         levels = load_levels(path / Path(image).with_suffix(".png"))
-        assert np.array_equal(predictions.read(image, *mask.shape, "maps").levels, levels)
+        assert np.array_equal(predictions.read(image, *mask.shape, "probs").levels, levels)
 
 
 def test_evaluate_takes_every_format_for_one_model(
