@@ -18,21 +18,35 @@ def predict(
     paths: Annotated[list[str], typer.Argument(help="Images, folders, patterns; - for stdin.")],
     out: Annotated[Path, typer.Option(help="Folder to write; a folder begun is gone on with.")],
     write: Annotated[
-        str, typer.Option(help="masks,maps,overlays,supervisely,coco,kaggle")
+        str, typer.Option(help="masks,maps,overlays,supervisely,coco,kaggle,labelstudio")
     ] = "masks",
     threshold: Annotated[float | None, typer.Option(help="In place of the learned one.")] = None,
     min_area_px: Annotated[int | None, typer.Option(help="Likewise.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 8,
+    model: Annotated[
+        Path | None, typer.Option(help="Checkpoint, .onnx, .xml or .pt2 in place of models/.")
+    ] = None,
     params: ParamsPath = PARAMS_PATH,
 ) -> None:
     """Find defects in images with the trained model: masks, and a summary of their components."""
-    data = load(params).data
+    # an export says itself what a run's parameters would
+    is_needed = model is None or params != PARAMS_PATH or params.exists()
+    data = load(params).data if is_needed else None
     from steelcli.commands.predict import predict
     from steelcli.data.raw.survey import ProblemsError
     from steelcli.reporting.problem_table import show_problems
 
     try:
-        done = predict(paths, out, write.split(","), batch_size, data, threshold, min_area_px)
+        done = predict(
+            paths,
+            out,
+            write.split(","),
+            batch_size,
+            data,
+            threshold,
+            min_area_px,
+            model_path=model,
+        )
     except ProblemsError as error:
         show_problems(error.problems, ".")
         raise

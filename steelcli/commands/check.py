@@ -29,6 +29,7 @@ WITHOUT_PARAMS = DataParams(
     on_error="fail",
     max_skipped_fraction=0.0,
     max_image_pixels=100_000_000,
+    mm_per_pixel=None,
 )
 """How `check` alone reads where there is no ``params.yaml``: all there is, and no doubtful value.
 

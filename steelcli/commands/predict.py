@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
-from steelcli.commands.frozen import Frozen, read_frozen
+from steelcli.commands.check import WITHOUT_PARAMS
 from steelcli.commands.predict_exports import (
     COCO_NAME,
     KAGGLE_NAME,
+    LABELSTUDIO_NAME,
     META_NAME,
     refuse_shared_places,
     write_coco,
     write_kaggle,
+    write_labelstudio,
     write_meta,
 )
 from steelcli.commands.predict_files import list_images
@@ -28,32 +30,38 @@ from steelcli.commands.predict_folder import OutFolder, open_folder
 from steelcli.commands.predict_image import (
     Kind,
     Picture,
+    Reading,
     choose_kinds,
     list_outputs,
     read_picture,
     read_stamp,
     write_picture,
 )
+from steelcli.commands.predict_model import Overrides, Predictor, open_model
 from steelcli.commands.predict_summary import SUMMARY_CSV, SUMMARY_JSON, write_summary
-from steelcli.common.errors import DataError, ParamsError
+from steelcli.common.errors import DataError
 from steelcli.common.paths import MODELS_DIR, THRESHOLD_PATH
 from steelcli.common.problems import Problems
 from steelcli.common.progress import track
 from steelcli.data.raw.survey import ProblemsError, write_problems
-from steelcli.model.inference import eval_mode
-from steelcli.model.inference import predict as predict_probs
-from steelcli.model.trained_model import BestModel, load_best
 from steelcli.params.data import DataParams
-from steelcli.scores.counts import OperatingPoint
 
 R = TypeVar("R")
 PROBLEMS_NAME = "problems.csv"
 _THREADS = 4
 """Threads that decode images and write results, while the network computes."""
 
-_WRITERS = {"supervisely": write_meta, "coco": write_coco, "kaggle": write_kaggle}
+_WRITERS = {
+    "supervisely": write_meta,
+    "coco": write_coco,
+    "kaggle": write_kaggle,
+    "labelstudio": write_labelstudio,
+}
 """What writes the file that all images share, by kind."""
-_SHARED = (SUMMARY_CSV, SUMMARY_JSON, PROBLEMS_NAME, COCO_NAME, KAGGLE_NAME, META_NAME)
+_SHARED = (
+    *(SUMMARY_CSV, SUMMARY_JSON, PROBLEMS_NAME),
+    *(COCO_NAME, KAGGLE_NAME, LABELSTUDIO_NAME, META_NAME),
+)
 
 
 def predict(
@@ -61,11 +69,12 @@ def predict(
     out_dir: Path,
     wanted: Sequence[str],
     batch_size: int,
-    data: DataParams,
+    data: DataParams | None,
     threshold: float | None = None,
     min_area_px: int | None = None,
     models_dir: Path = MODELS_DIR,
     threshold_path: Path = THRESHOLD_PATH,
+    model_path: Path | None = None,
 ) -> dict[str, int]:
     """Write what the model finds in images, and go on where a former call was interrupted.
 
@@ -74,8 +83,9 @@ def predict(
         out_dir: takes a folder for each kind, the summary and the problems.
         wanted: what to write of each image, some of `KINDS`.
         batch_size: images a forward pass.
-        data: how images are read, see `read_picture`; ``image_size`` must be the model's.
+        data: how images are read; None where an exported model says it, see `open_model`.
         threshold, min_area_px: replace those that were learned.
+        model_path: a checkpoint or export, in place of the best checkpoint of ``models_dir``.
 
     Returns:
         ``images`` and ``defect_images`` of the whole folder.
@@ -93,17 +103,20 @@ def predict(
         raise DataError("no images found", ", ".join(paths), "name files or folders of images")
     if "supervisely" in kinds:
         refuse_shared_places(images)
-    model, frozen = _load(models_dir, threshold_path, threshold, min_area_px)
-    if data.image_size != model.checkpoint.image_size:
-        width, height = model.checkpoint.image_size
-        what = f"the model was trained at {width}x{height}, so with other parameters"
-        remedy = "give the parameter file of its run with --params"
-        raise ParamsError(what, "data.image_size", remedy)
-    made_by = _describe(model, frozen, data, kinds)
+    overrides = Overrides(threshold, min_area_px)
+    model = open_model(model_path, data, overrides, models_dir, threshold_path)
+    told = data or WITHOUT_PARAMS
+    reading = Reading(model.color, model.image_size, told.max_image_pixels, told.value_range)
+    made_by = {
+        **model.identity,
+        "value_range": list(told.value_range) if told.value_range else None,
+        "mm_per_pixel": told.mm_per_pixel,
+        "write": list(kinds),
+    }
     with open_folder(out_dir, made_by) as folder:
         for name in _SHARED:
             (out_dir / name).unlink(missing_ok=True)  # until they are true again
-        _predict_images(images, folder, kinds, batch_size, data, model, frozen, problems)
+        _predict_images(images, folder, kinds, batch_size, reading, model, problems)
         for kind in kinds:
             if kind in _WRITERS:
                 _WRITERS[kind](folder)
@@ -111,20 +124,6 @@ def predict(
         counts = write_summary(folder, made_by)
     _refuse(problems, out_dir / PROBLEMS_NAME)
     return counts
-
-
-def _describe(
-    model: BestModel, frozen: Frozen, data: DataParams, kinds: Sequence[Kind]
-) -> dict[str, Any]:
-    """Return what makes a folder's predictions what they are."""
-    return {
-        "run_key": model.run_key,
-        **frozen.point._asdict(),
-        "flip_tta": frozen.flip_tta,
-        "color": data.color,
-        "value_range": list(data.value_range) if data.value_range else None,
-        "write": list(kinds),
-    }
 
 
 def _refuse(problems: Problems, where: object) -> None:
@@ -137,34 +136,13 @@ def _refuse(problems: Problems, where: object) -> None:
         raise ProblemsError(what, where, remedy, problems.rows)
 
 
-def _load(
-    models_dir: Path, threshold_path: Path, threshold: float | None, min_area_px: int | None
-) -> tuple[BestModel, Frozen]:
-    """Load the best checkpoint, and its operating point with what replaces it."""
-    if threshold is not None and not 0 < threshold < 1:
-        what = f"{threshold:g} is no threshold"
-        raise ParamsError(what, "--threshold", "give a number between 0 and 1")
-    if min_area_px is not None and min_area_px < 0:
-        raise ParamsError(f"{min_area_px} is no area", "--min-area-px", "give 0 or more")
-    frozen = read_frozen(threshold_path)
-    model = load_best(models_dir)
-    frozen.refuse_other_run(model.run_key, threshold_path)
-    learned = frozen.point
-    point = OperatingPoint(
-        learned.threshold if threshold is None else threshold,
-        learned.min_area_px if min_area_px is None else min_area_px,
-    )
-    return model, frozen._replace(point=point)
-
-
 def _predict_images(
     images: Mapping[str, Path],
     folder: OutFolder,
     kinds: Sequence[Kind],
     batch_size: int,
-    data: DataParams,
-    model: BestModel,
-    frozen: Frozen,
+    reading: Reading,
+    model: Predictor,
     problems: Problems,
 ) -> None:
     """Predict the images that are not finished, a few in memory at a time.
@@ -176,18 +154,13 @@ def _predict_images(
     names = iter(images)
     batches = iter(lambda: list(islice(names, batch_size)), [])
     unfinished = [batch for batch in batches if todo.intersection(batch)]
-    read = partial(
-        read_picture,
-        data=data,
-        image_size=model.checkpoint.image_size,
-        keeps_pixels="overlays" in kinds,
-    )
-    write = partial(write_picture, point=frozen.point, kinds=kinds, out_dir=folder.folder)
-    with ThreadPoolExecutor(_THREADS) as pool, eval_mode(model.model):
+    read = partial(read_picture, reading=reading, keeps_pixels="overlays" in kinds)
+    write = partial(write_picture, point=model.point, kinds=kinds, out_dir=folder.folder)
+    with ThreadPoolExecutor(_THREADS) as pool:
         asked = ((name, images[name]) for batch in unfinished for name in batch)
         read_ones = _run_ahead(pool, read, asked, 2 * batch_size)
 
-        def iter_predicted() -> Iterator[tuple[Picture, torch.Tensor]]:
+        def iter_predicted() -> Iterator[tuple[Picture, NDArray[np.float32]]]:
             for batch in unfinished:
                 pictures = []
                 for name, one in zip(batch, read_ones, strict=False):
@@ -197,7 +170,7 @@ def _predict_images(
                     else:
                         pictures.append(one)
                 if any(picture.name in todo for picture in pictures):
-                    probs = _compute(model, pictures, frozen.flip_tta)
+                    probs = _compute(model, pictures)
                     for picture, own in zip(pictures, probs, strict=True):
                         if picture.name in todo:
                             yield picture, own
@@ -222,11 +195,9 @@ def _discard(folder: OutFolder, name: str, kinds: Sequence[Kind]) -> None:
         path.unlink(missing_ok=True)
 
 
-@torch.inference_mode()
-def _compute(model: BestModel, pictures: Sequence[Picture], flip_tta: bool) -> torch.Tensor:
-    """Return the probabilities of a batch, float32 [N, 1, H, W], on the CPU."""
-    batch = torch.from_numpy(np.stack([picture.canvas for picture in pictures]))
-    return predict_probs(model.model, batch.to(model.device), model.precision, flip_tta).cpu()
+def _compute(model: Predictor, pictures: Sequence[Picture]) -> NDArray[np.float32]:
+    """Return the probabilities of a batch, float32 [N, 1, H, W]."""
+    return model.run(np.stack([picture.canvas for picture in pictures]))
 
 
 def _run_ahead(

@@ -3,6 +3,7 @@
     supervisely/        a project with the images, a data set a folder
     coco.json           run lengths, an annotation a component
     kaggle.csv          run lengths, a row an image
+    labelstudio.json    a brush a component, as predictions of tasks
 
 All have one class: the network finds defects and does not tell them apart.
 """
@@ -15,6 +16,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +29,12 @@ from steelcli.data.raw.supervisely_export import annotation, project_meta
 
 TITLE, CLASS_ID = "defect", 1
 PROJECT_NAME, COCO_NAME, KAGGLE_NAME = "supervisely", "coco.json", "kaggle.csv"
+LABELSTUDIO_NAME = "labelstudio.json"
 META_NAME = f"{PROJECT_NAME}/meta.json"
+BRUSH_TAG, IMAGE_TAG = "tag", "image"
+"""Names of the two tags in the labelling interface of Label Studio."""
+LOCAL_FILES = "/data/local-files/?d="
+"""Where Label Studio serves the files of its document root."""
 TOP_DATASET = "images"
 """The data set of images that lie in no folder."""
 _PROJECT_FOLDERS = ("img", "ann", "datasets")
@@ -105,6 +112,17 @@ def write_kaggle(folder: OutFolder) -> None:
             writer.writerow([row["image"], CLASS_ID, row["runs"]])
 
 
+def write_labelstudio(folder: OutFolder) -> None:
+    """Write the tasks of Label Studio, image by image; a clean one has a prediction of nothing."""
+    with (
+        staged_file(folder.folder / LABELSTUDIO_NAME) as partial_path,
+        partial_path.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.write("[")
+        _write_list(file, map(_labelstudio_task, folder.iter_rows()))
+        file.write("]\n")
+
+
 def _number(folder: OutFolder) -> Iterable[tuple[int, dict[str, Any]]]:
     return enumerate(folder.iter_rows(), start=1)
 
@@ -129,6 +147,25 @@ def _iter_coco_annotations(folder: OutFolder) -> Iterable[dict[str, Any]]:
                 "bbox": component["box"],
                 "iscrowd": 0,
             }
+
+
+def _labelstudio_task(row: Mapping[str, Any]) -> dict[str, Any]:
+    regions = [
+        {
+            "id": str(number),
+            "type": "brushlabels",
+            "from_name": BRUSH_TAG,
+            "to_name": IMAGE_TAG,
+            "original_width": row["width"],
+            "original_height": row["height"],
+            "image_rotation": 0,
+            "score": component["mean_probability"],
+            "value": {"format": "rle", "rle": component["brush"], "brushlabels": [TITLE]},
+        }
+        for number, component in enumerate(row["components"], start=1)
+    ]
+    prediction = {"model_version": "steelcli", "score": row["score"], "result": regions}
+    return {"data": {IMAGE_TAG: LOCAL_FILES + quote(row["image"])}, "predictions": [prediction]}
 
 
 def _write_list(file: TextIO, items: Iterable[Mapping[str, Any]]) -> None:

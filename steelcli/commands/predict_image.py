@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -23,21 +23,35 @@ from steelcli.common.outputs import staged_file
 from steelcli.data.images.decode import read_image
 from steelcli.data.images.level_png import save_levels, save_mask
 from steelcli.data.levels import TOP_LEVEL
+from steelcli.data.predictions.brush_rle import encode_brush
 from steelcli.data.predictions.coco_rle import compress, run_lengths_at
 from steelcli.data.raw.kaggle_rle import encode_rle
 from steelcli.data.store import letterbox
-from steelcli.data.types import channels_first
+from steelcli.data.types import Color, channels_first
 from steelcli.model.inference import native_levels
-from steelcli.params.data import DataParams
 from steelcli.reporting.overlays import draw_overlay
-from steelcli.scores.components import highest_component, label
+from steelcli.scores.components import bounding_box, highest_component, label
 from steelcli.scores.counts import OperatingPoint, cut
 
-Kind = Literal["masks", "maps", "overlays", "supervisely", "coco", "kaggle"]
+Kind = Literal["masks", "maps", "overlays", "supervisely", "coco", "kaggle", "labelstudio"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """What can be written; the first three are folders with a PNG for each image."""
 Stamp = tuple[int, int]
 """Bytes of a file and the nanosecond of its last change."""
+
+
+class Reading(NamedTuple):
+    """How image files become what the network sees.
+
+    Attributes:
+        color, max_pixels, value_range: see `read_image`.
+        image_size: width and height of the canvas, pixels.
+    """
+
+    color: Color
+    image_size: tuple[int, int]
+    max_pixels: int | None
+    value_range: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -74,21 +88,16 @@ def choose_kinds(wanted: Sequence[str]) -> list[Kind]:
 
 
 def read_picture(
-    name: str, path: Path, data: DataParams, image_size: tuple[int, int], keeps_pixels: bool
+    name: str, path: Path, reading: Reading, keeps_pixels: bool
 ) -> Picture | DataError:
-    """Return an image as ``prepare`` would store it, or what is wrong with its file.
-
-    Args:
-        data: ``color``, ``value_range`` and ``max_image_pixels`` are used.
-        image_size: width and height that the network sees, pixels.
-    """
+    """Return an image as ``prepare`` would store it, or what is wrong with its file."""
     try:
         stamp = read_stamp(path)  # before the file: one that changes now is read again next time
-        pixels = read_image(path, data.color, data.max_image_pixels, data.value_range)
+        pixels = read_image(path, reading.color, reading.max_pixels, reading.value_range)
     except DataError as error:
         return error
     height, width = pixels.shape[:2]
-    canvas_width, canvas_height = image_size
+    canvas_width, canvas_height = reading.image_size
     if min(height, width) * min(canvas_width / width, canvas_height / height) < 0.5:
         seen = f"would be less than a pixel thin at {canvas_width}x{canvas_height}"
         what = f"an image of {width}x{height} pixels {seen}"
@@ -109,7 +118,7 @@ def read_stamp(path: Path) -> Stamp:
 
 def write_picture(
     picture: Picture,
-    probs: torch.Tensor,
+    probs: NDArray[np.float32],
     point: OperatingPoint,
     kinds: Collection[Kind],
     out_dir: Path,
@@ -119,9 +128,9 @@ def write_picture(
     Args:
         probs: the network's output, float32 [1, H, W].
     """
-    levels = native_levels(probs, picture.box)
+    levels = native_levels(torch.from_numpy(probs), picture.box)
     mask = cut(levels, point)
-    score = highest_component(levels, point.min_area_px) / TOP_LEVEL
+    score = find_highest(levels, point.min_area_px) / TOP_LEVEL
     verdict = "defect" if mask.any() else "clean"
     for kind, path in png_paths(out_dir, kinds, picture.name).items():
         with staged_file(path) as partial_path:
@@ -141,10 +150,26 @@ def write_picture(
         "score": score,
         "height": picture.box.height,
         "width": picture.box.width,
-        "components": measure_components(levels, mask, has_counts="coco" in kinds),
+        "components": measure_components(levels, mask, kinds),
         "stamp": picture.stamp,
     }
     return row | {"runs": encode_rle(mask)} if "kaggle" in kinds else row
+
+
+def find_highest(levels: NDArray[np.uint16], min_area_px: int) -> int:
+    """Return the `highest_component` of a map, looked for first where the map is highest.
+
+    All pixels above a level lie in their bounding box, so a component that is found there above
+    that level is the map's.
+    """
+    top = int(levels.max())
+    for share in (16, 4):
+        floor = np.uint16(top - top // share)
+        searched = np.maximum(levels[bounding_box(levels >= floor)], floor) - floor
+        found = highest_component(searched, min_area_px)
+        if found > 0:
+            return found + int(floor)
+    return highest_component(levels, min_area_px)
 
 
 def png_paths(out_dir: Path, kinds: Collection[Kind], image: str) -> dict[Kind, Path]:
@@ -162,7 +187,7 @@ def list_outputs(out_dir: Path, kinds: Collection[Kind], image: str) -> list[Pat
 
 
 def measure_components(
-    levels: NDArray[np.uint16], mask: NDArray[np.bool_], has_counts: bool
+    levels: NDArray[np.uint16], mask: NDArray[np.bool_], kinds: Collection[Kind]
 ) -> list[dict[str, Any]]:
     """Return what is known of each 8-connected component of a mask, by first row and column.
 
@@ -172,19 +197,25 @@ def measure_components(
     Args:
         levels: the map, uint16 [H, W].
         mask: bool [H, W].
-        has_counts: whether its run lengths as of COCO are there too, as ``counts``.
+        kinds: for coco its run lengths are there too, as ``counts``, for labelstudio as ``brush``.
     """
-    labels, areas = label(mask)
-    sums = np.bincount(labels[mask], weights=levels[mask], minlength=areas.size)
-    points = np.argwhere(mask)[:, ::-1].astype(np.int32)  # column and row
-    order = np.argsort(labels[mask], kind="stable")
+    box = bounding_box(mask)  # what follows takes less time there than in the whole mask
+    own_mask = mask[box]
+    if not own_mask.size:
+        return []
+    labels, areas = label(own_mask)
+    labels = labels[own_mask]
+    sums = np.bincount(labels, weights=levels[box][own_mask], minlength=areas.size)
+    rows, columns = np.divmod(np.flatnonzero(own_mask).astype(np.int32), own_mask.shape[1])
+    points = np.column_stack([columns + box[1].start, rows + box[0].start]).astype(np.int32)
+    order = np.argsort(labels, kind="stable")
     ends = np.cumsum(areas[1:])
     components = []
     for number, own in enumerate(np.split(points[order], ends[:-1]), start=1):
-        if not own.size:  # np.split makes one part of nothing
-            break
-        low, high = own.min(axis=0), own.max(axis=0)
-        _, sides, _ = cv2.minAreaRect(own)  # between the centres of pixels, hence the one more
+        is_first = np.diff(own[:, 1], prepend=-1) > 0  # of its row
+        outer = own[is_first | np.append(is_first[1:], True)]  # the others are inside the hull
+        low, high = outer.min(axis=0), outer.max(axis=0)
+        _, sides, _ = cv2.minAreaRect(outer)  # between the centres of pixels, hence the one more
         component = {
             "box": [*low.tolist(), *(high - low + 1).tolist()],
             "area_px": int(areas[number]),
@@ -192,7 +223,10 @@ def measure_components(
             "width_px": round(min(sides) + 1, 2),
             "mean_probability": round(sums[number] / areas[number] / TOP_LEVEL, 6),
         }
-        if has_counts:
+        if "coco" in kinds:
             component["counts"] = compress(run_lengths_at(own.astype(np.int64), *mask.shape))
+        if "labelstudio" in kinds:
+            flat = np.ravel_multi_index((own[:, 1], own[:, 0]), mask.shape)
+            component["brush"] = encode_brush(flat, *mask.shape)
         components.append(component)
     return sorted(components, key=lambda component: component["box"][1::-1])

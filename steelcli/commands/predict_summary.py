@@ -33,7 +33,7 @@ def write_summary(folder: OutFolder, made_by: Mapping[str, Any]) -> dict[str, in
         for row in folder.iter_rows():
             writer.writerow(_to_cells(row))
             json_file.write(",\n" if counts["images"] else "\n")
-            json_file.write(json.dumps(_choose(row)))
+            json_file.write(json.dumps(_choose(row, made_by["mm_per_pixel"])))
             counts["images"] += 1
             counts["defect_images"] += row["verdict"] == "defect"
         json_file.write("\n]}\n")
@@ -50,10 +50,15 @@ def _to_cells(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _choose(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a row people read."""
+def _choose(row: Mapping[str, Any], mm_per_pixel: float | None) -> dict[str, Any]:
+    """Return what of a row people read, with millimetres where a pixel's are known."""
     chosen = {key: row[key] for key in _IMAGE_KEYS}
-    chosen["components"] = [
-        {key: component[key] for key in _COMPONENT_KEYS} for component in row["components"]
-    ]
+    chosen["components"] = []
+    for component in row["components"]:
+        values = {key: component[key] for key in _COMPONENT_KEYS}
+        if mm_per_pixel is not None:
+            values["length_mm"] = round(values["length_px"] * mm_per_pixel, 6)
+            values["width_mm"] = round(values["width_px"] * mm_per_pixel, 6)
+            values["area_mm2"] = round(values["area_px"] * mm_per_pixel**2, 6)
+        chosen["components"].append(values)
     return chosen

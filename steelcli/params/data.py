@@ -79,6 +79,8 @@ class DataParams(Section):
     """Share of the images above which skip fails too."""
     max_image_pixels: Annotated[int, Field(ge=1, le=2**30)]
     """Most pixels of an image or mask, read from its header before it is decoded."""
+    mm_per_pixel: Annotated[Float, Field(gt=0)] | None
+    """Millimetres that a pixel of the raw images is wide and high; null: not known."""
 
     @field_validator("mask_values")
     @classmethod

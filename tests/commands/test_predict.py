@@ -152,6 +152,22 @@ def test_the_summary_says_what_is_in_the_masks(tuned: Tuned, tmp_path: Path) -> 
         assert overlay.shape == (*mask.shape, 3)
 
 
+def test_measures_in_millimetres(tuned: Tuned, tmp_path: Path) -> None:
+    tuned.predict(tmp_path / "px")
+    tuned.predict(tmp_path / "mm", data=data_params(mm_per_pixel=0.25))
+    in_pixels, in_mm = read_summary(tmp_path / "px"), read_summary(tmp_path / "mm")
+    count = 0
+    for name, row in in_pixels.items():
+        for component, same in zip(row["components"], in_mm[name]["components"], strict=True):
+            assert same == component | {
+                "length_mm": pytest.approx(component["length_px"] / 4),
+                "width_mm": pytest.approx(component["width_px"] / 4),
+                "area_mm2": pytest.approx(component["area_px"] / 16),
+            }
+            count += 1
+    assert count > 0
+
+
 def test_a_point_of_ones_own_replaces_the_learned_one(tuned: Tuned, tmp_path: Path) -> None:
     tuned.predict(tmp_path, write=("masks", "maps"), threshold=0.3, min_area_px=7)
     for path in (tmp_path / "maps").iterdir():
@@ -250,9 +266,9 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     compute = predict_module._compute
 
-    def noting(model: Any, pictures: Any, flip_tta: bool) -> Any:
+    def noting(model: Any, pictures: Any) -> Any:
         names.extend(picture.name for picture in pictures)
-        return compute(model, pictures, flip_tta)
+        return compute(model, pictures)
 
     monkeypatch.setattr(predict_module, "_compute", noting)
     return names
@@ -301,6 +317,7 @@ def test_an_image_that_changed_is_predicted_again(tuned: Tuned, tmp_path: Path) 
         ({"threshold": 0.123}, "threshold"),
         ({"min_area_px": 99}, "min_area_px"),
         ({"data": data_params(value_range=[0, 4095])}, "value_range"),
+        ({"data": data_params(mm_per_pixel=0.5)}, "mm_per_pixel"),
         ({"write": ("masks", "maps")}, "write"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from label_studio_converter.brush import decode_from_annotation
 from make_params import data_params, evaluate_params, threshold_params
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
@@ -19,12 +20,12 @@ from steelcli.commands.predict_exports import refuse_shared_places, supervisely_
 from steelcli.commands.prepare import prepare
 from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import DataError
-from steelcli.data.images.level_png import load_mask
+from steelcli.data.images.level_png import load_levels, load_mask
 from steelcli.data.predictions.match import match_predictions, open_predictions
 from steelcli.data.store.reader import Store
 
 OUTPUTS = ("masks", "supervisely", "coco.json", "kaggle.csv")
-WRITE = ("masks", "supervisely", "coco", "kaggle")
+WRITE = ("masks", "maps", "supervisely", "coco", "kaggle", "labelstudio")
 Masks = dict[str, NDArray[np.bool_]]
 
 
@@ -67,6 +68,17 @@ def test_every_format_reads_back_as_the_mask(out_dir: Path, masks: Masks, output
         assert not found.resized
 
 
+def test_maps_read_back_as_they_are(out_dir: Path, masks: Masks) -> None:
+    path = out_dir / "maps/strips/img"
+    predictions = match_predictions(
+        open_predictions(path, data_params()), list(masks), "test", path
+    )
+    assert predictions.kind == "probs"
+    for image, mask in masks.items():
+        levels = load_levels(path / Path(image).with_suffix(".png"))
+        assert np.array_equal(predictions.read(image, *mask.shape, "probs").levels, levels)
+
+
 def test_evaluate_takes_every_format_for_one_model(
     out_dir: Path, store_dir: Path, tmp_path: Path
 ) -> None:
@@ -92,6 +104,56 @@ def test_the_supervisely_project_is_prepared_with_the_same_masks(
     assert len(store.records) == len(masks)
     for position, record in enumerate(store.records):
         assert np.array_equal(store.class_masks(position)[0], masks[record.image])
+
+
+def test_a_second_round_through_supervisely_changes_nothing(
+    out_dir: Path, run_dir: Path, tmp_path: Path
+) -> None:
+    first_dir, second_dir = out_dir / "supervisely", tmp_path / "out/supervisely"
+    paths = (run_dir / "models", out_dir.parent / "metrics/threshold.json")
+    asked = ([str(first_dir)], tmp_path / "out", ("supervisely",), 8, data_params(), 0.6, 20)
+    predict(*asked, *paths)
+    files = sorted(path.relative_to(first_dir) for path in first_dir.rglob("*.*"))
+    assert files == sorted(path.relative_to(second_dir) for path in second_dir.rglob("*.*"))
+    for file in files:
+        assert (first_dir / file).read_bytes() == (second_dir / file).read_bytes()
+    stores = []
+    for root in (first_dir, second_dir):
+        store_dir = tmp_path / f"prepared_{len(stores)}"
+        prepare(data_params(root=str(root)), store_dir, tmp_path / "data.json")
+        stores.append(Store(store_dir))
+    first, second = stores
+    assert first.fingerprint == second.fingerprint
+    for position in range(len(first.records)):
+        assert np.array_equal(first.class_masks(position), second.class_masks(position))
+
+
+def test_label_studios_converter_reads_a_brush_for_each_component(
+    out_dir: Path, masks: Masks
+) -> None:
+    text = (out_dir / "labelstudio.json").read_text(encoding="utf-8")
+    tasks: list[dict[str, Any]] = json.loads(text)
+    summary = json.loads((out_dir / "summary.json").read_text(encoding="utf-8"))
+    assert len(tasks) == len(masks)
+    assert text.count("\n") == len(tasks) + 1
+    for task, row in zip(tasks, summary["images"], strict=True):
+        assert task["data"] == {"image": f"/data/local-files/?d={row['image']}"}
+        (prediction,) = task["predictions"]
+        assert prediction["score"] == row["score"]
+        assert len(prediction["result"]) == len(row["components"])
+        mask = masks[Path(row["image"]).name]
+        joined = np.zeros(mask.shape, np.uint8)
+        for region, component in zip(prediction["result"], row["components"], strict=True):
+            assert (region["from_name"], region["to_name"]) == ("tag", "image")
+            assert (region["type"], region["value"]["format"]) == ("brushlabels", "rle")
+            assert (region["original_height"], region["original_width"]) == mask.shape
+            # the converter takes what Label Studio exports: the value's keys beside the others
+            layers = decode_from_annotation("tag", [region | region["value"]])
+            layer = layers["tag-defect-0"]
+            assert np.count_nonzero(layer) == component["area_px"]
+            assert region["score"] == component["mean_probability"]
+            joined += layer
+        assert np.array_equal(joined, mask * np.uint8(255))
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # its own

@@ -27,6 +27,7 @@ OTHERS: dict[str, list[Any]] = {
     "data.mask_values": [{"pits": 1, "cracks": 2}, None, {"long scratches": 3}],
     "data.value_range": [[0, 4095], None, [10, 60000]],
     "data.limit": [12, None],
+    "data.mm_per_pixel": [0.25, None, 2],
     "model.encoder_weights": ["imagenet", None, "my encoder.pt"],
     "model.decoder_channels": [[16, 8, 8, 8, 4]],
     "model.mean": [[0.5, 0.5, 1e-05], "auto"],

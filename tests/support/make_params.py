@@ -36,6 +36,7 @@ def data_params(**changes: Any) -> DataParams:
         "on_error": "fail",
         "max_skipped_fraction": 0.1,
         "max_image_pixels": 100_000_000,
+        "mm_per_pixel": None,
     }
     return parse_section(raw | changes, "data", DataParams)
 
