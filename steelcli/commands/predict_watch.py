@@ -101,8 +101,9 @@ class Watcher:
                 file.is_taken = True
                 images[file.name] = Path(path)
         self._files = files
-        self.problems = [row for row in problems.rows if row in self._listed]
-        self._listed = problems.rows
+        rows = sorted(problems.rows, key=lambda row: row.file)
+        self.problems = [row for row in rows if row in self._listed]
+        self._listed = rows
         return dict(sorted(images.items()))
 
     def _iter_found(self, problems: Problems) -> Iterator[tuple[Path, str, Stamp]]:
