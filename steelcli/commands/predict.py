@@ -111,12 +111,7 @@ def predict(
         reading = Reading(model.color, model.image_size, told.max_image_pixels, told.value_range)
         work = Work(kinds, batch_size, reading, model)
         if is_first_process():
-            made_by = {
-                **model.identity,
-                "value_range": list(told.value_range) if told.value_range else None,
-                "mm_per_pixel": told.mm_per_pixel,
-                "write": list(kinds),
-            }
+            made_by = _describe(work, told)
             counts = _lead(images, watcher, out_dir, work, made_by, problems)
         else:
             counts = _follow(out_dir, work)
@@ -136,6 +131,16 @@ def _list_images(
     if "supervisely" in kinds:
         refuse_shared_places(images)
     return images
+
+
+def _describe(work: Work, data: DataParams) -> dict[str, Any]:
+    """Return what makes a folder's predictions what they are."""
+    return {
+        **work.model.identity,
+        "value_range": list(data.value_range) if data.value_range else None,
+        "mm_per_pixel": data.mm_per_pixel,
+        "write": list(work.kinds),
+    }
 
 
 def _lead(
