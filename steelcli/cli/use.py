@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steelcli.cli.app import ParamsPath, app, load
+from steelcli.common.errors import UserError
 from steelcli.common.formats import Format
 from steelcli.common.paths import EXPORTS_DIR, PARAMS_PATH
 from steelcli.common.progress import say
@@ -26,6 +27,9 @@ def predict(
     model: Annotated[
         Path | None, typer.Option(help="Checkpoint, .onnx, .xml or .pt2 in place of models/.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with images that appear, until Ctrl-C.")
+    ] = False,
     params: ParamsPath = PARAMS_PATH,
 ) -> None:
     """Find defects in images with the trained model: masks, and a summary of their components."""
@@ -35,6 +39,8 @@ def predict(
     from steelcli.commands.predict import predict
     from steelcli.data.raw.survey import ProblemsError
     from steelcli.reporting.problem_table import show_problems
+    from steelcli.training.distributed import is_first_process
+    from steelcli.training.peers import is_first_to_tell
 
     try:
         done = predict(
@@ -46,11 +52,17 @@ def predict(
             threshold,
             min_area_px,
             model_path=model,
+            watch=watch,
         )
-    except ProblemsError as error:
-        show_problems(error.problems, ".")
+    except UserError as error:
+        if not is_first_to_tell():
+            raise typer.Exit(1) from error
+        if isinstance(error, ProblemsError):
+            show_problems(error.problems, ".")
         raise
-    say(f"{done['images']} images, {done['defect_images']} with a defect: {out / 'summary.csv'}")
+    if is_first_process():
+        found = f"{done['images']} images, {done['defect_images']} with a defect"
+        say(f"{found}: {out / 'summary.csv'}")
 
 
 @app.command()

@@ -41,9 +41,7 @@ def list_images(paths: Sequence[str], out_dir: Path, problems: Problems) -> dict
             if len(same) == 1:
                 images[name] = path
             else:
-                what = "two images share one name but for the suffix, case or Unicode form"
-                remedy = "rename one of them, or give the folder above both"
-                problems.add(DataError(what, path, remedy), path.as_posix())
+                problems.add(clash(path), path.as_posix())
     return dict(sorted(images.items()))
 
 
@@ -57,26 +55,46 @@ def _iter_paths(paths: Sequence[str]) -> Iterator[str]:
 
 def _iter_named(text: str, problems: Problems) -> Iterator[tuple[str, Path]]:
     """Yield name and path of each image that one of the paths stands for."""
-    if os.path.lexists(text):
-        root = Path(text) if os.path.isdir(text) else Path(text).parent  # noqa: PTH112
-        matches = [text]
-    elif glob.has_magic(text):
-        root = _fixed_part(text)
-        # as a shell does, without hidden files
-        matches = glob.glob(text, recursive=True)  # noqa: PTH207
-    else:
-        matches = []
+    root, matches = find_matches(text)
     if not matches:
         what = "no such file or folder"
         problems.add(DataError(what, text, "correct the path"), "")
     for match in map(Path, matches):
         for path in _iter_files(match, problems):
-            name = path.relative_to(root).as_posix()
-            if is_printable(name) and len(os.fsencode(path.name)) <= MAX_NAME_BYTES:
-                yield name, path
-            else:
-                what = f"the name is unprintable or longer than {MAX_NAME_BYTES} bytes"
-                problems.add(DataError(what, path, "rename the file"), path.as_posix())
+            try:
+                yield name_image(path, root), path
+            except DataError as error:
+                problems.add(error, path.as_posix())
+
+
+def find_matches(text: str) -> tuple[Path, list[str]]:
+    """Return the folder that the names begin in, and the files and folders a path stands for."""
+    if os.path.lexists(text):
+        root = Path(text) if os.path.isdir(text) else Path(text).parent  # noqa: PTH112
+        return root, [text]
+    if glob.has_magic(text):
+        # as a shell does, without hidden files
+        return _fixed_part(text), glob.glob(text, recursive=True)  # noqa: PTH207
+    return Path(), []
+
+
+def name_image(path: Path, root: Path) -> str:
+    """Return the name of an image.
+
+    Raises:
+        DataError: no output can be called so.
+    """
+    name = path.relative_to(root).as_posix()
+    if not is_printable(name) or len(os.fsencode(path.name)) > MAX_NAME_BYTES:
+        what = f"the name is unprintable or longer than {MAX_NAME_BYTES} bytes"
+        raise DataError(what, path, "rename the file")
+    return name
+
+
+def clash(path: Path) -> DataError:
+    """Return what is wrong with an image whose outputs would be those of another one."""
+    what = "two images share one name but for the suffix, case or Unicode form"
+    return DataError(what, path, "rename one of them, or give the folder above both")
 
 
 def _iter_files(path: Path, problems: Problems) -> Iterator[Path]:

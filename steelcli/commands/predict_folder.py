@@ -1,6 +1,8 @@
 """The folder that ``steelcli predict`` fills: what made it, and which images are finished.
 
     images.jsonl        first what made the folder, then a line for each finished image
+    images.N.jsonl      the same lines of process N under torchrun, until the first one takes
+                        them over
 
 A line is added when all files of its image are in place, so whoever goes on after a kill knows
 what is left. What a kill left of a line, or of a file, is removed.
@@ -9,8 +11,9 @@ what is left. What a kill left of a line, or of a file, is removed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,65 +27,27 @@ _LOCK_NAME = ".lock"
 _NEW_FOLDER = "name another --out, or remove the folder"
 
 
-class OutFolder:
-    """A folder of predictions, held by this process alone; see `open_folder`."""
+class Journal:
+    """A file of lines, each whole or to be overwritten, that one process alone adds to."""
 
-    def __init__(self, folder: Path, made_by: Mapping[str, Any]) -> None:
-        """Begin the folder, or go on with it.
-
-        Raises:
-            RunError: it holds something else, or was made by something else.
-        """
+    def __init__(self, folder: Path, name: str = JOURNAL_NAME) -> None:
         self.folder = folder
-        self._path = folder / JOURNAL_NAME
-        self._places: dict[str, int] = {}
-        known = {_LOCK_NAME, JOURNAL_NAME}
-        if not self._path.exists() and any(path.name not in known for path in folder.iterdir()):
-            what = "the folder is not empty, and predict did not make it"
-            raise RunError(what, folder, "name another --out")
-        for path in folder.rglob(".*.partial"):
-            path.unlink()
+        self._path = folder / name
         self._end = 0
-        found = self._read_journal() if self._path.exists() else None
-        if found is None:
-            self._append(made_by)
-        elif found != made_by:
-            changed = [key for key in made_by if found.get(key) != made_by[key]]
-            what = f"the folder was made with another {', '.join(changed)}"
-            raise RunError(what, folder, _NEW_FOLDER)
-
-    def find(self, image: str) -> dict[str, Any] | None:
-        """Return what was added of an image."""
-        place = self._places.get(image)
-        return None if place is None else self._read_line(place)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Note an image whose files are in place, ``image`` being its name."""
-        self._places[row["image"]] = self._append(row)
+        self._append(row)
 
-    def forget(self, image: str) -> None:
-        """Leave out an image that can no longer be read."""
-        self._places.pop(image, None)
-
-    def iter_rows(self) -> Iterator[dict[str, Any]]:
-        """Yield what was added last of each image, by name."""
-        for image in sorted(self._places):
-            yield self._read_line(self._places[image])
-
-    def _read_journal(self) -> dict[str, Any] | None:
-        """Note where the images' lines are; return the first line, None where there is none."""
-        made_by = None
+    def iter_lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the whole lines, and where each begins; go on behind them."""
         with self._path.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
                     break  # a kill cut it off
-                values = self._parse(line)
-                if made_by is None:
-                    made_by = values
-                else:
-                    self._places[str(values.get("image"))] = self._end
+                place = self._end
                 self._end += len(line)
-        return made_by
+                yield place, self._parse(line)
 
     def _append(self, values: Mapping[str, Any]) -> int:
         """Add a line behind the last whole one; return where it begins."""
@@ -115,6 +80,74 @@ class OutFolder:
         return values
 
 
+class OutFolder(Journal):
+    """A folder of predictions, held by this process alone; see `open_folder`."""
+
+    def __init__(self, folder: Path, made_by: Mapping[str, Any]) -> None:
+        """Begin the folder, or go on with it.
+
+        Raises:
+            RunError: it holds something else, or was made by something else.
+        """
+        super().__init__(folder)
+        self._places: dict[str, int] = {}
+        known = {_LOCK_NAME, JOURNAL_NAME}
+        if not self._path.exists() and any(path.name not in known for path in folder.iterdir()):
+            what = "the folder is not empty, and predict did not make it"
+            raise RunError(what, folder, "name another --out")
+        for path in folder.rglob(".*.partial"):
+            path.unlink()
+        found = self._read_journal() if self._path.exists() else None
+        if found is None:
+            self._append(made_by)
+        elif found != made_by:
+            changed = [key for key in made_by if found.get(key) != made_by[key]]
+            what = f"the folder was made with another {', '.join(changed)}"
+            raise RunError(what, folder, _NEW_FOLDER)
+        self.take_over()
+
+    @property
+    def images(self) -> Iterable[str]:
+        """The names of the finished images."""
+        return self._places.keys()
+
+    def find(self, image: str) -> dict[str, Any] | None:
+        """Return what was added of an image."""
+        place = self._places.get(image)
+        return None if place is None else self._read_line(place)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Note an image whose files are in place, ``image`` being its name."""
+        self._places[row["image"]] = self._append(row)
+
+    def forget(self, image: str) -> None:
+        """Leave out an image that can no longer be read."""
+        self._places.pop(image, None)
+
+    def iter_rows(self) -> Iterator[dict[str, Any]]:
+        """Yield what was added last of each image, by name."""
+        for image in sorted(self._places):
+            yield self._read_line(self._places[image])
+
+    def take_over(self) -> None:
+        """Add what other processes noted, when they are done or were killed."""
+        for path in sorted(self.folder.glob("images.*.jsonl")):
+            for _, row in Journal(self.folder, path.name).iter_lines():
+                if self.find(str(row.get("image"))) != row:  # a kill may have come before unlink
+                    self.add(row)
+            path.unlink()
+
+    def _read_journal(self) -> dict[str, Any] | None:
+        """Note where the images' lines are; return the first line, None where there is none."""
+        made_by = None
+        for place, values in self.iter_lines():
+            if made_by is None:
+                made_by = values
+            else:
+                self._places[str(values.get("image"))] = place
+        return made_by
+
+
 @contextmanager
 def open_folder(folder: Path, made_by: Mapping[str, Any]) -> Iterator[OutFolder]:
     """Make the folder where it is missing, and hold it; see `OutFolder`.
@@ -124,14 +157,35 @@ def open_folder(folder: Path, made_by: Mapping[str, Any]) -> Iterator[OutFolder]
     """
     refuse_unwritable([folder])
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / _LOCK_NAME, timeout=0)
+    with _held(folder, _LOCK_NAME):
+        with ExitStack() as others:  # of a call whose first process was killed and no other yet
+            for path in folder.glob(f"{_LOCK_NAME}.*"):
+                others.enter_context(_held(folder, path.name))
+        yield OutFolder(folder, made_by)
+
+
+@contextmanager
+def open_part(folder: Path) -> Iterator[Journal]:
+    """Yield where this process notes its images in a folder that the first process holds.
+
+    Raises:
+        RunError: another process is at it.
+    """
+    rank = os.environ["RANK"]
+    with _held(folder, f"{_LOCK_NAME}.{rank}"):
+        yield Journal(folder, f"images.{rank}.jsonl")
+
+
+@contextmanager
+def _held(folder: Path, name: str) -> Iterator[None]:
+    lock = FileLock(folder / name, timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
         what = "another process is writing this folder"
         raise RunError(what, folder, "wait for it or stop it") from error
     try:
-        yield OutFolder(folder, made_by)
+        yield
     finally:
-        (folder / _LOCK_NAME).unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
         lock.release()

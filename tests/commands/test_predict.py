@@ -18,7 +18,7 @@ import pytest
 from make_params import data_params, evaluate_params, threshold_params
 from walk import steelcli, write_params
 
-from steelcli.commands import predict as predict_module
+from steelcli.commands import predict_loop
 from steelcli.commands.evaluate import evaluate
 from steelcli.commands.predict import predict
 from steelcli.commands.predict_image import KINDS
@@ -264,13 +264,13 @@ def test_a_bad_file_stops_no_other(tuned: Tuned, tmp_path: Path) -> None:
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The images that the network computes, as they come."""
     names: list[str] = []
-    compute = predict_module._compute
+    compute = predict_loop._compute
 
     def noting(model: Any, pictures: Any) -> Any:
         names.extend(picture.name for picture in pictures)
         return compute(model, pictures)
 
-    monkeypatch.setattr(predict_module, "_compute", noting)
+    monkeypatch.setattr(predict_loop, "_compute", noting)
     return names
 
 

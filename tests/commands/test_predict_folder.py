@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steelcli.commands.predict_folder import open_folder
+from steelcli.commands.predict_folder import open_folder, open_part
 from steelcli.common.errors import RunError
 
 MADE_BY = {"run_key": "ab", "threshold": 0.5, "value_range": None}
@@ -90,3 +90,36 @@ def test_a_journal_changed_by_hand_is_refused(tmp_path: Path, line: bytes) -> No
         file.write(line)
     with pytest.raises(RunError, match="changed by hand"):
         rows(tmp_path)
+
+
+def test_what_other_processes_noted_is_taken_over_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    fill(tmp_path, "a", "c")
+    for _ in range(2):  # the second time as after a kill before the part was removed
+        with open_part(tmp_path) as part:
+            part.add({"image": "c", "number": 1})
+            part.add({"image": "b", "number": 7})
+        part_path = tmp_path / "images.1.jsonl"
+        with part_path.open("ab") as file:
+            file.write(b'{"image": "d", "num')
+        with open_folder(tmp_path, MADE_BY) as opened:
+            assert [row["image"] for row in opened.iter_rows()] == ["a", "b", "c"]
+            assert opened.find("b") == {"image": "b", "number": 7}
+        assert [path.name for path in tmp_path.iterdir()] == ["images.jsonl"]
+    assert (tmp_path / "images.jsonl").read_bytes().count(b"\n") == 4
+
+
+def test_a_process_that_outlives_the_first_one_keeps_others_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    fill(tmp_path, "a")
+    with open_part(tmp_path):
+        with pytest.raises(RunError, match="another process is writing"):
+            fill(tmp_path, "b")
+        with pytest.raises(RunError, match="another process is writing"):
+            fill(tmp_path, "b")
+    fill(tmp_path, "b")
+    assert not list(tmp_path.glob(".*"))

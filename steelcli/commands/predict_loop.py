@@ -1,0 +1,140 @@
+"""The loop of ``steelcli predict``: images read ahead of the network and written behind it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelcli.commands.predict_folder import Journal, OutFolder
+from steelcli.commands.predict_image import (
+    Kind,
+    Picture,
+    Reading,
+    list_outputs,
+    read_picture,
+    read_stamp,
+    write_picture,
+)
+from steelcli.commands.predict_model import Predictor
+from steelcli.common.errors import DataError
+from steelcli.common.progress import track
+from steelcli.training.distributed import is_first_process
+from steelcli.training.signals import StopRequest
+
+R = TypeVar("R")
+_THREADS = 4
+"""Threads that decode images and write results, while the network computes."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """How images are predicted, the same for all."""
+
+    kinds: list[Kind]
+    batch_size: int
+    reading: Reading
+    model: Predictor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images that the network sees together, and the names of those not finished yet."""
+
+    images: dict[str, Path]
+    todo: set[str]
+
+
+def plan_batches(images: Mapping[str, Path], folder: OutFolder, work: Work) -> list[Batch]:
+    """Return the batches in which not all images are finished.
+
+    Which images share a batch depends on the list alone: what an interruption leaves is computed
+    in the batches in which it would have been, and comes out the same to the bit.
+    """
+    items = iter(images.items())
+    batches = []
+    for some in iter(lambda: dict(islice(items, work.batch_size)), {}):
+        todo = {name for name in some if not _is_finished(folder, name, some[name], work.kinds)}
+        if todo:
+            batches.append(Batch(some, todo))
+    return batches
+
+
+def predict_batches(
+    batches: Sequence[Batch], journal: Journal, work: Work, request: StopRequest
+) -> dict[str, DataError]:
+    """Predict batches until one is asked to stop, a few images in memory at a time.
+
+    Returns:
+        What is wrong with the images that cannot be read, by name.
+    """
+    failed: dict[str, DataError] = {}
+    model, kinds = work.model, work.kinds
+    read = partial(read_picture, reading=work.reading, keeps_pixels="overlays" in kinds)
+    write = partial(write_picture, point=model.point, kinds=kinds, out_dir=journal.folder)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        asked = (item for batch in batches for item in batch.images.items())
+        read_ones = _run_ahead(pool, read, asked, 2 * work.batch_size)
+
+        def iter_predicted() -> Iterator[tuple[Picture, NDArray[np.float32]]]:
+            for batch in batches:
+                if request.number:
+                    return
+                pictures = []
+                for name, one in zip(batch.images, read_ones, strict=False):
+                    if isinstance(one, DataError):
+                        failed[name] = one
+                        _remove_outputs(journal.folder, name, kinds)
+                    else:
+                        pictures.append(one)
+                if any(picture.name in batch.todo for picture in pictures):
+                    probs = _compute(model, pictures)
+                    for picture, own in zip(pictures, probs, strict=True):
+                        if picture.name in batch.todo:
+                            yield picture, own
+
+        rows = _run_ahead(pool, write, iter_predicted(), 2 * work.batch_size)
+        own_count = sum(len(batch.todo) for batch in batches)
+        for row in track(rows, "images", own_count) if is_first_process() else rows:
+            journal.add(row)
+    return failed
+
+
+def _is_finished(folder: OutFolder, name: str, path: Path, kinds: Sequence[Kind]) -> bool:
+    """Tell whether an image was predicted as its file is now, and all that was written is there."""
+    row = folder.find(name)
+    if row is None or row["stamp"] != list(read_stamp(path)):
+        return False
+    return all(path.exists() for path in list_outputs(folder.folder, kinds, name))
+
+
+def _remove_outputs(out_dir: Path, name: str, kinds: Sequence[Kind]) -> None:
+    """Remove what was written of an image that can no longer be read."""
+    for path in list_outputs(out_dir, kinds, name):
+        path.unlink(missing_ok=True)
+
+
+def _compute(model: Predictor, pictures: Sequence[Picture]) -> NDArray[np.float32]:
+    """Return the probabilities of a batch, float32 [N, 1, H, W]."""
+    return model.run(np.stack([picture.canvas for picture in pictures]))
+
+
+def _run_ahead(
+    pool: ThreadPoolExecutor, work: Callable[..., R], items: Iterable[tuple[Any, ...]], depth: int
+) -> Iterator[R]:
+    """Yield what the work makes of the items, in order, ``depth`` of them under way at most."""
+    waiting: deque[Future[R]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, *item))
+        if len(waiting) == depth:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

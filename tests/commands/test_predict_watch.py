@@ -1,0 +1,266 @@
+"""New images are taken when they are whole, and what is said of all of them follows."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from make_params import data_params
+
+from steelcli.commands import predict_loop, predict_watch
+from steelcli.commands.predict import predict
+from steelcli.commands.predict_files import list_images
+from steelcli.commands.predict_watch import Watcher, take_out_shared
+from steelcli.common.errors import Interrupted, UserError
+from steelcli.common.problems import Problems
+from steelcli.data.images.level_png import load_levels
+
+FILES = ("in/a.png", "in/notes.txt", "in/.b.png", "in/deep/er/c.TIF", "in/.git/d.png", "e.jpg")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in (*FILES, "in/out/masks/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def look(watcher: Watcher) -> list[str]:
+    return list(watcher.look())
+
+
+def test_a_file_is_whole_when_two_looks_agree(here: Path) -> None:
+    watcher = Watcher(["in"], here / "in/out")
+    assert look(watcher) == []
+    assert look(watcher) == ["a.png", "deep/er/c.TIF"]
+    assert look(watcher) == []
+    for content in ("a", "ab", "abc"):
+        (here / "in/new.png").write_text(content)
+        assert look(watcher) == []
+    assert look(watcher) == ["new.png"]
+    os.utime(here / "in/a.png", ns=(1, 1))
+    assert look(watcher) == []
+    assert look(watcher) == ["a.png"]
+    assert look(watcher) == []
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [["in"], ["in/"], ["."], ["in/notes.txt", "e.jpg"], ["in/**/*.png"], ["i*"], ["in", "in/deep"]],
+)
+@pytest.mark.usefixtures("here")
+def test_the_names_are_those_of_a_listing(paths: list[str]) -> None:
+    watcher = Watcher(paths, Path("in/out"))
+    watcher.look()
+    assert watcher.look() == list_images(paths, Path("in/out"), Problems())
+
+
+def test_two_images_of_one_name_are_problems_until_one_goes(here: Path) -> None:
+    watcher = Watcher(["in", "no*thing.png"], here / "out")
+    (here / "in/a.jpg").touch()
+    watcher.look()
+    assert not watcher.problems  # it may have been seen while it was renamed
+    assert look(watcher) == ["deep/er/c.TIF", "out/masks/a.png"]
+    assert [row.file for row in watcher.problems] == ["in/a.jpg", "in/a.png"]
+    (here / "in/a.png").unlink()
+    assert look(watcher) == ["a.jpg"]
+    assert not watcher.problems
+
+
+def test_a_folder_that_goes_and_comes_back(here: Path) -> None:
+    watcher = Watcher(["in"], here / "in/out")
+    (here / "in").rename("away")
+    assert (look(watcher), look(watcher)) == ([], [])
+    assert [row.what for row in watcher.problems] == ["no such file or folder"]
+    (here / "away").rename("in")
+    (here / "in/circle").symlink_to(here / "in")
+    assert (look(watcher), look(watcher)) == ([], ["a.png", "deep/er/c.TIF"])
+
+
+@pytest.mark.parametrize(
+    ("path", "processes", "sentence"),
+    [
+        ("-", "1", "a list on stdin cannot be watched: --watch; name folders"),
+        ("nowhere", "1", "no such file or folder: nowhere; correct"),
+        ("in", "2", "one process alone looks for new images: --watch; start"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_what_cannot_be_watched(
+    path: str, processes: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    with pytest.raises(UserError, match=sentence):
+        Watcher([path], Path("out"))
+
+
+def test_an_image_that_would_be_one_with_another_is_taken_out() -> None:
+    images = {name: Path(name) for name in ("a/img/b.png", "c.png", "d.png")}
+    taken_out = take_out_shared(images, ["a/b.png", "d.png"])
+    assert list(taken_out) == ["a/img/b.png"]
+    assert list(images) == ["c.png", "d.png"]
+
+
+class Watch:
+    """A watch over ``in/``; see `run`."""
+
+    def __init__(self, predict_dir: Path, work_dir: Path) -> None:
+        self.predict_dir, self.in_dir, self.out_dir = predict_dir, work_dir / "in", work_dir / "out"
+        self.originals = sorted((predict_dir / "in").iterdir())
+        self.in_dir.mkdir()
+
+    def add(self, *numbers: int, size: int | None = None) -> None:
+        for number in numbers:
+            raw = self.originals[number].read_bytes()[:size]
+            (self.in_dir / f"{number}.jpg").write_bytes(raw)
+
+    def predict(self, out_dir: Path, **options: Any) -> dict[str, int]:
+        places = self.predict_dir / "models", self.predict_dir / "metrics" / "threshold.json"
+        asked = [str(self.in_dir)], out_dir, ("masks", "maps"), 2, data_params(), None, None
+        return predict(*asked, *places, **options)
+
+    def run(self, monkeypatch: pytest.MonkeyPatch, steps: Iterator[None]) -> str:
+        """Do a step before each look and end behind the last; return the last sentence."""
+
+        def wait(_until: float, request: Any) -> None:
+            if next(steps, self) is self:
+                request.number = signal.SIGINT
+
+        monkeypatch.setattr(predict_watch, "_wait", wait)
+        monkeypatch.setattr(predict_watch, "_PUBLISH_SHARE", 0)
+        with pytest.raises(Interrupted) as caught:
+            self.predict(self.out_dir, watch=True)
+        assert caught.value.exit_code == 130
+        return str(caught.value)
+
+    @property
+    def told(self) -> tuple[list[str], list[str]]:
+        """The images of the summary, and the problems."""
+        tables = []
+        for name, column in (("summary.csv", "image"), ("problems.csv", "file")):
+            with (self.out_dir / name).open(newline="", encoding="utf-8") as file:
+                tables.append([Path(row[column]).name for row in csv.DictReader(file)])
+        return tables[0], tables[1]
+
+    @property
+    def masks(self) -> list[str]:
+        return sorted(path.stem for path in (self.out_dir / "masks").iterdir())
+
+
+@pytest.fixture
+def watch(predict_dir: Path, tmp_path: Path) -> Watch:
+    return Watch(predict_dir, tmp_path)
+
+
+def test_new_images_and_the_summary_of_all(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def steps() -> Iterator[None]:
+        watch.add(0, 1, 2)
+        watch.add(3, size=3000)
+        yield  # they are seen
+        assert watch.told == ([], [])
+        yield  # they are whole
+        assert watch.masks == ["0", "1", "2"]
+        yield  # nothing new
+        assert watch.told == (["0.jpg", "1.jpg", "2.jpg"], ["3.jpg"])
+        watch.add(3, 4)
+        yield
+        assert watch.masks == ["0", "1", "2"]
+        yield
+        assert watch.masks == ["0", "1", "2", "3", "4"]
+        assert len(watch.told[0]) == 3  # it has not been quiet since
+        yield
+        assert watch.told == ([f"{number}.jpg" for number in range(5)], [])
+        (watch.in_dir / "0.jpg").unlink()  # what was found stays
+        watch.add(5)
+        yield
+        yield
+        assert "5" in watch.masks
+        assert "5.jpg" not in watch.told[0]
+
+    sentence = watch.run(monkeypatch, steps())
+    assert sentence.startswith("Interrupted: 6 images, ")
+    assert watch.told == ([f"{number}.jpg" for number in range(6)], [])
+    printed = capsys.readouterr().out
+    assert printed.count("3.jpg; ") == 1
+    assert [line.split(" ")[0] for line in printed.splitlines() if " with a defect" in line] == [
+        *("0", "3", "5")
+    ]
+    watch.add(0)
+    watch.predict(watch.out_dir.with_name("once"))
+    for path in (watch.out_dir.with_name("once") / "maps").iterdir():
+        levels = load_levels(path).astype(np.int64)
+        difference = np.abs(levels - load_levels(watch.out_dir / "maps" / path.name))
+        assert difference.max() <= 1  # other batches may round the last bit differently
+
+
+def test_a_signal_ends_the_work_behind_a_batch(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.add(*range(6))
+    compute = predict_loop._compute
+
+    def interrupted(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return compute(*arguments)
+
+    monkeypatch.setattr(predict_loop, "_compute", interrupted)
+    with pytest.raises(Interrupted, match="the same command goes on") as caught:
+        watch.predict(watch.out_dir)
+    assert caught.value.exit_code == 143
+    assert watch.masks == ["0", "1"]
+    assert not list(watch.out_dir.glob("summary.*"))
+    monkeypatch.undo()
+    assert watch.predict(watch.out_dir)["images"] == 6
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_the_command_until_ctrl_c(predict_dir: Path, tmp_path: Path) -> None:
+    for name in ("models", "metrics", "in"):
+        shutil.copytree(predict_dir / name, tmp_path / name)
+    shutil.copy(predict_dir / "params.yaml", tmp_path)
+    first, *others = sorted((tmp_path / "in").iterdir())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "steelcli", "predict", "in", "--watch", "--out", "out"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(tmp_path / "out/summary.csv", process)
+    shutil.copytree(tmp_path / "in", tmp_path / "in/late")
+    wait_for(tmp_path / "out/masks/late" / f"{first.stem}.png", process)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.startswith("Interrupted: ")
+    assert stderr.endswith("the same command goes on.\n")
+    with (tmp_path / "out/summary.csv").open(newline="", encoding="utf-8") as file:
+        told = {row["image"] for row in csv.DictReader(file)}
+    masks = (tmp_path / "out/masks").rglob("*.png")
+    assert {Path(name).with_suffix(".png").as_posix() for name in told} == {
+        path.relative_to(tmp_path / "out/masks").as_posix() for path in masks
+    }
+    assert len(told) > len(others)
+    assert not list((tmp_path / "out").rglob(".*"))
