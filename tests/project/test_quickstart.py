@@ -26,9 +26,9 @@ def test_five_commands_from_pictures_to_an_inspector(tmp_path: Path) -> None:
     new_names = write_folders(root, new_dir)
     clone = Clone(tmp_path / "clone")
     places = {
-        "my-steel": root,
-        "new-pictures/sheet_900.png": new_dir / new_names[0],
-        "new-pictures": new_dir,
+        "/path/to/my-steel": root,
+        "/path/to/new-pictures/sheet_900.png": new_dir / new_names[0],
+        "/path/to/new-pictures": new_dir,
     }
     plan, run, predict, export, inspect = read_commands(
         "docs/quickstart.md", "steelcli plan", places
