@@ -23,12 +23,15 @@ def label(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Ints]:
 
 def remove_small(mask: NDArray[np.bool_], min_area_px: int) -> NDArray[np.bool_]:
     """Return a mask [H, W] without its components of fewer pixels; 0 and 1 remove nothing."""
-    if min_area_px <= 1 or not mask.any():
+    box = bounding_box(mask)  # labelling takes as long as it has pixels
+    if min_area_px <= 1 or not mask[box].size:
         return mask
-    labels, areas = label(mask)
+    labels, areas = label(mask[box])
     is_kept = areas >= min_area_px
     is_kept[0] = False
-    return is_kept[labels]
+    kept = np.zeros_like(mask)
+    kept[box] = is_kept[labels]
+    return kept
 
 
 def highest_component(levels: NDArray[np.uint16], min_area_px: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,11 +11,12 @@ from numpy.typing import NDArray
 from steelcli.common.errors import DataError
 from steelcli.common.paths import MAKE_TEST
 from steelcli.data.images.decode import decode_unchanged, read_bytes
+from steelcli.data.images.png import write_bilevel_png
 
 
 def save_levels(path: Path, levels: NDArray[np.uint16]) -> None:
     """Write a probability map, uint16 [H, W], as a 16-bit grey PNG; folders are made."""
-    _save(path, levels, [])
+    _save(path, cv2.imencode(".png", levels)[1].tobytes())
 
 
 def load_levels(path: Path) -> NDArray[np.uint16]:
@@ -33,7 +33,7 @@ def load_levels(path: Path) -> NDArray[np.uint16]:
 
 def save_mask(path: Path, mask: NDArray[np.bool_]) -> None:
     """Write a mask, bool [H, W], as a 1-bit grey PNG, black and white; folders are made."""
-    _save(path, mask.astype(np.uint8), [cv2.IMWRITE_PNG_BILEVEL, 1])
+    _save(path, write_bilevel_png(mask))
 
 
 def load_mask(path: Path) -> NDArray[np.bool_]:
@@ -48,6 +48,6 @@ def load_mask(path: Path) -> NDArray[np.bool_]:
     return values > 0
 
 
-def _save(path: Path, pixels: NDArray[Any], options: list[int]) -> None:
+def _save(path: Path, png: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(".png", pixels, options)[1].tobytes())
+    path.write_bytes(png)

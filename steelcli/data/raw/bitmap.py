@@ -72,7 +72,8 @@ def encode_bitmap(mask: NDArray[np.bool_]) -> str:
     """
     if mask.ndim != 2 or 0 in mask.shape:
         raise ValueError(f"a bitmap needs at least one pixel, got shape {mask.shape}")
-    return base64.b64encode(zlib.compress(write_bilevel_png(mask))).decode("ascii")
+    png = write_bilevel_png(mask, has_palette=True)
+    return base64.b64encode(zlib.compress(png)).decode("ascii")
 
 
 def paste(
