@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask to finish the current step and save; a second one stops at once."""
+"""Ctrl-C and SIGTERM ask to finish what has begun and save; a second one stops at once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StopRequest:
             os.kill(os.getpid(), number)
         self.number = number
         name = signal.Signals(number).name
-        say(f"{name}: finishing the step and saving; once more stops at once")
+        say(f"{name}: finishing what has begun and saving; once more stops at once")
 
 
 @contextmanager
