@@ -14,7 +14,6 @@ from steelcli.commands.predict_exports import (
     KAGGLE_NAME,
     LABELSTUDIO_NAME,
     META_NAME,
-    refuse_shared_places,
     write_coco,
     write_kaggle,
     write_labelstudio,
@@ -27,7 +26,14 @@ from steelcli.commands.predict_image import (
     Reading,
     choose_kinds,
 )
-from steelcli.commands.predict_loop import Batch, Work, plan_batches, predict_batches
+from steelcli.commands.predict_loop import (
+    Batch,
+    Work,
+    forget_unfinished,
+    plan_batches,
+    predict_batches,
+    settle,
+)
 from steelcli.commands.predict_model import Overrides, open_model
 from steelcli.commands.predict_ranks import (
     conclude,
@@ -37,7 +43,7 @@ from steelcli.commands.predict_ranks import (
     stop_request,
 )
 from steelcli.commands.predict_summary import SUMMARY_CSV, SUMMARY_JSON, write_summary
-from steelcli.commands.predict_watch import Watcher, take_out_shared, watch_images
+from steelcli.commands.predict_watch import Watcher, watch_images
 from steelcli.common.errors import DataError, Interrupted
 from steelcli.common.outputs import staged_file
 from steelcli.common.paths import MODELS_DIR, THRESHOLD_PATH
@@ -101,7 +107,7 @@ def predict(
     problems = Problems()
     counts: dict[str, int] | None
     with joined_processes():
-        watcher = Watcher(paths, out_dir) if watch else None
+        watcher = Watcher(paths, out_dir, "supervisely" in kinds) if watch else None
         images = {}
         if is_first_process() and not watcher:
             images = _list_images(paths, out_dir, kinds, problems)
@@ -124,12 +130,10 @@ def predict(
 def _list_images(
     paths: Sequence[str], out_dir: Path, kinds: Sequence[Kind], problems: Problems
 ) -> dict[str, Path]:
-    images = list_images(paths, out_dir, problems)
+    images = list_images(paths, out_dir, problems, "supervisely" in kinds)
     if not images:
         _refuse(problems, ", ".join(paths))
         raise DataError("no images found", ", ".join(paths), "name files or folders of images")
-    if "supervisely" in kinds:
-        refuse_shared_places(images)
     return images
 
 
@@ -152,12 +156,15 @@ def _lead(
     problems: Problems,
 ) -> dict[str, int]:
     """Predict with the help of the other processes; write the files of all images."""
-    with open_folder(out_dir, made_by) as folder, stop_request() as request:
+    with (
+        open_folder(out_dir, made_by, "supervisely" in work.kinds) as folder,
+        stop_request() as request,
+    ):
         for name in _SHARED:
             (out_dir / name).unlink(missing_ok=True)  # until they are true again
         publish = partial(_publish, folder, work.kinds, made_by)
         if watcher:
-            predict_new = partial(_predict_new, folder=folder, work=work, request=request)
+            predict_new = partial(_predict_all, folder=folder, work=work, request=request)
             watch_images(watcher, predict_new, publish, request)
         failed = _predict_all(images, folder, work, request)
         if request.number:
@@ -193,27 +200,17 @@ def _publish(
     return write_summary(folder, made_by)
 
 
-def _predict_new(
-    images: dict[str, Path], folder: OutFolder, work: Work, request: StopRequest
-) -> dict[str, DataError]:
-    """As `_predict_all`, of images beside those that are there."""
-    shared = {}
-    if "supervisely" in work.kinds:
-        shared = take_out_shared(images, folder.images)
-    return shared | _predict_all(images, folder, work, request)
-
-
 def _predict_all(
     images: Mapping[str, Path], folder: OutFolder, work: Work, request: StopRequest
 ) -> dict[str, DataError]:
     """Predict the images that are not finished; return what is wrong with the others, by name."""
     unfinished = plan_batches(images, folder, work)
+    places = forget_unfinished(unfinished, folder, work.kinds)
     shares = [unfinished[rank :: world_size()] for rank in range(world_size())]
     parts = gather(predict_batches(scatter(shares), folder, work, request))
     folder.take_over()
     failed = {name: part[name] for part in parts for name in part}
-    for name in failed:
-        folder.forget(name)
+    settle({name: images[name] for name in failed}, places, folder, work.kinds)
     return dict(sorted(failed.items()))
 
 

@@ -3,6 +3,7 @@ network's output to its files and its line of the summary."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,11 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from steelcli.commands.predict_exports import (
-    PROJECT_NAME,
-    supervisely_paths,
-    write_supervisely,
-)
+from steelcli.commands.predict_exports import PROJECT_NAME, write_supervisely
+from steelcli.commands.predict_files import supervisely_paths
 from steelcli.common.errors import DataError, ParamsError, quote
 from steelcli.common.outputs import staged_file
 from steelcli.data.images.decode import read_image
@@ -36,8 +34,8 @@ from steelcli.scores.counts import OperatingPoint, cut
 Kind = Literal["masks", "maps", "overlays", "supervisely", "coco", "kaggle", "labelstudio"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """What can be written; the first three are folders with a PNG for each image."""
-Stamp = tuple[int, int]
-"""Bytes of a file and the nanosecond of its last change."""
+Stamp = tuple[int, int, str]
+"""Bytes of a file, the nanosecond of its last change, and its path with all links followed."""
 
 
 class Reading(NamedTuple):
@@ -108,12 +106,12 @@ def read_picture(
 
 
 def read_stamp(path: Path) -> Stamp:
-    """Return what changes when a file does; zeros for one that cannot be looked at."""
+    """Return what changes when a file does; nothing for one that cannot be looked at."""
     try:
         status = path.stat()
     except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+        return 0, 0, ""
+    return status.st_size, status.st_mtime_ns, os.path.realpath(path)
 
 
 def write_picture(

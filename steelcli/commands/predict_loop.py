@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -68,6 +69,49 @@ def plan_batches(images: Mapping[str, Path], folder: OutFolder, work: Work) -> l
     return batches
 
 
+def forget_unfinished(
+    batches: Sequence[Batch], folder: OutFolder, kinds: Sequence[Kind]
+) -> dict[str, int]:
+    """Take back what was noted of unfinished images, before their files are written anew.
+
+    An image that another one of the same outputs takes the place of loses its files.
+
+    Returns:
+        By name what brings a note back; see `settle`.
+    """
+    places = {}
+    for batch in batches:
+        for name in sorted(batch.todo):
+            former, place = folder.forget(name) or ("", 0)
+            if former == name:
+                places[name] = place
+            elif former:
+                _remove_outputs(folder.folder, former, kinds)
+    return places
+
+
+def settle(
+    failed: Mapping[str, Path],
+    places: Mapping[str, int],
+    folder: OutFolder,
+    kinds: Sequence[Kind],
+) -> None:
+    """Remove what was found in files that can be read no longer, but not in those that are gone.
+
+    Notes come back of images that were not reached, or were moved away before they were read.
+
+    Args:
+        failed: the files that could not be read, by name.
+        places: see `forget_unfinished`.
+    """
+    bad = {name for name in failed if os.path.exists(failed[name])}  # noqa: PTH110  never raises
+    for name in sorted(bad):
+        folder.forget(name)
+        _remove_outputs(folder.folder, name, kinds)
+    for name in places.keys() - bad:
+        folder.restore(name, places[name])
+
+
 def predict_batches(
     batches: Sequence[Batch], journal: Journal, work: Work, request: StopRequest
 ) -> dict[str, DataError]:
@@ -92,7 +136,6 @@ def predict_batches(
                 for name, one in zip(batch.images, read_ones, strict=False):
                     if isinstance(one, DataError):
                         failed[name] = one
-                        _remove_outputs(journal.folder, name, kinds)
                     else:
                         pictures.append(one)
                 if any(picture.name in batch.todo for picture in pictures):
@@ -117,7 +160,7 @@ def _is_finished(folder: OutFolder, name: str, path: Path, kinds: Sequence[Kind]
 
 
 def _remove_outputs(out_dir: Path, name: str, kinds: Sequence[Kind]) -> None:
-    """Remove what was written of an image that can no longer be read."""
+    """Remove what was written of an image."""
     for path in list_outputs(out_dir, kinds, name):
         path.unlink(missing_ok=True)
 

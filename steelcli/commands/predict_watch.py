@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from steelcli.commands.predict_exports import refuse_shared_places
-from steelcli.commands.predict_files import clash, find_matches, name_image, same_name
+from steelcli.commands.predict_files import clash, find_matches, name_image, output_key
 from steelcli.common.errors import DataError, Interrupted, ParamsError
 from steelcli.common.problems import Problem, Problems
 from steelcli.common.progress import say
@@ -23,7 +22,6 @@ from steelcli.data.images.find import IMAGE_SUFFIXES
 from steelcli.training.distributed import world_size
 from steelcli.training.signals import StopRequest
 
-Stamp = tuple[int, int]
 _PAUSE_S = 1.0
 """Least time between two looks."""
 _MAX_SILENCE_S = 30.0
@@ -37,10 +35,10 @@ class _File:
     """A file at the last look, and whether it was handed out as it was then."""
 
     name: str
-    same: str
+    key: str
     fault: DataError | None
     is_output: bool
-    stamp: Stamp
+    stamp: tuple[int, int]
     is_taken: bool = False
 
 
@@ -51,7 +49,7 @@ class Watcher:
         problems: what the last two looks both found wrong with the listing.
     """
 
-    def __init__(self, paths: Sequence[str], out_dir: Path) -> None:
+    def __init__(self, paths: Sequence[str], out_dir: Path, in_project: bool = False) -> None:
         """Begin; see `list_images` for the arguments.
 
         Raises:
@@ -67,6 +65,7 @@ class Watcher:
             if not glob.has_magic(path) and not os.path.lexists(path):
                 raise DataError("no such file or folder", path, "correct the path")
         self._paths = paths
+        self._in_project = in_project
         self._own_dir = os.path.realpath(out_dir)
         self._files: dict[tuple[Path, str], _File] = {}
         self._listed: list[Problem] = []
@@ -92,12 +91,13 @@ class Watcher:
             files[root, path] = file
         clashing = _find_clashing(files)
         for (_, path), file in files.items():
-            fault = clash(Path(path)) if file.same in clashing else file.fault
+            is_clashing = file.key in clashing
+            fault = clash(Path(path), self._in_project) if is_clashing else file.fault
             if fault and not file.is_output:
                 problems.add(fault, path)
         images = {}
         for file, path in whole:
-            if file.same not in clashing and not file.fault:
+            if file.key not in clashing and not file.fault:
                 file.is_taken = True
                 images[file.name] = Path(path)
         self._files = files
@@ -106,7 +106,7 @@ class Watcher:
         self._listed = rows
         return dict(sorted(images.items()))
 
-    def _iter_found(self, problems: Problems) -> Iterator[tuple[Path, str, Stamp]]:
+    def _iter_found(self, problems: Problems) -> Iterator[tuple[Path, str, tuple[int, int]]]:
         """Yield root, path and stamp of the files that could be images."""
         own = _look_at(self._own_dir)
         seen = {_identify(own)} if own else set()
@@ -118,14 +118,14 @@ class Watcher:
                 for path, status in _iter_files(match, set(seen), problems):
                     yield root, path, (status.st_size, status.st_mtime_ns)
 
-    def _describe(self, path: Path, root: Path, stamp: Stamp) -> _File:
+    def _describe(self, path: Path, root: Path, stamp: tuple[int, int]) -> _File:
         """Return what is known of a new file."""
         is_output = Path(os.path.realpath(path)).is_relative_to(self._own_dir)
         try:
             name, fault = name_image(path, root), None
         except DataError as error:
             name, fault = path.as_posix(), error
-        return _File(name, same_name(name), fault, is_output, stamp)
+        return _File(name, output_key(name, self._in_project), fault, is_output, stamp)
 
 
 def watch_images(
@@ -174,18 +174,6 @@ def watch_images(
 
 def _describe(counts: Mapping[str, int]) -> str:
     return f"{counts['images']} images, {counts['defect_images']} with a defect"
-
-
-def take_out_shared(images: dict[str, Path], known: Iterable[str]) -> dict[str, DataError]:
-    """Take images out that would be one in the Supervisely project with another one."""
-    taken_out = {}
-    while True:
-        try:
-            refuse_shared_places([*known, *images])
-        except DataError as error:
-            taken_out[error.where] = DataError(error.what, images.pop(error.where), error.remedy)
-        else:
-            return taken_out
 
 
 def _list_problems(watcher: Watcher, failed: Mapping[str, DataError]) -> list[Problem]:
@@ -252,11 +240,11 @@ def _identify(status: os.stat_result) -> tuple[int, int]:
 
 
 def _find_clashing(files: Mapping[tuple[Path, str], _File]) -> set[str]:
-    """Return what names have in common that several images share."""
+    """Return the keys that several images share."""
     first: dict[str, tuple[str, str]] = {}
     clashing = set()
     for (_, path), file in files.items():
         own = file.name, path
-        if not file.is_output and first.setdefault(file.same, own) != own:
-            clashing.add(file.same)
+        if not file.is_output and first.setdefault(file.key, own) != own:
+            clashing.add(file.key)
     return clashing

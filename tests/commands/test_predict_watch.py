@@ -20,7 +20,7 @@ from make_params import data_params
 from steelcli.commands import predict_loop, predict_watch
 from steelcli.commands.predict import predict
 from steelcli.commands.predict_files import list_images
-from steelcli.commands.predict_watch import Watcher, take_out_shared
+from steelcli.commands.predict_watch import Watcher
 from steelcli.common.errors import Interrupted, UserError
 from steelcli.common.problems import Problems
 from steelcli.data.images.level_png import load_levels
@@ -106,11 +106,14 @@ def test_what_cannot_be_watched(
         Watcher([path], Path("out"))
 
 
-def test_an_image_that_would_be_one_with_another_is_taken_out() -> None:
-    images = {name: Path(name) for name in ("a/img/b.png", "c.png", "d.png")}
-    taken_out = take_out_shared(images, ["a/b.png", "d.png"])
-    assert list(taken_out) == ["a/img/b.png"]
-    assert list(images) == ["c.png", "d.png"]
+def test_two_images_of_one_place_in_the_project(here: Path) -> None:
+    (here / "in/img").mkdir()
+    (here / "in/img/a.png").touch()
+    watcher = Watcher(["in"], here / "in/out", in_project=True)
+    assert (look(watcher), look(watcher)) == ([], ["deep/er/c.TIF"])
+    assert [row.file for row in watcher.problems] == ["in/a.png", "in/img/a.png"]
+    (here / "in/a.png").unlink()
+    assert look(watcher) == ["img/a.png"]
 
 
 class Watch:
