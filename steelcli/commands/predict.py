@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -61,6 +60,8 @@ _WRITERS = {
     "labelstudio": write_labelstudio,
 }
 """What writes the file that all images share, by kind."""
+_SLICE = 16
+"""Batches after which --watch may write the files of all images."""
 _SHARED = (
     *(SUMMARY_CSV, SUMMARY_JSON, PROBLEMS_NAME),
     *(COCO_NAME, KAGGLE_NAME, LABELSTUDIO_NAME, META_NAME),
@@ -79,7 +80,7 @@ def predict(
     threshold_path: Path = THRESHOLD_PATH,
     model_path: Path | None = None,
     watch: bool = False,
-) -> dict[str, int]:
+) -> dict[str, int] | None:
     """Write what the model finds in images, and go on where a former call was interrupted.
 
     Under torchrun every process calls this function, see `predict_ranks`.
@@ -95,7 +96,8 @@ def predict(
         watch: whether to go on with images that appear, until a signal.
 
     Returns:
-        ``images`` and ``defect_images`` of the whole folder.
+        ``images`` and ``defect_images`` of the whole folder; None in a process of torchrun's whose
+        first one raises a ProblemsError.
 
     Raises:
         ProblemsError: files that cannot be read, when all others are done.
@@ -121,8 +123,6 @@ def predict(
             counts = _lead(images, watcher, out_dir, work, made_by, problems)
         else:
             counts = _follow(out_dir, work)
-    if counts is None:
-        sys.exit(1)  # the first process tells why
     _refuse(problems, out_dir / PROBLEMS_NAME)
     return counts
 
@@ -165,7 +165,7 @@ def _lead(
         publish = partial(_publish, folder, work.kinds, made_by)
         if watcher:
             predict_new = partial(_predict_all, folder=folder, work=work, request=request)
-            watch_images(watcher, predict_new, publish, request)
+            watch_images(watcher, predict_new, publish, request, _SLICE * work.batch_size)
         failed = _predict_all(images, folder, work, request)
         if request.number:
             raise Interrupted(request.number, "Interrupted; the same command goes on.")

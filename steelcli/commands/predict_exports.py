@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -36,17 +35,16 @@ LOCAL_FILES = "/data/local-files/?d="
 """Where Label Studio serves the files of its document root."""
 
 
-def write_supervisely(
-    project_dir: Path, image: str, image_path: Path, mask: NDArray[np.bool_]
-) -> None:
-    """Copy an image into the project and write its annotation, each whole or not at all.
+def write_supervisely(project_dir: Path, image: str, raw: bytes, mask: NDArray[np.bool_]) -> None:
+    """Write an image into the project and its annotation, each whole or not at all.
 
     Args:
+        raw: the bytes of its file.
         mask: bool [H, W].
     """
     copied, annotated = (project_dir / path for path in supervisely_paths(image))
     with staged_file(copied) as partial_path:
-        shutil.copyfile(image_path, partial_path)
+        partial_path.write_bytes(raw)
     height, width = mask.shape
     write_json(annotated, annotation(height, width, [(TITLE, mask)]))
 

@@ -7,7 +7,8 @@ import os
 import sys
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from steelcli.common.errors import DataError
@@ -84,6 +85,12 @@ def find_matches(text: str) -> tuple[Path, list[str]]:
     return Path(), []
 
 
+def split(images: Mapping[str, Path], size: int) -> Iterator[dict[str, Path]]:
+    """Yield a few images at a time, in order."""
+    items = iter(images.items())
+    yield from iter(lambda: dict(islice(items, size)), {})
+
+
 def name_image(path: Path, root: Path) -> str:
     """Return the name of an image.
 
@@ -91,6 +98,9 @@ def name_image(path: Path, root: Path) -> str:
         DataError: no output can be called so.
     """
     name = path.relative_to(root).as_posix()
+    if ".." in name.split("/"):
+        what = "the path goes up behind a wildcard, and its outputs would go out of their folder"
+        raise DataError(what, path, "name the folder without ..")
     if not is_printable(name) or len(os.fsencode(path.name)) > MAX_NAME_BYTES:
         what = f"the name is unprintable or longer than {MAX_NAME_BYTES} bytes"
         raise DataError(what, path, "rename the file")

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.commands.predict_files import split
 from steelcli.commands.predict_folder import Journal, OutFolder
 from steelcli.commands.predict_image import (
     Kind,
@@ -60,9 +60,8 @@ def plan_batches(images: Mapping[str, Path], folder: OutFolder, work: Work) -> l
     Which images share a batch depends on the list alone: what an interruption leaves is computed
     in the batches in which it would have been, and comes out the same to the bit.
     """
-    items = iter(images.items())
     batches = []
-    for some in iter(lambda: dict(islice(items, work.batch_size)), {}):
+    for some in split(images, work.batch_size):
         todo = {name for name in some if not _is_finished(folder, name, some[name], work.kinds)}
         if todo:
             batches.append(Batch(some, todo))
@@ -122,7 +121,7 @@ def predict_batches(
     """
     failed: dict[str, DataError] = {}
     model, kinds = work.model, work.kinds
-    read = partial(read_picture, reading=work.reading, keeps_pixels="overlays" in kinds)
+    read = partial(read_picture, reading=work.reading, kinds=kinds)
     write = partial(write_picture, point=model.point, kinds=kinds, out_dir=journal.folder)
     with ThreadPoolExecutor(_THREADS) as pool:
         asked = (item for batch in batches for item in batch.images.items())

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from steelcli.commands.predict_files import clash, find_matches, name_image, output_key
+from steelcli.commands.predict_files import clash, find_matches, name_image, output_key, split
+from steelcli.commands.predict_summary import describe_counts
 from steelcli.common.errors import DataError, Interrupted, ParamsError
 from steelcli.common.problems import Problem, Problems
 from steelcli.common.progress import say
@@ -67,6 +68,11 @@ class Watcher:
         self._paths = paths
         self._in_project = in_project
         self._own_dir = os.path.realpath(out_dir)
+        for path in paths:
+            root, _ = find_matches(path)
+            if Path(os.path.realpath(root)).is_relative_to(self._own_dir):
+                what = f"all that {path} stands for lies in the output folder, which is no input"
+                raise ParamsError(what, "--out", "name a folder that is not above the images")
         self._files: dict[tuple[Path, str], _File] = {}
         self._listed: list[Problem] = []
         self.problems: list[Problem] = []
@@ -115,7 +121,7 @@ class Watcher:
             if not matches and not glob.has_magic(text):
                 problems.add(DataError("no such file or folder", text, "restore it"), "")
             for match in matches:
-                for path, status in _iter_files(match, set(seen), problems):
+                for path, status in _iter_files(str(Path(match)), set(seen), problems):
                     yield root, path, (status.st_size, status.st_mtime_ns)
 
     def _describe(self, path: Path, root: Path, stamp: tuple[int, int]) -> _File:
@@ -128,62 +134,88 @@ class Watcher:
         return _File(name, output_key(name, self._in_project), fault, is_output, stamp)
 
 
+class _SharedFiles:
+    """Writes the files of all images when it is time, and knows what is wrong with which image."""
+
+    def __init__(
+        self, watcher: Watcher, publish: Callable[[Sequence[Problem]], dict[str, int]]
+    ) -> None:
+        self._watcher, self._publish = watcher, publish
+        self._failed: dict[str, DataError] = {}
+        self._told: list[Problem] = []
+        self._is_behind = True
+        self._published = self._cost = 0.0
+
+    def take(self, images: Iterable[str], faults: Mapping[str, DataError]) -> None:
+        """Note images that were predicted, but for the faults."""
+        for name in images:
+            self._failed.pop(name, None)
+        self._failed |= faults
+        self._is_behind = True
+
+    def write_if_due(self, is_quiet: bool) -> None:
+        """Write where something is new, it is quiet or long ago, and writing takes little time."""
+        begun = time.monotonic()
+        silence = begun - self._published
+        if silence < _PUBLISH_SHARE * self._cost or not (is_quiet or silence > _MAX_SILENCE_S):
+            return
+        problems = self._list_problems()
+        if self._is_behind or problems != self._told:
+            _tell(problems, self._told)
+            counts, self._told, self._is_behind = self._publish(problems), problems, False
+            self._published = time.monotonic()
+            self._cost = self._published - begun
+            say(describe_counts(counts))
+
+    def write(self) -> dict[str, int]:
+        """Write, and return ``images`` and ``defect_images``."""
+        return self._publish(self._list_problems())
+
+    def _list_problems(self) -> list[Problem]:
+        """Return what is wrong with the files that are there, those that clash as such alone."""
+        if self._failed:
+            names = self._watcher.names
+            self._failed = {name: self._failed[name] for name in self._failed if name in names}
+        problems = Problems()
+        for name in sorted(self._failed):
+            problems.add(self._failed[name], self._failed[name].where)
+        listed = self._watcher.problems
+        files = {row.file for row in listed}
+        return [*listed, *(row for row in problems.rows if row.file not in files)]
+
+
 def watch_images(
     watcher: Watcher,
     predict_new: Callable[[dict[str, Path]], dict[str, DataError]],
     publish: Callable[[Sequence[Problem]], dict[str, int]],
     request: StopRequest,
+    slice_size: int,
 ) -> NoReturn:
     """Predict what appears, and write the shared files where nothing does, until a signal.
 
     Args:
         predict_new: writes what is found in images; returns those that cannot be read, by name.
         publish: writes the shared files; returns ``images`` and ``defect_images``.
+        slice_size: images after which the shared files may be written although more are waiting.
 
     Raises:
         Interrupted: at SIGINT and SIGTERM, when all files are whole and true.
     """
-    failed: dict[str, DataError] = {}
-    told: list[Problem] = []
-    is_behind = True
-    published = cost = 0.0
+    shared = _SharedFiles(watcher, publish)
     watcher.look()
     _wait(time.monotonic() + _PAUSE_S, request)
     while not request.number:
         begun = time.monotonic()
         images = watcher.look()
         looked = time.monotonic()
-        if images:
-            faults = predict_new(images)
-            failed = {name: failed[name] for name in failed.keys() - images.keys()} | faults
-            is_behind = True
-        problems = _list_problems(watcher, failed)
-        silence = looked - published
-        is_quiet = not images or silence > _MAX_SILENCE_S
-        if (is_behind or problems != told) and is_quiet and silence >= _PUBLISH_SHARE * cost:
-            _tell(problems, told)
-            counts, told, is_behind = publish(problems), problems, False
-            published = time.monotonic()
-            cost = published - looked
-            say(_describe(counts))
+        for some in split(images, slice_size):
+            if not request.number:
+                shared.take(some, predict_new(some))
+                shared.write_if_due(is_quiet=False)
+        shared.write_if_due(is_quiet=not images)
         _wait(begun + max(_PAUSE_S, _LOOK_SHARE * (looked - begun)), request)
-    counts = publish(_list_problems(watcher, failed))
-    message = f"Interrupted: {_describe(counts)}; the same command goes on."
+    message = f"Interrupted: {describe_counts(shared.write())}; the same command goes on."
     raise Interrupted(request.number, message)
-
-
-def _describe(counts: Mapping[str, int]) -> str:
-    return f"{counts['images']} images, {counts['defect_images']} with a defect"
-
-
-def _list_problems(watcher: Watcher, failed: Mapping[str, DataError]) -> list[Problem]:
-    """Return what is wrong with the files that are there."""
-    problems = Problems()
-    names = watcher.names if failed else ()
-    for name in sorted(failed):
-        if name in names:
-            problems.add(failed[name], failed[name].where)
-    return [*watcher.problems, *problems.rows]
 
 
 def _tell(problems: Iterable[Problem], told: Sequence[Problem]) -> None:
@@ -223,7 +255,7 @@ def _iter_files(
         if entry.name[0] == ".":
             continue
         is_image = os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
-        if is_image or entry.is_dir():
+        if is_image or os.path.isdir(entry.path):  # noqa: PTH112  entry.is_dir raises at a loop
             yield from _iter_files(entry.path, seen, problems)
 
 

@@ -73,6 +73,13 @@ def test_the_output_is_no_input(here: Path) -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_no_name_leads_out_of_the_output_folder() -> None:
+    problems = Problems()
+    assert list_images(["in/deep/e*/../../../d*.bmp"], Path("out"), problems) == {}
+    assert [row.remedy for row in problems.rows] == ["name the folder without .."]
+
+
+@pytest.mark.usefixtures("here")
 def test_images_of_one_name_are_all_problems() -> None:
     for name in ("in/a.jpg", "other/A.png"):
         Path(name).parent.mkdir(exist_ok=True)

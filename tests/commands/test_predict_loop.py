@@ -141,6 +141,22 @@ def test_what_was_found_stays_when_the_image_goes_before_it_is_read(
     assert again.told == ["0.jpg", "1.jpg"]
 
 
+def test_the_project_holds_what_was_read_although_the_file_goes(
+    again: Again, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again.add(0, "0.jpg")
+    compute = predict_loop._compute
+
+    def computed(*arguments: Any) -> Any:
+        (again.in_dir / "0.jpg").unlink()
+        return compute(*arguments)
+
+    monkeypatch.setattr(predict_loop, "_compute", computed)
+    again.predict("supervisely")
+    copied = again.out_dir / "supervisely/images/img/0.jpg"
+    assert copied.read_bytes() == again.originals[0].read_bytes()
+
+
 def test_another_file_of_the_same_name_size_and_time_is_another_image(
     again: Again, tmp_path: Path
 ) -> None:
