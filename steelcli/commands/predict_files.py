@@ -100,7 +100,7 @@ def name_image(path: Path, root: Path) -> str:
     name = path.relative_to(root).as_posix()
     if ".." in name.split("/"):
         what = "the path goes up behind a wildcard, and its outputs would go out of their folder"
-        raise DataError(what, path, "name the folder without ..")
+        raise DataError(what, path, "leave .. out of the pattern")
     if not is_printable(name) or len(os.fsencode(path.name)) > MAX_NAME_BYTES:
         what = f"the name is unprintable or longer than {MAX_NAME_BYTES} bytes"
         raise DataError(what, path, "rename the file")
@@ -139,8 +139,12 @@ def output_key(image: str, in_project: bool) -> str:
         in_project: whether they go into a Supervisely project too. Images of one name have one
             place there.
     """
-    path = supervisely_paths(image)[0] if in_project else PurePosixPath(image)
-    stem = str(path.with_suffix(""))
+    folder, _, name = image.rpartition("/")
+    if in_project:
+        folder = _join_datasets(folder.split("/"))
+    stem = f"{folder}/{PurePosixPath(name).stem}"
+    if stem.isascii():
+        return stem.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
 
 
@@ -151,6 +155,10 @@ def supervisely_paths(image: str) -> tuple[PurePosixPath, PurePosixPath]:
     own images come back to their data sets.
     """
     *folders, name = PurePosixPath(image).parts
-    datasets = [folder for folder in folders if folder not in _PROJECT_FOLDERS] or [TOP_DATASET]
-    dataset_dir = PurePosixPath("/datasets/".join(datasets))
+    dataset_dir = PurePosixPath(_join_datasets(folders))
     return dataset_dir / "img" / name, dataset_dir / "ann" / f"{name}.json"
+
+
+def _join_datasets(folders: Sequence[str]) -> str:
+    datasets = [folder for folder in folders if folder and folder not in _PROJECT_FOLDERS]
+    return "/datasets/".join(datasets or [TOP_DATASET])

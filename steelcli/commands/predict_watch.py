@@ -178,7 +178,9 @@ class _SharedFiles:
             self._failed = {name: self._failed[name] for name in self._failed if name in names}
         problems = Problems()
         for name in sorted(self._failed):
-            problems.add(self._failed[name], self._failed[name].where)
+            error = self._failed[name]
+            if os.path.exists(error.where):  # noqa: PTH110  else it was moved away before it was read
+                problems.add(error, error.where)
         listed = self._watcher.problems
         files = {row.file for row in listed}
         return [*listed, *(row for row in problems.rows if row.file not in files)]

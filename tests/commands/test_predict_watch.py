@@ -289,6 +289,22 @@ def test_an_unreadable_file_that_clashes_too_is_listed_once(
     assert sorted(watch.told[1]) == ["0.jpg", "0.png"]
 
 
+def test_an_image_that_goes_before_it_is_read_is_no_problem(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = predict_loop.plan_batches
+
+    def planned(*arguments: Any) -> Any:
+        batches = plan(*arguments)
+        (watch.in_dir / "0.jpg").unlink(missing_ok=True)
+        return batches
+
+    monkeypatch.setattr("steelcli.commands.predict.plan_batches", planned)
+    watch.add(0, 1)
+    watch.run(monkeypatch, iter([None]))
+    assert watch.told == (["1.jpg"], [])
+
+
 def test_a_signal_ends_the_work_behind_a_batch(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
