@@ -37,6 +37,7 @@ def predict(
     is_needed = model is None or params != PARAMS_PATH or params.exists()
     data = load(params).data if is_needed else None
     from steelcli.commands.predict import predict
+    from steelcli.commands.predict_summary import describe_counts
     from steelcli.data.raw.survey import ProblemsError
     from steelcli.reporting.problem_table import show_problems
     from steelcli.training.distributed import is_first_process
@@ -60,9 +61,10 @@ def predict(
         if isinstance(error, ProblemsError):
             show_problems(error.problems, ".")
         raise
+    if done is None:
+        raise typer.Exit(1)  # the first process tells why
     if is_first_process():
-        found = f"{done['images']} images, {done['defect_images']} with a defect"
-        say(f"{found}: {out / 'summary.csv'}")
+        say(f"{describe_counts(done)}: {out / 'summary.csv'}")
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,6 @@ from steelcli.commands.predict_exports import (
     KAGGLE_NAME,
     LABELSTUDIO_NAME,
     META_NAME,
-    refuse_shared_places,
     write_coco,
     write_kaggle,
     write_labelstudio,
@@ -27,7 +25,14 @@ from steelcli.commands.predict_image import (
     Reading,
     choose_kinds,
 )
-from steelcli.commands.predict_loop import Batch, Work, plan_batches, predict_batches
+from steelcli.commands.predict_loop import (
+    Batch,
+    Work,
+    forget_unfinished,
+    plan_batches,
+    predict_batches,
+    settle,
+)
 from steelcli.commands.predict_model import Overrides, open_model
 from steelcli.commands.predict_ranks import (
     conclude,
@@ -37,7 +42,7 @@ from steelcli.commands.predict_ranks import (
     stop_request,
 )
 from steelcli.commands.predict_summary import SUMMARY_CSV, SUMMARY_JSON, write_summary
-from steelcli.commands.predict_watch import Watcher, take_out_shared, watch_images
+from steelcli.commands.predict_watch import Watcher, watch_images
 from steelcli.common.errors import DataError, Interrupted
 from steelcli.common.outputs import staged_file
 from steelcli.common.paths import MODELS_DIR, THRESHOLD_PATH
@@ -55,6 +60,8 @@ _WRITERS = {
     "labelstudio": write_labelstudio,
 }
 """What writes the file that all images share, by kind."""
+_SLICE = 16
+"""Batches after which --watch may write the files of all images."""
 _SHARED = (
     *(SUMMARY_CSV, SUMMARY_JSON, PROBLEMS_NAME),
     *(COCO_NAME, KAGGLE_NAME, LABELSTUDIO_NAME, META_NAME),
@@ -73,7 +80,7 @@ def predict(
     threshold_path: Path = THRESHOLD_PATH,
     model_path: Path | None = None,
     watch: bool = False,
-) -> dict[str, int]:
+) -> dict[str, int] | None:
     """Write what the model finds in images, and go on where a former call was interrupted.
 
     Under torchrun every process calls this function, see `predict_ranks`.
@@ -89,7 +96,8 @@ def predict(
         watch: whether to go on with images that appear, until a signal.
 
     Returns:
-        ``images`` and ``defect_images`` of the whole folder.
+        ``images`` and ``defect_images`` of the whole folder; None in a process of torchrun's whose
+        first one raises a ProblemsError.
 
     Raises:
         ProblemsError: files that cannot be read, when all others are done.
@@ -101,7 +109,7 @@ def predict(
     problems = Problems()
     counts: dict[str, int] | None
     with joined_processes():
-        watcher = Watcher(paths, out_dir) if watch else None
+        watcher = Watcher(paths, out_dir, "supervisely" in kinds) if watch else None
         images = {}
         if is_first_process() and not watcher:
             images = _list_images(paths, out_dir, kinds, problems)
@@ -115,8 +123,6 @@ def predict(
             counts = _lead(images, watcher, out_dir, work, made_by, problems)
         else:
             counts = _follow(out_dir, work)
-    if counts is None:
-        sys.exit(1)  # the first process tells why
     _refuse(problems, out_dir / PROBLEMS_NAME)
     return counts
 
@@ -124,12 +130,10 @@ def predict(
 def _list_images(
     paths: Sequence[str], out_dir: Path, kinds: Sequence[Kind], problems: Problems
 ) -> dict[str, Path]:
-    images = list_images(paths, out_dir, problems)
+    images = list_images(paths, out_dir, problems, "supervisely" in kinds)
     if not images:
         _refuse(problems, ", ".join(paths))
         raise DataError("no images found", ", ".join(paths), "name files or folders of images")
-    if "supervisely" in kinds:
-        refuse_shared_places(images)
     return images
 
 
@@ -152,13 +156,16 @@ def _lead(
     problems: Problems,
 ) -> dict[str, int]:
     """Predict with the help of the other processes; write the files of all images."""
-    with open_folder(out_dir, made_by) as folder, stop_request() as request:
+    with (
+        open_folder(out_dir, made_by, "supervisely" in work.kinds) as folder,
+        stop_request() as request,
+    ):
         for name in _SHARED:
             (out_dir / name).unlink(missing_ok=True)  # until they are true again
         publish = partial(_publish, folder, work.kinds, made_by)
         if watcher:
-            predict_new = partial(_predict_new, folder=folder, work=work, request=request)
-            watch_images(watcher, predict_new, publish, request)
+            predict_new = partial(_predict_all, folder=folder, work=work, request=request)
+            watch_images(watcher, predict_new, publish, request, _SLICE * work.batch_size)
         failed = _predict_all(images, folder, work, request)
         if request.number:
             raise Interrupted(request.number, "Interrupted; the same command goes on.")
@@ -193,27 +200,17 @@ def _publish(
     return write_summary(folder, made_by)
 
 
-def _predict_new(
-    images: dict[str, Path], folder: OutFolder, work: Work, request: StopRequest
-) -> dict[str, DataError]:
-    """As `_predict_all`, of images beside those that are there."""
-    shared = {}
-    if "supervisely" in work.kinds:
-        shared = take_out_shared(images, folder.images)
-    return shared | _predict_all(images, folder, work, request)
-
-
 def _predict_all(
     images: Mapping[str, Path], folder: OutFolder, work: Work, request: StopRequest
 ) -> dict[str, DataError]:
     """Predict the images that are not finished; return what is wrong with the others, by name."""
     unfinished = plan_batches(images, folder, work)
+    places = forget_unfinished(unfinished, folder, work.kinds)
     shares = [unfinished[rank :: world_size()] for rank in range(world_size())]
     parts = gather(predict_batches(scatter(shares), folder, work, request))
     folder.take_over()
     failed = {name: part[name] for part in parts for name in part}
-    for name in failed:
-        folder.forget(name)
+    settle({name: images[name] for name in failed}, places, folder, work.kinds)
     return dict(sorted(failed.items()))
 
 

@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.commands.predict_files import same_name
+from steelcli.commands.predict_files import supervisely_paths
 from steelcli.commands.predict_folder import OutFolder
-from steelcli.common.errors import DataError
 from steelcli.common.outputs import staged_file, write_json
 from steelcli.data.raw.supervisely_export import annotation, project_meta
 
@@ -35,48 +33,18 @@ BRUSH_TAG, IMAGE_TAG = "tag", "image"
 """Names of the two tags in the labelling interface of Label Studio."""
 LOCAL_FILES = "/data/local-files/?d="
 """Where Label Studio serves the files of its document root."""
-TOP_DATASET = "images"
-"""The data set of images that lie in no folder."""
-_PROJECT_FOLDERS = ("img", "ann", "datasets")
 
 
-def supervisely_paths(image: str) -> tuple[PurePosixPath, PurePosixPath]:
-    """Return where an image and its annotation lie in the project.
-
-    Folders called as those of a project are left out of the data set's name, so that a project's
-    own images come back to their data sets.
-    """
-    *folders, name = PurePosixPath(image).parts
-    datasets = [folder for folder in folders if folder not in _PROJECT_FOLDERS] or [TOP_DATASET]
-    dataset_dir = PurePosixPath("/datasets/".join(datasets))
-    return dataset_dir / "img" / name, dataset_dir / "ann" / f"{name}.json"
-
-
-def refuse_shared_places(images: Iterable[str]) -> None:
-    """Refuse images that would be one in the project.
-
-    Raises:
-        DataError: for the first two.
-    """
-    taken: dict[str, str] = {}
-    for image in images:
-        other = taken.setdefault(same_name(str(supervisely_paths(image)[0])), image)
-        if other != image:
-            what = f"it would be one image with {other} in the Supervisely project"
-            raise DataError(what, image, "rename one of them, or do not --write supervisely")
-
-
-def write_supervisely(
-    project_dir: Path, image: str, image_path: Path, mask: NDArray[np.bool_]
-) -> None:
-    """Copy an image into the project and write its annotation, each whole or not at all.
+def write_supervisely(project_dir: Path, image: str, raw: bytes, mask: NDArray[np.bool_]) -> None:
+    """Write an image into the project and its annotation, each whole or not at all.
 
     Args:
+        raw: the bytes of its file.
         mask: bool [H, W].
     """
     copied, annotated = (project_dir / path for path in supervisely_paths(image))
     with staged_file(copied) as partial_path:
-        shutil.copyfile(image_path, partial_path)
+        partial_path.write_bytes(raw)
     height, width = mask.shape
     write_json(annotated, annotation(height, width, [(TITLE, mask)]))
 

@@ -7,15 +7,22 @@ import os
 import sys
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from steelcli.common.errors import DataError
 from steelcli.common.problems import Problems
 from steelcli.data.images.find import MAX_NAME_BYTES, is_printable, iter_images
 
+TOP_DATASET = "images"
+"""The data set of images that lie in no folder."""
+_PROJECT_FOLDERS = ("img", "ann", "datasets")
 
-def list_images(paths: Sequence[str], out_dir: Path, problems: Problems) -> dict[str, Path]:
+
+def list_images(
+    paths: Sequence[str], out_dir: Path, problems: Problems, in_project: bool = False
+) -> dict[str, Path]:
     """Return the image files by name, sorted by name.
 
     A name is the file's path in its folder: the one that was given, or the part of a pattern
@@ -26,22 +33,22 @@ def list_images(paths: Sequence[str], out_dir: Path, problems: Problems) -> dict
         paths: files, folders, which are searched with all inside, and patterns as of `glob`; - is
             for the lines of stdin.
         out_dir: where the outputs go.
-        problems: takes what cannot be read or named, and images of one name but for the suffix,
-            case or Unicode form: their outputs would be one file.
+        problems: takes what cannot be read or named, and images whose outputs would be one file.
+        in_project: see `output_key`.
     """
     own_dir = os.path.realpath(out_dir)
     of_one_name: dict[str, set[tuple[str, Path]]] = defaultdict(set)
     for text in _iter_paths(paths):
         for name, path in _iter_named(text, problems):
             if not Path(os.path.realpath(path)).is_relative_to(own_dir):
-                of_one_name[same_name(name)].add((name, path))
+                of_one_name[output_key(name, in_project)].add((name, path))
     images = {}
     for same in of_one_name.values():
         for name, path in sorted(same):
             if len(same) == 1:
                 images[name] = path
             else:
-                problems.add(clash(path), path.as_posix())
+                problems.add(clash(path, in_project), path.as_posix())
     return dict(sorted(images.items()))
 
 
@@ -78,6 +85,12 @@ def find_matches(text: str) -> tuple[Path, list[str]]:
     return Path(), []
 
 
+def split(images: Mapping[str, Path], size: int) -> Iterator[dict[str, Path]]:
+    """Yield a few images at a time, in order."""
+    items = iter(images.items())
+    yield from iter(lambda: dict(islice(items, size)), {})
+
+
 def name_image(path: Path, root: Path) -> str:
     """Return the name of an image.
 
@@ -85,15 +98,19 @@ def name_image(path: Path, root: Path) -> str:
         DataError: no output can be called so.
     """
     name = path.relative_to(root).as_posix()
+    if ".." in name.split("/"):
+        what = "the path goes up behind a wildcard, and its outputs would go out of their folder"
+        raise DataError(what, path, "leave .. out of the pattern")
     if not is_printable(name) or len(os.fsencode(path.name)) > MAX_NAME_BYTES:
         what = f"the name is unprintable or longer than {MAX_NAME_BYTES} bytes"
         raise DataError(what, path, "rename the file")
     return name
 
 
-def clash(path: Path) -> DataError:
+def clash(path: Path, in_project: bool) -> DataError:
     """Return what is wrong with an image whose outputs would be those of another one."""
-    what = "two images share one name but for the suffix, case or Unicode form"
+    shared = "one name, or one place in the Supervisely project," if in_project else "one name"
+    what = f"two images share {shared} but for the suffix, case or Unicode form"
     return DataError(what, path, "rename one of them, or give the folder above both")
 
 
@@ -115,7 +132,33 @@ def _fixed_part(pattern: str) -> Path:
     return Path(*parts[:count])
 
 
-def same_name(name: str) -> str:
-    """Return what names have in common whose outputs would be one file."""
-    stem = str(PurePosixPath(name).with_suffix(""))
+def output_key(image: str, in_project: bool) -> str:
+    """Return what images have in common whose outputs would be one file.
+
+    Args:
+        in_project: whether they go into a Supervisely project too. Images of one name have one
+            place there.
+    """
+    folder, _, name = image.rpartition("/")
+    if in_project:
+        folder = _join_datasets(folder.split("/"))
+    stem = f"{folder}/{PurePosixPath(name).stem}"
+    if stem.isascii():
+        return stem.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
+
+
+def supervisely_paths(image: str) -> tuple[PurePosixPath, PurePosixPath]:
+    """Return where an image and its annotation lie in the project.
+
+    Folders called as those of a project are left out of the data set's name, so that a project's
+    own images come back to their data sets.
+    """
+    *folders, name = PurePosixPath(image).parts
+    dataset_dir = PurePosixPath(_join_datasets(folders))
+    return dataset_dir / "img" / name, dataset_dir / "ann" / f"{name}.json"
+
+
+def _join_datasets(folders: Sequence[str]) -> str:
+    datasets = [folder for folder in folders if folder and folder not in _PROJECT_FOLDERS]
+    return "/datasets/".join(datasets or [TOP_DATASET])

@@ -1,24 +1,27 @@
 """The folder that ``steelcli predict`` fills: what made it, and which images are finished.
 
-    images.jsonl        first what made the folder, then a line for each finished image
+    images.jsonl        first what made the folder, then a line for each finished image, and one
+                        without a stamp for each that is so no longer
     images.N.jsonl      the same lines of process N under torchrun, until the first one takes
                         them over
 
-A line is added when all files of its image are in place, so whoever goes on after a kill knows
-what is left. What a kill left of a line, or of a file, is removed.
+A line is added when all files of its image are in place, and one that takes it back before they
+are touched, so whoever goes on after a kill knows what is left. What a kill left of a line, or of
+a file, is removed.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from steelcli.commands.predict_files import output_key
 from steelcli.common.errors import RunError
 from steelcli.common.outputs import refuse_unwritable
 
@@ -83,51 +86,53 @@ class Journal:
 class OutFolder(Journal):
     """A folder of predictions, held by this process alone; see `open_folder`."""
 
-    def __init__(self, folder: Path, made_by: Mapping[str, Any]) -> None:
-        """Begin the folder, or go on with it.
+    def __init__(self, folder: Path, made_by: Mapping[str, Any], in_project: bool = False) -> None:
+        """Begin the folder, or go on with it; see `output_key` for ``in_project``.
 
         Raises:
             RunError: it holds something else, or was made by something else.
         """
         super().__init__(folder)
-        self._places: dict[str, int] = {}
+        self._in_project = in_project
+        self._places: dict[str, tuple[str, int]] = {}  # name and place, by `output_key`
         known = {_LOCK_NAME, JOURNAL_NAME}
         if not self._path.exists() and any(path.name not in known for path in folder.iterdir()):
             what = "the folder is not empty, and predict did not make it"
             raise RunError(what, folder, "name another --out")
-        for path in folder.rglob(".*.partial"):
-            path.unlink()
         found = self._read_journal() if self._path.exists() else None
         if found is None:
             self._append(made_by)
-        elif found != made_by:
-            changed = [key for key in made_by if found.get(key) != made_by[key]]
-            what = f"the folder was made with another {', '.join(changed)}"
-            raise RunError(what, folder, _NEW_FOLDER)
+        else:
+            self._compare(found, made_by)
+        for path in folder.rglob(".*.partial"):
+            path.unlink()
         self.take_over()
 
-    @property
-    def images(self) -> Iterable[str]:
-        """The names of the finished images."""
-        return self._places.keys()
-
     def find(self, image: str) -> dict[str, Any] | None:
-        """Return what was added of an image."""
-        place = self._places.get(image)
-        return None if place is None else self._read_line(place)
+        """Return what was added of an image; None where its outputs are those of another one."""
+        name, place = self._places.get(self._key(image), (None, 0))
+        return self._read_line(place) if name == image else None
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Note an image whose files are in place, ``image`` being its name."""
-        self._places[row["image"]] = self._append(row)
+        self._note(row, self._append(row))
 
-    def forget(self, image: str) -> None:
-        """Leave out an image that can no longer be read."""
-        self._places.pop(image, None)
+    def forget(self, image: str) -> tuple[str, int] | None:
+        """Leave out the image whose outputs are where this one's go; return it and its place."""
+        former = self._places.get(self._key(image))
+        if former:
+            self.add({"image": former[0], "stamp": None})
+        return former
+
+    def restore(self, image: str, place: int) -> None:
+        """Take a `forget` back, unless the image was added since."""
+        if self._key(image) not in self._places:
+            self.add(self._read_line(place))
 
     def iter_rows(self) -> Iterator[dict[str, Any]]:
         """Yield what was added last of each image, by name."""
-        for image in sorted(self._places):
-            yield self._read_line(self._places[image])
+        for _, place in sorted(self._places.values()):
+            yield self._read_line(place)
 
     def take_over(self) -> None:
         """Add what other processes noted, when they are done or were killed."""
@@ -144,12 +149,31 @@ class OutFolder(Journal):
             if made_by is None:
                 made_by = values
             else:
-                self._places[str(values.get("image"))] = place
+                self._note(values, place)
         return made_by
+
+    def _compare(self, found: Mapping[str, Any], made_by: Mapping[str, Any]) -> None:
+        """Refuse a folder that something else made."""
+        changed = [key for key in {**made_by, **found} if found.get(key) != made_by.get(key)]
+        if changed:
+            what = f"the folder was made with another {', '.join(changed)}"
+            raise RunError(what, self.folder, _NEW_FOLDER)
+
+    def _note(self, row: Mapping[str, Any], place: int) -> None:
+        image = str(row.get("image"))
+        if row.get("stamp", ()) is None:
+            self._places.pop(self._key(image), None)
+        else:
+            self._places[self._key(image)] = image, place
+
+    def _key(self, image: str) -> str:
+        return output_key(image, self._in_project)
 
 
 @contextmanager
-def open_folder(folder: Path, made_by: Mapping[str, Any]) -> Iterator[OutFolder]:
+def open_folder(
+    folder: Path, made_by: Mapping[str, Any], in_project: bool = False
+) -> Iterator[OutFolder]:
     """Make the folder where it is missing, and hold it; see `OutFolder`.
 
     Raises:
@@ -161,7 +185,7 @@ def open_folder(folder: Path, made_by: Mapping[str, Any]) -> Iterator[OutFolder]
         with ExitStack() as others:  # of a call whose first process was killed and no other yet
             for path in folder.glob(f"{_LOCK_NAME}.*"):
                 others.enter_context(_held(folder, path.name))
-        yield OutFolder(folder, made_by)
+        yield OutFolder(folder, made_by, in_project)
 
 
 @contextmanager

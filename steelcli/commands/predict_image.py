@@ -3,6 +3,7 @@ network's output to its files and its line of the summary."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,14 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from steelcli.commands.predict_exports import (
-    PROJECT_NAME,
-    supervisely_paths,
-    write_supervisely,
-)
+from steelcli.commands.predict_exports import PROJECT_NAME, write_supervisely
+from steelcli.commands.predict_files import supervisely_paths
 from steelcli.common.errors import DataError, ParamsError, quote
 from steelcli.common.outputs import staged_file
-from steelcli.data.images.decode import read_image
+from steelcli.data.images.decode import file_limit, read_bytes, read_image_bytes
 from steelcli.data.images.level_png import save_levels, save_mask
 from steelcli.data.levels import TOP_LEVEL
 from steelcli.data.predictions.brush_rle import encode_brush
@@ -36,8 +34,8 @@ from steelcli.scores.counts import OperatingPoint, cut
 Kind = Literal["masks", "maps", "overlays", "supervisely", "coco", "kaggle", "labelstudio"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """What can be written; the first three are folders with a PNG for each image."""
-Stamp = tuple[int, int]
-"""Bytes of a file and the nanosecond of its last change."""
+Stamp = tuple[int, int, str]
+"""Bytes of a file, the nanosecond of its last change, and its path with all links followed."""
 
 
 class Reading(NamedTuple):
@@ -59,17 +57,18 @@ class Picture:
     """An image to predict.
 
     Attributes:
-        name, path: see `list_images`.
+        name: see `list_images`.
         stamp: of its file.
-        pixels: uint8 [H, W] or [H, W, 3], None where no overlay is wanted.
+        raw: the file's bytes, none where no project is wanted: the file may change or go.
+        pixels: uint8 [H, W] or [H, W, 3], none where no overlay is wanted.
         canvas: what the network sees, uint8 [C, H, W].
         box: where the image lies in it.
     """
 
     name: str
-    path: Path
     stamp: Stamp
-    pixels: NDArray[np.uint8] | None
+    raw: bytes
+    pixels: NDArray[np.uint8]
     canvas: NDArray[np.uint8]
     box: letterbox.Letterbox
 
@@ -88,12 +87,14 @@ def choose_kinds(wanted: Sequence[str]) -> list[Kind]:
 
 
 def read_picture(
-    name: str, path: Path, reading: Reading, keeps_pixels: bool
+    name: str, path: Path, reading: Reading, kinds: Collection[Kind]
 ) -> Picture | DataError:
     """Return an image as ``prepare`` would store it, or what is wrong with its file."""
     try:
         stamp = read_stamp(path)  # before the file: one that changes now is read again next time
-        pixels = read_image(path, reading.color, reading.max_pixels, reading.value_range)
+        raw = read_bytes(path, file_limit(reading.max_pixels))
+        told = reading.max_pixels, reading.value_range
+        pixels = read_image_bytes(raw, reading.color, path, *told)
     except DataError as error:
         return error
     height, width = pixels.shape[:2]
@@ -104,16 +105,20 @@ def read_picture(
         return DataError(what, path, "crop it into pieces")
     box = letterbox.fit(height, width, canvas_height, canvas_width)
     canvas = channels_first(letterbox.apply_to_image(pixels, box))
-    return Picture(name, path, stamp, pixels if keeps_pixels else None, canvas, box)
+    if "supervisely" not in kinds:
+        raw = b""
+    if "overlays" not in kinds:
+        pixels = np.empty(0, np.uint8)
+    return Picture(name, stamp, raw, pixels, canvas, box)
 
 
 def read_stamp(path: Path) -> Stamp:
-    """Return what changes when a file does; zeros for one that cannot be looked at."""
+    """Return what changes when a file does; nothing for one that cannot be looked at."""
     try:
         status = path.stat()
     except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+        return 0, 0, ""
+    return status.st_size, status.st_mtime_ns, os.path.realpath(path)
 
 
 def write_picture(
@@ -138,12 +143,12 @@ def write_picture(
                 save_mask(partial_path, mask)
             elif kind == "maps":
                 save_levels(partial_path, levels)
-            elif picture.pixels is not None:
+            else:
                 caption = f"{verdict} {score:.3f}"
                 drawn = draw_overlay(picture.pixels, np.zeros_like(mask), mask, caption)
                 partial_path.write_bytes(cv2.imencode(".png", drawn)[1].tobytes())
     if "supervisely" in kinds:
-        write_supervisely(out_dir / PROJECT_NAME, picture.name, picture.path, mask)
+        write_supervisely(out_dir / PROJECT_NAME, picture.name, picture.raw, mask)
     row = {
         "image": picture.name,
         "verdict": verdict,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.commands.predict_files import split
 from steelcli.commands.predict_folder import Journal, OutFolder
 from steelcli.commands.predict_image import (
     Kind,
@@ -59,13 +60,55 @@ def plan_batches(images: Mapping[str, Path], folder: OutFolder, work: Work) -> l
     Which images share a batch depends on the list alone: what an interruption leaves is computed
     in the batches in which it would have been, and comes out the same to the bit.
     """
-    items = iter(images.items())
     batches = []
-    for some in iter(lambda: dict(islice(items, work.batch_size)), {}):
+    for some in split(images, work.batch_size):
         todo = {name for name in some if not _is_finished(folder, name, some[name], work.kinds)}
         if todo:
             batches.append(Batch(some, todo))
     return batches
+
+
+def forget_unfinished(
+    batches: Sequence[Batch], folder: OutFolder, kinds: Sequence[Kind]
+) -> dict[str, int]:
+    """Take back what was noted of unfinished images, before their files are written anew.
+
+    An image that another one of the same outputs takes the place of loses its files.
+
+    Returns:
+        By name what brings a note back; see `settle`.
+    """
+    places = {}
+    for batch in batches:
+        for name in sorted(batch.todo):
+            former, place = folder.forget(name) or ("", 0)
+            if former == name:
+                places[name] = place
+            elif former:
+                _remove_outputs(folder.folder, former, kinds)
+    return places
+
+
+def settle(
+    failed: Mapping[str, Path],
+    places: Mapping[str, int],
+    folder: OutFolder,
+    kinds: Sequence[Kind],
+) -> None:
+    """Remove what was found in files that can be read no longer, but not in those that are gone.
+
+    Notes come back of images that were not reached, or were moved away before they were read.
+
+    Args:
+        failed: the files that could not be read, by name.
+        places: see `forget_unfinished`.
+    """
+    bad = {name for name in failed if os.path.exists(failed[name])}  # noqa: PTH110  never raises
+    for name in sorted(bad):
+        folder.forget(name)
+        _remove_outputs(folder.folder, name, kinds)
+    for name in places.keys() - bad:
+        folder.restore(name, places[name])
 
 
 def predict_batches(
@@ -78,7 +121,7 @@ def predict_batches(
     """
     failed: dict[str, DataError] = {}
     model, kinds = work.model, work.kinds
-    read = partial(read_picture, reading=work.reading, keeps_pixels="overlays" in kinds)
+    read = partial(read_picture, reading=work.reading, kinds=kinds)
     write = partial(write_picture, point=model.point, kinds=kinds, out_dir=journal.folder)
     with ThreadPoolExecutor(_THREADS) as pool:
         asked = (item for batch in batches for item in batch.images.items())
@@ -92,7 +135,6 @@ def predict_batches(
                 for name, one in zip(batch.images, read_ones, strict=False):
                     if isinstance(one, DataError):
                         failed[name] = one
-                        _remove_outputs(journal.folder, name, kinds)
                     else:
                         pictures.append(one)
                 if any(picture.name in batch.todo for picture in pictures):
@@ -117,7 +159,7 @@ def _is_finished(folder: OutFolder, name: str, path: Path, kinds: Sequence[Kind]
 
 
 def _remove_outputs(out_dir: Path, name: str, kinds: Sequence[Kind]) -> None:
-    """Remove what was written of an image that can no longer be read."""
+    """Remove what was written of an image."""
     for path in list_outputs(out_dir, kinds, name):
         path.unlink(missing_ok=True)
 

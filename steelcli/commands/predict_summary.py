@@ -40,6 +40,11 @@ def write_summary(folder: OutFolder, made_by: Mapping[str, Any]) -> dict[str, in
     return counts
 
 
+def describe_counts(counts: Mapping[str, int]) -> str:
+    """Return what `write_summary` returned in words."""
+    return f"{counts['images']} images, {counts['defect_images']} with a defect"
+
+
 def _to_cells(row: Mapping[str, Any]) -> dict[str, Any]:
     components = row["components"]
     return {

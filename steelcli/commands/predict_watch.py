@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from steelcli.commands.predict_exports import refuse_shared_places
-from steelcli.commands.predict_files import clash, find_matches, name_image, same_name
+from steelcli.commands.predict_files import clash, find_matches, name_image, output_key, split
+from steelcli.commands.predict_summary import describe_counts
 from steelcli.common.errors import DataError, Interrupted, ParamsError
 from steelcli.common.problems import Problem, Problems
 from steelcli.common.progress import say
@@ -23,7 +23,6 @@ from steelcli.data.images.find import IMAGE_SUFFIXES
 from steelcli.training.distributed import world_size
 from steelcli.training.signals import StopRequest
 
-Stamp = tuple[int, int]
 _PAUSE_S = 1.0
 """Least time between two looks."""
 _MAX_SILENCE_S = 30.0
@@ -37,10 +36,10 @@ class _File:
     """A file at the last look, and whether it was handed out as it was then."""
 
     name: str
-    same: str
+    key: str
     fault: DataError | None
     is_output: bool
-    stamp: Stamp
+    stamp: tuple[int, int]
     is_taken: bool = False
 
 
@@ -51,7 +50,7 @@ class Watcher:
         problems: what the last two looks both found wrong with the listing.
     """
 
-    def __init__(self, paths: Sequence[str], out_dir: Path) -> None:
+    def __init__(self, paths: Sequence[str], out_dir: Path, in_project: bool = False) -> None:
         """Begin; see `list_images` for the arguments.
 
         Raises:
@@ -67,7 +66,13 @@ class Watcher:
             if not glob.has_magic(path) and not os.path.lexists(path):
                 raise DataError("no such file or folder", path, "correct the path")
         self._paths = paths
+        self._in_project = in_project
         self._own_dir = os.path.realpath(out_dir)
+        for path in paths:
+            root, _ = find_matches(path)
+            if Path(os.path.realpath(root)).is_relative_to(self._own_dir):
+                what = f"all that {path} stands for lies in the output folder, which is no input"
+                raise ParamsError(what, "--out", "name a folder that is not above the images")
         self._files: dict[tuple[Path, str], _File] = {}
         self._listed: list[Problem] = []
         self.problems: list[Problem] = []
@@ -92,12 +97,13 @@ class Watcher:
             files[root, path] = file
         clashing = _find_clashing(files)
         for (_, path), file in files.items():
-            fault = clash(Path(path)) if file.same in clashing else file.fault
+            is_clashing = file.key in clashing
+            fault = clash(Path(path), self._in_project) if is_clashing else file.fault
             if fault and not file.is_output:
                 problems.add(fault, path)
         images = {}
         for file, path in whole:
-            if file.same not in clashing and not file.fault:
+            if file.key not in clashing and not file.fault:
                 file.is_taken = True
                 images[file.name] = Path(path)
         self._files = files
@@ -106,7 +112,7 @@ class Watcher:
         self._listed = rows
         return dict(sorted(images.items()))
 
-    def _iter_found(self, problems: Problems) -> Iterator[tuple[Path, str, Stamp]]:
+    def _iter_found(self, problems: Problems) -> Iterator[tuple[Path, str, tuple[int, int]]]:
         """Yield root, path and stamp of the files that could be images."""
         own = _look_at(self._own_dir)
         seen = {_identify(own)} if own else set()
@@ -115,17 +121,69 @@ class Watcher:
             if not matches and not glob.has_magic(text):
                 problems.add(DataError("no such file or folder", text, "restore it"), "")
             for match in matches:
-                for path, status in _iter_files(match, set(seen), problems):
+                for path, status in _iter_files(str(Path(match)), set(seen), problems):
                     yield root, path, (status.st_size, status.st_mtime_ns)
 
-    def _describe(self, path: Path, root: Path, stamp: Stamp) -> _File:
+    def _describe(self, path: Path, root: Path, stamp: tuple[int, int]) -> _File:
         """Return what is known of a new file."""
         is_output = Path(os.path.realpath(path)).is_relative_to(self._own_dir)
         try:
             name, fault = name_image(path, root), None
         except DataError as error:
             name, fault = path.as_posix(), error
-        return _File(name, same_name(name), fault, is_output, stamp)
+        return _File(name, output_key(name, self._in_project), fault, is_output, stamp)
+
+
+class _SharedFiles:
+    """Writes the files of all images when it is time, and knows what is wrong with which image."""
+
+    def __init__(
+        self, watcher: Watcher, publish: Callable[[Sequence[Problem]], dict[str, int]]
+    ) -> None:
+        self._watcher, self._publish = watcher, publish
+        self._failed: dict[str, DataError] = {}
+        self._told: list[Problem] = []
+        self._is_behind = True
+        self._published = self._cost = 0.0
+
+    def take(self, images: Iterable[str], faults: Mapping[str, DataError]) -> None:
+        """Note images that were predicted, but for the faults."""
+        for name in images:
+            self._failed.pop(name, None)
+        self._failed |= faults
+        self._is_behind = True
+
+    def write_if_due(self, is_quiet: bool) -> None:
+        """Write where something is new, it is quiet or long ago, and writing takes little time."""
+        begun = time.monotonic()
+        silence = begun - self._published
+        if silence < _PUBLISH_SHARE * self._cost or not (is_quiet or silence > _MAX_SILENCE_S):
+            return
+        problems = self._list_problems()
+        if self._is_behind or problems != self._told:
+            _tell(problems, self._told)
+            counts, self._told, self._is_behind = self._publish(problems), problems, False
+            self._published = time.monotonic()
+            self._cost = self._published - begun
+            say(describe_counts(counts))
+
+    def write(self) -> dict[str, int]:
+        """Write, and return ``images`` and ``defect_images``."""
+        return self._publish(self._list_problems())
+
+    def _list_problems(self) -> list[Problem]:
+        """Return what is wrong with the files that are there, those that clash as such alone."""
+        if self._failed:
+            names = self._watcher.names
+            self._failed = {name: self._failed[name] for name in self._failed if name in names}
+        problems = Problems()
+        for name in sorted(self._failed):
+            error = self._failed[name]
+            if os.path.exists(error.where):  # noqa: PTH110  else it was moved away before it was read
+                problems.add(error, error.where)
+        listed = self._watcher.problems
+        files = {row.file for row in listed}
+        return [*listed, *(row for row in problems.rows if row.file not in files)]
 
 
 def watch_images(
@@ -133,69 +191,33 @@ def watch_images(
     predict_new: Callable[[dict[str, Path]], dict[str, DataError]],
     publish: Callable[[Sequence[Problem]], dict[str, int]],
     request: StopRequest,
+    slice_size: int,
 ) -> NoReturn:
     """Predict what appears, and write the shared files where nothing does, until a signal.
 
     Args:
         predict_new: writes what is found in images; returns those that cannot be read, by name.
         publish: writes the shared files; returns ``images`` and ``defect_images``.
+        slice_size: images after which the shared files may be written although more are waiting.
 
     Raises:
         Interrupted: at SIGINT and SIGTERM, when all files are whole and true.
     """
-    failed: dict[str, DataError] = {}
-    told: list[Problem] = []
-    is_behind = True
-    published = cost = 0.0
+    shared = _SharedFiles(watcher, publish)
     watcher.look()
     _wait(time.monotonic() + _PAUSE_S, request)
     while not request.number:
         begun = time.monotonic()
         images = watcher.look()
         looked = time.monotonic()
-        if images:
-            faults = predict_new(images)
-            failed = {name: failed[name] for name in failed.keys() - images.keys()} | faults
-            is_behind = True
-        problems = _list_problems(watcher, failed)
-        silence = looked - published
-        is_quiet = not images or silence > _MAX_SILENCE_S
-        if (is_behind or problems != told) and is_quiet and silence >= _PUBLISH_SHARE * cost:
-            _tell(problems, told)
-            counts, told, is_behind = publish(problems), problems, False
-            published = time.monotonic()
-            cost = published - looked
-            say(_describe(counts))
+        for some in split(images, slice_size):
+            if not request.number:
+                shared.take(some, predict_new(some))
+                shared.write_if_due(is_quiet=False)
+        shared.write_if_due(is_quiet=not images)
         _wait(begun + max(_PAUSE_S, _LOOK_SHARE * (looked - begun)), request)
-    counts = publish(_list_problems(watcher, failed))
-    message = f"Interrupted: {_describe(counts)}; the same command goes on."
+    message = f"Interrupted: {describe_counts(shared.write())}; the same command goes on."
     raise Interrupted(request.number, message)
-
-
-def _describe(counts: Mapping[str, int]) -> str:
-    return f"{counts['images']} images, {counts['defect_images']} with a defect"
-
-
-def take_out_shared(images: dict[str, Path], known: Iterable[str]) -> dict[str, DataError]:
-    """Take images out that would be one in the Supervisely project with another one."""
-    taken_out = {}
-    while True:
-        try:
-            refuse_shared_places([*known, *images])
-        except DataError as error:
-            taken_out[error.where] = DataError(error.what, images.pop(error.where), error.remedy)
-        else:
-            return taken_out
-
-
-def _list_problems(watcher: Watcher, failed: Mapping[str, DataError]) -> list[Problem]:
-    """Return what is wrong with the files that are there."""
-    problems = Problems()
-    names = watcher.names if failed else ()
-    for name in sorted(failed):
-        if name in names:
-            problems.add(failed[name], failed[name].where)
-    return [*watcher.problems, *problems.rows]
 
 
 def _tell(problems: Iterable[Problem], told: Sequence[Problem]) -> None:
@@ -235,7 +257,7 @@ def _iter_files(
         if entry.name[0] == ".":
             continue
         is_image = os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
-        if is_image or entry.is_dir():
+        if is_image or os.path.isdir(entry.path):  # noqa: PTH112  entry.is_dir raises at a loop
             yield from _iter_files(entry.path, seen, problems)
 
 
@@ -252,11 +274,11 @@ def _identify(status: os.stat_result) -> tuple[int, int]:
 
 
 def _find_clashing(files: Mapping[tuple[Path, str], _File]) -> set[str]:
-    """Return what names have in common that several images share."""
+    """Return the keys that several images share."""
     first: dict[str, tuple[str, str]] = {}
     clashing = set()
     for (_, path), file in files.items():
         own = file.name, path
-        if not file.is_output and first.setdefault(file.same, own) != own:
-            clashing.add(file.same)
+        if not file.is_output and first.setdefault(file.key, own) != own:
+            clashing.add(file.key)
     return clashing

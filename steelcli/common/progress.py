@@ -1,4 +1,4 @@
-"""What reaches the terminal: lines, laid out text, and a progress bar where a person watches.
+"""What reaches the terminal: lines, laid out text, and how far long work is.
 
 All that is printed goes through `say` or `put`, but for the sentence of an error.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import TypeVar
 
 from rich.console import Console
@@ -16,25 +18,34 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from steelcli.common.errors import RunError, escape
 
 T = TypeVar("T")
+_LINE_EVERY_S = 30.0
 
 
 def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
-    """Yield the items; on a terminal show a bar with count and time left, removed at the end."""
+    """Yield the items, and show count, rate and time left.
+
+    On a terminal that is a bar, removed at the end, else a line every 30 seconds by the first
+    process of several.
+    """
     if not Console(stderr=True).is_terminal:
-        yield from items
+        yield from items if os.environ.get("RANK", "0") != "0" else _report(items, label, total)
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _RateColumn(),
         TimeElapsedColumn(),
     )
     with (
@@ -45,6 +56,28 @@ def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
         ) as progress,
     ):
         yield from progress.track(items, total=total, description=label)
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Return the rate of the last while, nothing before the second item."""
+        return Text(_format_rate(task.speed) if task.speed else "")
+
+
+def _report(items: Iterable[T], label: str, total: int) -> Iterator[T]:
+    """Yield the items and print a line now and then."""
+    begun = told = time.monotonic()
+    for count, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - told >= _LINE_EVERY_S and count < total:
+            told, rate = now, count / (now - begun)
+            left = timedelta(seconds=round((total - count) / rate))
+            say(f"{label}: {count} of {total}, {_format_rate(rate)}, {left} left")
+
+
+def _format_rate(per_second: float) -> str:
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
 
 
 def say(text: str) -> None:

@@ -16,10 +16,10 @@ from pycocotools.coco import COCO
 
 from steelcli.commands.judge import evaluate_foreign
 from steelcli.commands.predict import predict
-from steelcli.commands.predict_exports import refuse_shared_places, supervisely_paths
+from steelcli.commands.predict_files import list_images, supervisely_paths
 from steelcli.commands.prepare import prepare
 from steelcli.commands.tune_threshold import tune_threshold
-from steelcli.common.errors import DataError
+from steelcli.common.problems import Problems
 from steelcli.data.images.level_png import load_levels, load_mask
 from steelcli.data.predictions.match import match_predictions, open_predictions
 from steelcli.data.store.reader import Store
@@ -192,7 +192,17 @@ def test_places_in_the_project(image: str, place: str) -> None:
     assert annotated.as_posix() == place.replace("img/a.png", "ann/a.png.json")
 
 
-def test_images_that_would_be_one_in_the_project_are_refused() -> None:
-    refuse_shared_places(["a/img/x.png", "b/x.png"])
-    with pytest.raises(DataError, match=r"one image with a/img/x\.png in the Supervisely project"):
-        refuse_shared_places(["a/img/x.png", "a/X.jpg"])
+def test_images_that_would_be_one_in_the_project_are_problems(tmp_path: Path) -> None:
+    for name in ("a/img/x.png", "a/X.jpg", "b/x.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for in_project, expected in (
+        (False, ["a/X.jpg", "a/img/x.png", "b/x.png"]),
+        (True, ["b/x.png"]),
+    ):
+        problems = Problems()
+        found = list_images([str(tmp_path)], tmp_path / "out", problems, in_project)
+        assert list(found) == expected
+        assert len(problems.rows) == 3 - len(expected)
+        for row in problems.rows:
+            assert "one place in the Supervisely project" in row.what

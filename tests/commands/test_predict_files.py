@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
 
-from steelcli.commands.predict_files import list_images
+from steelcli.commands.predict_files import list_images, output_key, supervisely_paths
+from steelcli.commands.predict_image import png_paths
 from steelcli.common.problems import Problems
 
 FILES = ("in/a.png", "in/b.JPG", "in/notes.txt", "in/.hidden.png", "in/deep/er/c.tif", "d[1].bmp")
@@ -70,6 +72,26 @@ def test_the_output_is_no_input(here: Path) -> None:
     assert (
         names("in", out="in/out") == names("link", out="in/out") == ["a.png", "b.JPG", FILES[4][3:]]
     )
+
+
+@pytest.mark.parametrize("name", ["a.b.PNG", ".png", "a.", "a", "Ä.png", "x/img/y.d/é.tif"])
+@pytest.mark.parametrize("folder", ["", "line/", "img/", "line/datasets/late/"])
+def test_images_of_one_output_have_one_key(folder: str, name: str) -> None:
+    image = folder + name
+    output = png_paths(Path(), ["masks"], image)["masks"].relative_to("masks").as_posix()
+    assert output_key(image, False) == output_key(output, False)
+    assert output_key(image, False) != output_key(f"other/{image}", False)
+    place = supervisely_paths(image)[0].as_posix()
+    assert output_key(image, True) == output_key(place, True)
+    decomposed = unicodedata.normalize("NFD", folder + name.swapcase())
+    assert output_key(image, False) == output_key(decomposed, False)
+
+
+@pytest.mark.usefixtures("here")
+def test_no_name_leads_out_of_the_output_folder() -> None:
+    problems = Problems()
+    assert list_images(["in/deep/e*/../../../d*.bmp"], Path("out"), problems) == {}
+    assert [row.remedy for row in problems.rows] == ["leave .. out of the pattern"]
 
 
 @pytest.mark.usefixtures("here")

@@ -123,3 +123,32 @@ def test_a_process_that_outlives_the_first_one_keeps_others_out(
             fill(tmp_path, "b")
     fill(tmp_path, "b")
     assert not list(tmp_path.glob(".*"))
+
+
+def test_what_is_forgotten_does_not_come_back_unless_restored(tmp_path: Path) -> None:
+    fill(tmp_path, "a.png", "b.png")
+    with open_folder(tmp_path, MADE_BY) as opened:
+        former = opened.forget("A.jpg")
+        assert former
+        assert former[0] == "a.png"
+        assert opened.forget("a.png") is None
+    assert [row["image"] for row in rows(tmp_path)] == ["b.png"]
+    with open_folder(tmp_path, MADE_BY) as opened:
+        opened.restore(*former)
+    fill(tmp_path, "B.jpg")
+    assert [row["image"] for row in rows(tmp_path)] == ["B.jpg", "a.png"]
+    with open_folder(tmp_path, MADE_BY) as opened:
+        opened.restore(*former)
+        assert opened.find("b.png") is None
+        assert opened.find("a.png") == {"image": "a.png", "number": 0}
+
+
+def test_a_folder_that_knows_more_of_its_maker_is_refused(tmp_path: Path) -> None:
+    with open_folder(tmp_path, MADE_BY | {"flip": True}):
+        pass
+    (tmp_path / ".b.partial").touch()
+    with pytest.raises(RunError, match="made with another flip: "):
+        rows(tmp_path)
+    assert (tmp_path / ".b.partial").exists()  # it may be somebody else's
+    with open_folder(tmp_path, MADE_BY | {"flip": True, "mm": None}):
+        assert not (tmp_path / ".b.partial").exists()

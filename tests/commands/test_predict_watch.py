@@ -20,10 +20,11 @@ from make_params import data_params
 from steelcli.commands import predict_loop, predict_watch
 from steelcli.commands.predict import predict
 from steelcli.commands.predict_files import list_images
-from steelcli.commands.predict_watch import Watcher, take_out_shared
-from steelcli.common.errors import Interrupted, UserError
+from steelcli.commands.predict_watch import Watcher, watch_images
+from steelcli.common.errors import DataError, Interrupted, UserError
 from steelcli.common.problems import Problems
 from steelcli.data.images.level_png import load_levels
+from steelcli.training.signals import StopRequest
 
 FILES = ("in/a.png", "in/notes.txt", "in/.b.png", "in/deep/er/c.TIF", "in/.git/d.png", "e.jpg")
 
@@ -58,7 +59,10 @@ def test_a_file_is_whole_when_two_looks_agree(here: Path) -> None:
 
 @pytest.mark.parametrize(
     "paths",
-    [["in"], ["in/"], ["."], ["in/notes.txt", "e.jpg"], ["in/**/*.png"], ["i*"], ["in", "in/deep"]],
+    [
+        *(["in"], ["in/"], ["."], ["in/notes.txt", "e.jpg"], ["in/**/*.png"], ["i*"]),
+        *(["in", "in/deep"], ["in", "./in"]),
+    ],
 )
 @pytest.mark.usefixtures("here")
 def test_the_names_are_those_of_a_listing(paths: list[str]) -> None:
@@ -94,23 +98,86 @@ def test_a_folder_that_goes_and_comes_back(here: Path) -> None:
     [
         ("-", "1", "a list on stdin cannot be watched: --watch; name folders"),
         ("nowhere", "1", "no such file or folder: nowhere; correct"),
+        ("out/new", "1", "all that out/new stands for lies in the output folder, .*: --out; name"),
+        ("out", "1", "all that out stands for lies in the output folder"),
+        ("out/*/a.png", "1", "all that .* stands for lies in the output folder"),
         ("in", "2", "one process alone looks for new images: --watch; start"),
     ],
 )
-@pytest.mark.usefixtures("here")
 def test_what_cannot_be_watched(
-    path: str, processes: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+    here: Path, path: str, processes: str, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (here / "out/new").mkdir(parents=True)
     monkeypatch.setenv("WORLD_SIZE", processes)
     with pytest.raises(UserError, match=sentence):
         Watcher([path], Path("out"))
 
 
-def test_an_image_that_would_be_one_with_another_is_taken_out() -> None:
-    images = {name: Path(name) for name in ("a/img/b.png", "c.png", "d.png")}
-    taken_out = take_out_shared(images, ["a/b.png", "d.png"])
-    assert list(taken_out) == ["a/img/b.png"]
-    assert list(images) == ["c.png", "d.png"]
+def test_two_images_of_one_place_in_the_project(here: Path) -> None:
+    (here / "in/img").mkdir()
+    (here / "in/img/a.png").touch()
+    watcher = Watcher(["in"], here / "in/out", in_project=True)
+    assert (look(watcher), look(watcher)) == ([], ["deep/er/c.TIF"])
+    assert [row.file for row in watcher.problems] == ["in/a.png", "in/img/a.png"]
+    (here / "in/a.png").unlink()
+    assert look(watcher) == ["img/a.png"]
+
+
+def test_a_link_that_leads_to_itself_is_passed_over(here: Path) -> None:
+    (here / "in/loop").symlink_to("loop")
+    watcher = Watcher(["in"], here / "in/out")
+    assert (look(watcher), look(watcher)) == ([], ["a.png", "deep/er/c.TIF"])
+
+
+class Worked:
+    """A watch in which 0.1 seconds pass for an image and 0.5 for the shared files."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.begun, self.images = 1000.0, 1000.0, 0
+        self.published: list[tuple[int, int]] = []
+        monkeypatch.setattr(predict_watch, "time", self)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def predict(self, images: dict[str, Path]) -> dict[str, DataError]:
+        self.now += 0.1 * len(images)
+        self.images += len(images)
+        return {}
+
+    def publish(self, _: object) -> dict[str, int]:
+        self.published.append((round(self.now - self.begun), self.images))
+        self.now += 0.5
+        return {"images": self.images, "defect_images": 0}
+
+
+def test_the_summary_follows_during_and_soon_after_a_long_backlog(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1000):
+        (here / f"in/{number}.png").touch()
+    watcher, worked, request = Watcher(["in"], here / "out"), Worked(monkeypatch), StopRequest()
+    look_again = watcher.look
+
+    def look() -> dict[str, Path]:
+        late_path = here / "in/late.png"
+        if worked.now > worked.begun + 130 and not late_path.exists():
+            late_path.touch()
+        if worked.now > worked.begun + 150:
+            request.number = signal.SIGINT
+        return look_again()
+
+    monkeypatch.setattr(watcher, "look", look)
+    with pytest.raises(Interrupted):
+        watch_images(watcher, worked.predict, worked.publish, request, 100)
+    times = [time for time, _ in worked.published]
+    assert [images for _, images in worked.published[:4]] == [100, 500, 900, 1003]
+    assert max(np.diff(times[:4])) < 45
+    assert worked.published[4][1] == 1004
+    assert 130 < times[4] < 140
 
 
 class Watch:
@@ -205,6 +272,37 @@ def test_new_images_and_the_summary_of_all(
         levels = load_levels(path).astype(np.int64)
         difference = np.abs(levels - load_levels(watch.out_dir / "maps" / path.name))
         assert difference.max() <= 1  # other batches may round the last bit differently
+
+
+def test_an_unreadable_file_that_clashes_too_is_listed_once(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def steps() -> Iterator[None]:
+        watch.add(0, size=3000)
+        yield
+        yield
+        shutil.copy(watch.originals[1], watch.in_dir / "0.png")
+        yield
+        yield
+
+    watch.run(monkeypatch, steps())
+    assert sorted(watch.told[1]) == ["0.jpg", "0.png"]
+
+
+def test_an_image_that_goes_before_it_is_read_is_no_problem(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = predict_loop.plan_batches
+
+    def planned(*arguments: Any) -> Any:
+        batches = plan(*arguments)
+        (watch.in_dir / "0.jpg").unlink(missing_ok=True)
+        return batches
+
+    monkeypatch.setattr("steelcli.commands.predict.plan_batches", planned)
+    watch.add(0, 1)
+    watch.run(monkeypatch, iter([None]))
+    assert watch.told == (["1.jpg"], [])
 
 
 def test_a_signal_ends_the_work_behind_a_batch(

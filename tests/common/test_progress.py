@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,8 @@ from pathlib import Path
 import pytest
 from closure import ROOT
 
-from steelcli.common.progress import say
+from steelcli.common import progress
+from steelcli.common.progress import say, track
 
 PRINTERS = {"print", "echo", "secho", "Console"}
 """What prints; `sys.exit` with a sentence is the door of errors, whose text `UserError` escapes."""
@@ -78,3 +81,60 @@ def test_a_full_disk_behind_the_output_is_told(tmp_path: Path) -> None:
     assert (tmp_path / "told").read_text(encoding="utf-8") == (
         "cannot print (No space left on device): standard output; free space or print elsewhere."
     )
+
+
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(progress.time, "monotonic", lambda: self.now)
+
+    def work(self, items: int, seconds: float) -> list[int]:
+        done = []
+        for item in track(iter(range(items)), "images", items):
+            self.now += seconds
+            done.append(item)
+        return done
+
+
+def test_long_work_without_a_terminal_tells_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock(monkeypatch)
+    assert clock.work(1200, 0.0625) == list(range(1200))
+    assert clock.work(3, 40) == [0, 1, 2]
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.splitlines() == [
+        "images: 480 of 1200, 16.0/s, 0:00:45 left",
+        "images: 960 of 1200, 16.0/s, 0:00:15 left",
+        "images: 1 of 3, 40.0 s each, 0:01:20 left",
+        "images: 2 of 3, 40.0 s each, 0:00:40 left",
+    ]
+
+
+def test_short_work_and_other_processes_say_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock(monkeypatch)
+    clock.work(29, 1)
+    monkeypatch.setenv("RANK", "1")
+    clock.work(3, 40)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_shows_count_and_rate() -> None:
+    pty = pytest.importorskip("pty")
+    work = (
+        "import time; from steelcli.common.progress import track\n"
+        "for item in track(range(8), 'images', 8): time.sleep(0.1)"
+    )
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    subprocess.run([sys.executable, "-c", work], stderr=theirs, env=environment, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert "8/8" in shown
+    assert re.search(r"\d\.\d(/s| s each) ", shown)
