@@ -117,7 +117,11 @@ def run(args: argparse.Namespace) -> None:
     made_by = {key: value for key, value in vars(args).items() if key not in ("images", "out")}
     made_by["found"] = None
     if args.prompts != "grid":
-        made_by["found"] = json.loads(read_bytes(args.found / "summary.json"))["made_by"]
+        summary_path = args.found / "summary.json"
+        made_by["found"] = json.loads(read_bytes(summary_path)).get("made_by")
+        if made_by["found"] is None:
+            remedy = "give --found the folder that `steelcli predict` wrote"
+            raise DataError("it does not say what made it", summary_path, remedy)
         missing = [name for name in images if not (args.found / files[name]).is_file()]
         if missing:
             remedy = "give `steelcli predict` the same images"
@@ -125,8 +129,8 @@ def run(args: argparse.Namespace) -> None:
     record = args.out / "made_by.json"
     if record.exists() and json.loads(read_bytes(record)) != made_by:
         raise RunError("made with other settings or predictions", args.out, "name another --out")
-    write_json(record, made_by)
     sam2 = load_sam2(args.model)
+    write_json(record, made_by)
     left = [name for name in images if not (args.out / files[name]).exists()]
     for name in track(left, "sam2", len(left)):
         image = read_image(images[name], "rgb")

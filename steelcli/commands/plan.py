@@ -21,7 +21,7 @@ import torch
 import steelcli
 from steelcli.commands.overrides import change_copies
 from steelcli.commands.plan_batch import describe_machine, plan_batch, plan_precision, plan_workers
-from steelcli.commands.plan_choices import Choices
+from steelcli.commands.plan_choices import Choices, find_names
 from steelcli.commands.plan_data import Splits, plan_reading, plan_splits
 from steelcli.commands.plan_file import annotate, set_values
 from steelcli.commands.plan_network import plan_network
@@ -73,14 +73,16 @@ def plan(path: Path, config: str | None, given: Sequence[str], minutes: int | No
         UserError: no such config, a wrong value, faulty data, or too few minutes.
     """
     config_path = find_config(config)
-    names = frozenset(text.lstrip("+").partition("=")[0] for text in given)
+    names = find_names(given)
+    if minutes is not None and "train.epochs" in names:
+        raise ParamsError("train.epochs is given as well", "--minutes", "give one of the two")
     if "data.root" in names:
         raise ParamsError("it is the folder to plan for", "data.root", "give it as PATH alone")
     with closing(change_copies(given, False, config_path)) as copies:
         copy_path = next(copies)
         choices = Choices(load_params(copy_path), names)
         text = copy_path.read_text(encoding="utf-8-sig")
-    epochs = choices.params.train.epochs
+    before = load_params(config_path).train
     choices.choose("data.root", name_root(path), "given as PATH")
     started = time.perf_counter()
     found = plan_reading(choices)
@@ -95,7 +97,7 @@ def plan(path: Path, config: str | None, given: Sequence[str], minutes: int | No
         plan_epochs(choices, splits)
     else:
         plan_minutes(choices, splits, measure(choices, found, splits, reading), minutes)
-    plan_schedule(choices, epochs)
+    plan_schedule(choices, before)
     plan_areas(choices, found.results)
     command = _write_command(path, config, given, minutes)
     head = _describe(choices, found, splits, config_path, command)
@@ -153,7 +155,10 @@ def find_config(config: str | None) -> Path:
         if (folder / f"{name}.yaml").is_file():
             return folder / f"{name}.yaml"
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-    remedy = f"name a file, or one of {', '.join(known)}" if known else "name a file"
+    if not known:
+        remedy = "stand in the clone or give --config FILE"
+        raise ParamsError("configs/ is not here", f"{name}.yaml", remedy)
+    remedy = f"name a file, or one of {', '.join(known)}"
     raise ParamsError("there is no such config", f"--config {name}", remedy)
 
 

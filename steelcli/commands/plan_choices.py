@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from steelcli.common.errors import ParamsError, quote
+from steelcli.common.paths import PARAMS_PATH
 from steelcli.params.all import Params
+
+
+def find_names(given: Sequence[str]) -> frozenset[str]:
+    """Return the parameters that changes written as after ``-S`` name, found as DVC does.
+
+    Raises:
+        ParamsError: a change of another file.
+    """
+    from dvc.utils.cli_parse import to_path_overrides
+
+    overrides = to_path_overrides(given)
+    for file in overrides:
+        if file != PARAMS_PATH.name:
+            what, remedy = "--set changes another file", f"name a parameter of {PARAMS_PATH}"
+            raise ParamsError(what, quote(file, 200), remedy)
+    texts = overrides.get(PARAMS_PATH.name, [])
+    return frozenset(text.lstrip("+~").partition("=")[0] for text in texts)
 
 
 class Choices:

@@ -108,11 +108,11 @@ def _count_steps(params: TrainParams, splits: Splits) -> int:
     return max(1, splits.count("train") // params.batch_size // params.accumulate_steps)
 
 
-def plan_schedule(choices: Choices, before: int) -> None:
+def plan_schedule(choices: Choices, before: TrainParams) -> None:
     """Choose warm-up, periods and patience in step with the epochs.
 
     Args:
-        before: epochs of the config.
+        before: the config's own, without what was given.
     """
     params = choices.params.train
     epochs = params.epochs
@@ -120,7 +120,7 @@ def plan_schedule(choices: Choices, before: int) -> None:
     said = f"as in the config, and at most an eighth of the {epochs} epochs"
     choices.choose("train.warmup_epochs", warmup, said)
     warmup = choices.params.train.warmup_epochs
-    share = params.restart_epochs / max(1, before - params.warmup_epochs)
+    share = before.restart_epochs / max(1, before.epochs - before.warmup_epochs)
     period = max(1, math.ceil(round(share * (epochs - warmup), 6)))
     said = f"{share:.0%} of the epochs after the warm-up, as in the config"
     choices.choose("train.restart_epochs", period, said)

@@ -54,7 +54,9 @@ def count_experiments() -> int:
 
 
 def read_revision(commit: str, path: Path) -> bytes | None:
-    """Return ``path``, relative to the working folder, as committed there; None where it is not."""
+    """Return the file ``path`` as committed there; None where it is not, or in no repository."""
+    if path.is_absolute():
+        path = Path(os.path.relpath(path.parent.resolve() / path.name))
     return _git("show", f"{commit}:./{path.as_posix()}")
 
 

@@ -98,6 +98,7 @@ def test_a_changed_file_is_not_replaced_unless_forced(work_dir: Path) -> None:
     for command in ("init -q", "add -A", "-c user.name=T -c user.email=t@e commit -qm Start"):
         subprocess.run(["git", *command.split()], check=True, cwd=work_dir)
     assert call("data").exit_code == 0
+    assert call("data", "--params", work_dir / "params.yaml").exit_code == 0
     Path("params.yaml").write_text(first + "# mine\n", encoding="utf-8")
     assert call("data").exit_code == 1
     assert call("data", "--params", "other.yaml").exit_code == 0
@@ -145,6 +146,8 @@ def test_bad_data_is_told_as_check_tells_it(
         ("train.learning_rate=1", "did you mean lr"),
         ("data.root=there", "give it as PATH alone"),
         ("train.lr=0.1,0.2", "several values"),
+        ("params.yaml:data.root=there", "give it as PATH alone"),
+        ("other.yaml:train.lr=1", "--set changes another file: other.yaml; name"),
     ],
 )
 def test_a_wrong_change_is_refused_at_once(work_dir: Path, given: str, said: str) -> None:
@@ -152,6 +155,29 @@ def test_a_wrong_change_is_refused_at_once(work_dir: Path, given: str, said: str
     assert isinstance(refused.exception, ParamsError)
     assert said in str(refused.exception)
     assert not list(work_dir.iterdir())
+
+
+def test_minutes_and_given_epochs_are_refused_together(work_dir: Path) -> None:
+    refused = call("no such folder", "--minutes", 5, "--set", "params.yaml:train.epochs=9")
+    assert isinstance(refused.exception, ParamsError)
+    assert "train.epochs is given as well: --minutes" in str(refused.exception)
+    assert not list(work_dir.iterdir())
+
+
+def test_given_epochs_are_kept_and_the_schedule_follows(project_dir: Path, work_dir: Path) -> None:
+    changes = options(*TINY, "params.yaml:train.epochs=27")
+    done = call(project_dir, "--config", "fast-cpu", *changes)
+    assert done.exit_code == 0, done.exception
+    train = load_params(work_dir / "params.yaml").train
+    assert (train.epochs, train.restart_epochs, train.patience) == (27, 26, 9)
+
+
+def test_without_configs_the_clone_is_asked_for(
+    work_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.steelcli, "__file__", str(work_dir / "steelcli" / "__init__.py"))
+    with pytest.raises(ParamsError, match="stand in the clone or give --config FILE"):
+        find_config(None)
 
 
 def test_configs_are_found_by_name_and_as_files(work_dir: Path) -> None:

@@ -65,9 +65,9 @@ def test_the_minutes_hold_all_stages() -> None:
 
 
 def test_too_few_minutes_name_those_needed() -> None:
-    with pytest.raises(RunError, match=r"not one epoch fits .*--minutes 1; give at least 4, or"):
+    with pytest.raises(RunError, match=r"not one epoch fits .*--minutes 1; give at least 5, or"):
         plan_minutes(make_choices(), make_splits(800), TIMES, 1)
-    plan_minutes(make_choices(), make_splits(800), TIMES, 4)
+    plan_minutes(make_choices(), make_splits(800), TIMES, 5)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_schedule_is_the_config_s_in_step_with_the_epochs(
     config: str, epochs: int, expected: tuple[float, int, int]
 ) -> None:
     choices = make_choices(config)
-    before = choices.params.train.epochs
+    before = choices.params.train
     choices.choose("train.epochs", epochs, "")
     plan_schedule(choices, before)
     train = choices.params.train

@@ -95,10 +95,17 @@ def test_masks_of_other_settings_are_not_mixed_in(
     images, out = write_small(tmp_path), tmp_path / "out"
     with pytest.raises(ModelError, match=r"pip install 'steelcli\[sam2\]'"):
         example.run(make_args(images, out))
+    assert not out.exists()  # so another --model may write there
+    monkeypatch.setattr(example, "load_sam2", lambda _name: ("", ""))
+    monkeypatch.setattr(example, "segment", lambda *_: np.zeros((8, 8), bool))
+    example.run(make_args(images, out))
     with pytest.raises(RunError, match="made with other settings or predictions"):
         example.run(make_args(images, out, prompts="points"))
     (tmp_path / "found" / "summary.json").write_text('{"made_by": {"run_key": "2"}}')
     with pytest.raises(RunError, match="made with other settings or predictions"):
+        example.run(make_args(images, out))
+    (tmp_path / "found" / "summary.json").write_text("{}")
+    with pytest.raises(DataError, match="it does not say what made it"):
         example.run(make_args(images, out))
 
 
