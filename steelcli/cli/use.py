@@ -21,8 +21,13 @@ def predict(
     write: Annotated[
         str, typer.Option(help="masks,maps,overlays,supervisely,coco,kaggle,labelstudio")
     ] = "masks",
-    threshold: Annotated[float | None, typer.Option(help="In place of the learned one.")] = None,
-    min_area_px: Annotated[int | None, typer.Option(help="Likewise.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Probability from which a pixel is defect, in place of the learned one."),
+    ] = None,
+    min_area_px: Annotated[
+        int | None, typer.Option(help="Smaller spots are left out, likewise.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a forward pass.")] = 8,
     model: Annotated[
         Path | None, typer.Option(help="Checkpoint, .onnx, .xml or .pt2 in place of models/.")

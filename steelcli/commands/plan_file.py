@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from steelcli.common.errors import escape
+from steelcli.common.errors import ParamsError, escape
 
 WIDTH = 100
 _KEY = re.compile(r"  ([a-z_]+):")
@@ -43,9 +43,17 @@ def annotate(
         notes: by dotted name: the word planned or given, and the reason.
         head: paragraphs about the whole.
         origin: name of the config.
+
+    Raises:
+        ParamsError: a parameter that does not stand on a line of its own.
     """
     lines = _drop_notes(_drop_head(text.splitlines()))
     places = _find_keys(lines)
+    for name in notes.keys() - places.keys():
+        remedy = "write each parameter on a line of its own, as params.yaml does"
+        raise ParamsError(
+            "there is no line for it to give a reason on", f"{origin}, {name}", remedy
+        )
     for name in sorted(notes, key=places.__getitem__, reverse=True):
         word, reason = notes[name]
         key = name.partition(".")[2]

@@ -73,7 +73,13 @@ _HOW = ("data.mask_values", "data.mask_threshold")
 def _choose_values(choices: Choices, found: list[MaskValues]) -> None:
     values = sorted(frozenset().union(*(one.values for one in found)) - {0})
     shaded, pixels = sum(one.shaded for one in found), sum(one.pixels for one in found)
-    if len(values) <= MAX_VALUES:
+    if values[0] >= 255 - FAR and values[-1] <= 255:
+        reason = f"the masks hold 0 and {values[0]} to {values[-1]}, all of them near white"
+        choices.choose("data.mask_threshold", THRESHOLD, reason)
+    elif len(values) == 1:
+        reason = f"the masks hold {values[0]} beside 0"
+        choices.choose("data.mask_values", {"defect": values[0]}, reason)
+    elif len(values) <= MAX_VALUES:
         named = {f"value {value}": value for value in values}
         reason = f"the masks hold {len(values)} values beside 0, each taken for a class: name them"
         choices.choose("data.mask_values", named, reason)

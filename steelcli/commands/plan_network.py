@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from steelcli.commands.examine_packages import ask_hub
 from steelcli.commands.plan_choices import Choices
-from steelcli.common.errors import ModelError
 from steelcli.model.hub import cache_only
-from steelcli.model.network import SegmentationModel, build_frame, build_model
+from steelcli.model.network import (
+    CannotLoadError,
+    SegmentationModel,
+    build_frame,
+    build_model,
+)
 from steelcli.model.normalisation import resolve_normalisation
 from steelcli.model.packaged_weights import INSTALL, PACKAGES, find_package
 from steelcli.params.model import ModelParams
@@ -45,7 +49,7 @@ def _find_weights(model: ModelParams) -> str:
     try:
         with cache_only():
             build_with(model, model.encoder_weights)
-    except ModelError:
+    except CannotLoadError:
         return "from the hub, which answers" if ask_hub() else ""
     return "from the local cache of the hub"
 

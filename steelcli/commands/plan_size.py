@@ -32,29 +32,31 @@ def plan_size(choices: Choices, images: Sequence[Extent]) -> None:
     """Choose ``data.image_size``: the shape of the median image in about the config's pixels.
 
     As nnU-Net (Isensee et al. 2021) starts from the median shape. Where over 1 % of the defect
-    images show a defect under `MIN_DEFECT_PX`, the size grows until they do not.
+    images would show a defect under `MIN_DEFECT_PX`, the size grows until they do not, if it can.
+    Defects that are smaller in the image itself do not count.
     """
     width, height = _median(images)
     budget = math.prod(choices.params.data.image_size)
     best = max(
         _iter_sizes(width, height, MAX_EXCESS * budget), key=lambda size: _rank(size, width, height)
     )
-    report = report_size(images, best)
-    grown = ""
-    if _has_tiny(images, best):
+    about, tiny = f"in about the {budget:,} pixels of the config", ""
+    visible = [one for one in images if not 0 < one.smallest_defect < MIN_DEFECT_PX]
+    if visible and _has_tiny(visible, best):
+        count = report_size(visible, best).tiny_defect_images
         larger = sorted(_iter_sizes(width, height, MAX_GROWTH * budget), key=math.prod)
-        fits = [size for size in larger if not _has_tiny(images, size)]
-        best = (fits or larger[-1:])[0]
-        tiny = report.tiny_defect_images
-        report = report_size(images, best)
-        grown = f"; smaller, {tiny} images would show a defect under {MIN_DEFECT_PX} pixels"
-        if not fits:
-            grown = f"; {report.tiny_defect_images} images still show one under {MIN_DEFECT_PX}"
-    reason = f"the shape of the median image, {width}×{height}, in about the {budget:,} pixels of"
-    reason += f" the config; scale {report.scale:.2f}, {report.padding_share:.0%} padding"
+        if fits := [size for size in larger if not _has_tiny(visible, size)]:
+            best = fits[0]
+            about = f"in more than the {budget:,} pixels of the config, where {count} images"
+            about += f" would show a defect under {MIN_DEFECT_PX} pixels"
+        else:
+            tiny = f"; {count} images show one under {MIN_DEFECT_PX}, at any size planned"
+    report = report_size(images, best)
+    reason = f"the shape of the median image, {width}×{height}, {about}"
+    reason += f"; scale {report.scale:.2f}, {report.padding_share:.0%} padding"
     if report.smallest_defect_model_px is not None:
         reason += f", smallest defect {report.smallest_defect_model_px:.1f} pixels"
-    choices.choose("data.image_size", best, reason + grown)
+    choices.choose("data.image_size", best, reason + tiny)
 
 
 def plan_areas(choices: Choices, images: Sequence[Extent]) -> None:

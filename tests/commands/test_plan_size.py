@@ -55,17 +55,23 @@ def test_small_defects_make_it_larger_until_they_are_seen() -> None:
     width, height = choices.params.data.image_size
     assert 12 * (width / 1600) ** 2 >= 3
     assert width * height <= 4 * 512 * 96
-    assert (
-        "smaller, 50 images would show a defect under 3 pixels"
-        in (choices.reasons["data.image_size"])
+    said = (
+        "in more than the 49,152 pixels of the config, where 50 images would show a defect under 3"
     )
+    assert said in choices.reasons["data.image_size"]
     one_slip = [Image(1600, 256, 12)] + [Image(1600, 256)] * 99
     assert choose(one_slip).params.data.image_size == (512, 96)
 
 
 def test_defects_that_no_size_shows_are_told() -> None:
-    choices = choose([Image(1600, 256, 1)] * 50)
-    assert "50 images still show one under 3" in choices.reasons["data.image_size"]
+    choices = choose([Image(9000, 9000, 4)] * 50, given="data.color")
+    assert "50 images show one under 3, at any size planned" in choices.reasons["data.image_size"]
+    assert choices.params.data.image_size == (224, 224)
+
+
+def test_specks_of_the_image_itself_do_not_make_it_larger() -> None:
+    specks = [Image(1600, 256, 1)] * 20 + [Image(1600, 256, 400)] * 30
+    assert choose(specks).params.data.image_size == (512, 96)
 
 
 def test_areas_follow_the_images_and_their_defects() -> None:
