@@ -135,7 +135,7 @@ def write_picture(
     """
     levels = native_levels(torch.from_numpy(probs), picture.box)
     mask = cut(levels, point)
-    score = find_highest(levels, point.min_area_px) / TOP_LEVEL
+    score = highest_component(levels, point.min_area_px) / TOP_LEVEL
     verdict = "defect" if mask.any() else "clean"
     for kind, path in png_paths(out_dir, kinds, picture.name).items():
         with staged_file(path) as partial_path:
@@ -159,22 +159,6 @@ def write_picture(
         "stamp": picture.stamp,
     }
     return row | {"runs": encode_rle(mask)} if "kaggle" in kinds else row
-
-
-def find_highest(levels: NDArray[np.uint16], min_area_px: int) -> int:
-    """Return the `highest_component` of a map, looked for first where the map is highest.
-
-    All pixels above a level lie in their bounding box, so a component that is found there above
-    that level is the map's.
-    """
-    top = int(levels.max())
-    for share in (16, 4):
-        floor = np.uint16(top - top // share)
-        searched = np.maximum(levels[bounding_box(levels >= floor)], floor) - floor
-        found = highest_component(searched, min_area_px)
-        if found > 0:
-            return found + int(floor)
-    return highest_component(levels, min_area_px)
 
 
 def png_paths(out_dir: Path, kinds: Collection[Kind], image: str) -> dict[Kind, Path]:

@@ -39,9 +39,22 @@ def highest_component(levels: NDArray[np.uint16], min_area_px: int) -> int:
 
     0 where there is none above 0.
     """
-    low, high = 0, int(levels.max())  # the answer is at least low and at most high
+    top = int(levels.max())
     if min_area_px <= 1:
-        return high
+        return top
+    # First where the map is highest: all pixels from a level on lie in their bounding box, so a
+    # component that is found there above that level is the map's.
+    for share in (16, 4):
+        floor = np.uint16(top - top // share)
+        searched = np.maximum(levels[bounding_box(levels >= floor)], floor) - floor
+        found = _search(searched, min_area_px)
+        if found > 0:
+            return found + int(floor)
+    return _search(levels, min_area_px)
+
+
+def _search(levels: NDArray[np.uint16], min_area_px: int) -> int:
+    low, high = 0, int(levels.max())  # the answer is at least low and at most high
     while low < high:
         middle = (low + high + 1) // 2
         mask = levels >= middle

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from steelcli.commands.predict_image import find_highest, measure_components
-from steelcli.scores.components import highest_component
+from steelcli.commands.predict_image import measure_components
 from steelcli.scores.counts import OperatingPoint, cut
 
 SEEDS = range(40)
@@ -22,19 +21,6 @@ def make_levels(seed: int) -> NDArray[np.uint16]:
     coarse = rng.random(shape).astype(np.float32) ** int(rng.integers(1, 9))
     probs = cv2.resize(coarse * rng.random(dtype=np.float32), (width, height))
     return np.rint(probs.reshape(height, width) * 65535).astype(np.uint16)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_highest_component(seed: int) -> None:
-    levels = make_levels(seed)
-    for min_area_px in (0, 1, 2, 9, 100, 5000):
-        assert find_highest(levels, min_area_px) == highest_component(levels, min_area_px)
-
-
-@pytest.mark.parametrize("level", [0, 1, 15, 65535])
-def test_the_highest_component_of_a_flat_map(level: int) -> None:
-    levels = np.full((3, 4), level, np.uint16)
-    assert [find_highest(levels, area) for area in (0, 12, 13)] == [level, level, 0]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
