@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,14 +16,21 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from steelcli.commands.frozen import Frozen, read_frozen
-from steelcli.common.errors import ModelError, ParamsError, RunError, quote
+from steelcli.common.errors import ModelError, ParamsError, quote
 from steelcli.common.fingerprint import fingerprint
 from steelcli.common.formats import Format
 from steelcli.common.paths import PARAMS_PATH
 from steelcli.data.types import Color
 from steelcli.model.checkpoint import Checkpoint, Side, load_checkpoint, restore_model
 from steelcli.model.device import inference_precision, pick_device
-from steelcli.model.exported import FILE_NAMES, METADATA_NAME, Exported, open_exported
+from steelcli.model.exported import (
+    FILE_NAMES,
+    METADATA_NAME,
+    RUNTIMES,
+    Exported,
+    open_exported,
+    refuse_missing,
+)
 from steelcli.model.inference import predict as predict_probs
 from steelcli.model.network import SegmentationModel
 from steelcli.model.seeds import seed_everything
@@ -36,8 +42,6 @@ from steelcli.scores.counts import OperatingPoint
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 CHECKPOINT_SUFFIXES = (".pth", ".pt")
 _FORMATS = {Path(name).suffix: wanted for wanted, name in FILE_NAMES.items()}
-_RUNTIMES = {Format.ONNX: "onnxruntime", Format.OPENVINO: "openvino"}
-"""The package that runs a format, beside torch."""
 _EXPORT_AGAIN = "name a file that `steelcli export` wrote"
 _PARAMS_OF_RUN = "give the parameter file of its run with --params"
 
@@ -118,7 +122,7 @@ def open_model(
         best = load_best(models_dir)
         frozen.refuse_other_run(best.run_key, threshold_path)
         return _describe_checkpoint(
-            best.model, best.checkpoint, best.device, frozen, data, overrides
+            best.path, best.model, best.checkpoint, best.device, frozen, data, overrides
         )
     if not model_path.is_file():
         raise ModelError("there is no such model file", model_path, "correct --model")
@@ -146,10 +150,11 @@ def _open_checkpoint(
     train = checkpoint.params.train
     seed_everything(train.seed, train.deterministic)
     model = restore_model(checkpoint, path).to(device)
-    return _describe_checkpoint(model, checkpoint, device, frozen, data, overrides)
+    return _describe_checkpoint(path, model, checkpoint, device, frozen, data, overrides)
 
 
 def _describe_checkpoint(
+    path: Path,
     model: SegmentationModel,
     checkpoint: Checkpoint,
     device: torch.device,
@@ -175,16 +180,13 @@ def _describe_checkpoint(
         return probs
 
     point = overrides.apply(frozen.point)
-    identity = _identify(checkpoint.run_key, None, None, point, frozen.flip_tta, data.color)
+    identity = _identify([path], checkpoint.run_key, None, point, frozen.flip_tta, data.color)
     return Predictor(run, checkpoint.image_size, data.color, point, identity)
 
 
 def _open_export(path: Path, overrides: Overrides) -> Predictor:
     wanted = _FORMATS[path.suffix]
-    package = _RUNTIMES.get(wanted)
-    if package and find_spec(package) is None:
-        remedy = f"run `pip install 'steelcli[{wanted.value}]'`"
-        raise RunError(f"the package {package} is missing", path, remedy)
+    refuse_missing(wanted, RUNTIMES[wanted], path)
     exported = _load_export(path, wanted)
     metadata = _read_metadata(exported.metadata, path)
     width, height = metadata.canvas_size
@@ -195,9 +197,8 @@ def _open_export(path: Path, overrides: Overrides) -> Predictor:
         raise ModelError(what, path, _EXPORT_AGAIN)
     point = overrides.apply(OperatingPoint(metadata.threshold, metadata.min_area_px))
     files = [path, *([path.with_suffix(".bin")] if wanted is Format.OPENVINO else [])]
-    digest = fingerprint(file.read_bytes() for file in files)
     flip_tta, color = metadata.flip_tta, metadata.color
-    identity = _identify(metadata.run_key, wanted, digest, point, flip_tta, color)
+    identity = _identify(files, metadata.run_key, wanted, point, flip_tta, color)
     return Predictor(run, metadata.canvas_size, color, point, identity)
 
 
@@ -252,9 +253,9 @@ def _read_metadata(texts: dict[str, str], path: Path) -> _Metadata:
 
 
 def _identify(
+    files: Sequence[Path],
     run_key: str,
     wanted: Format | None,
-    digest: str | None,
     point: OperatingPoint,
     flip_tta: bool,
     color: Color,
@@ -263,7 +264,7 @@ def _identify(
     return {
         "run_key": run_key,
         "runtime": wanted.value if wanted else "checkpoint",
-        "model_digest": digest,
+        "model_digest": fingerprint(file.read_bytes() for file in files),
         **point._asdict(),
         "flip_tta": flip_tta,
         "color": color,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,12 @@ PACKAGES: dict[Format, tuple[str, ...]] = {
     Format.TORCH: (),
 }
 """What writing and running a format needs beside torch: the extra of the same name."""
+RUNTIMES: dict[Format, tuple[str, ...]] = {
+    Format.ONNX: ("onnxruntime",),
+    Format.OPENVINO: ("openvino",),
+    Format.TORCH: (),
+}
+"""What running it needs."""
 INPUT, OUTPUT = "images", "probs"
 """Names of the graph's input and output."""
 METADATA_NAME = "steelcli.json"
@@ -44,17 +50,20 @@ class Exported(NamedTuple):
     metadata: dict[str, str]
 
 
-def refuse_missing(wanted: Format) -> None:
-    """Refuse a format whose packages are not installed; imports nothing.
+def refuse_missing(wanted: Format, packages: Sequence[str], where: object) -> None:
+    """Refuse a format some of whose packages are not installed; imports nothing.
+
+    Args:
+        packages: those of `PACKAGES` or `RUNTIMES`.
+        where: what the error names.
 
     Raises:
         RunError: it names the first that is missing.
     """
-    for package in PACKAGES[wanted]:
+    for package in packages:
         if find_spec(package) is None:
             remedy = f"run `pip install 'steelcli[{wanted.value}]'`"
-            what = f"the package {package} is missing"
-            raise RunError(what, f"--format {wanted.value}", remedy)
+            raise RunError(f"the package {package} is missing", where, remedy)
 
 
 def open_exported(path: Path, wanted: Format, threads: int) -> Exported:

@@ -27,6 +27,7 @@ from steelcli.model.seeds import seed_everything
 class BestModel:
     """The checkpoint that is best by the run's monitor, ready to run."""
 
+    path: Path
     model: SegmentationModel
     checkpoint: Checkpoint
     settings: RunSettings
@@ -81,7 +82,7 @@ def load_best(models_dir: Path, store: str | None = None) -> BestModel:
     seed_everything(train.seed, train.deterministic)
     model = restore_model(checkpoint, path).to(device)
     precision = inference_precision(checkpoint.precision, device)
-    return BestModel(model, checkpoint, settings, device, precision)
+    return BestModel(path, model, checkpoint, settings, device, precision)
 
 
 def load_trained(models_dir: Path, store_dir: Path) -> Trained:

@@ -13,7 +13,7 @@ from steelcli.common.errors import RunError
 from steelcli.common.formats import Format
 from steelcli.model import exported
 from steelcli.model.export import write_graph
-from steelcli.model.exported import FILE_NAMES, open_exported, refuse_missing
+from steelcli.model.exported import FILE_NAMES, PACKAGES, open_exported, refuse_missing
 from steelcli.model.inference import predict
 
 METADATA = {"letterbox": "in words; ö < & >", "canvas_size": "[64, 32]", "threshold": "0.25"}
@@ -60,7 +60,7 @@ def test_the_files_hold_no_batchnorm_and_a_dynamic_batch_alone(tmp_path: Path) -
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     for wanted in Format:
-        refuse_missing(wanted)
+        refuse_missing(wanted, PACKAGES[wanted], "here")
     monkeypatch.setattr(exported, "find_spec", lambda name: name != "onnxscript" or None)
     with pytest.raises(RunError, match=r"onnxscript is missing.*pip install 'steelcli\[onnx\]'"):
-        refuse_missing(Format.ONNX)
+        refuse_missing(Format.ONNX, PACKAGES[Format.ONNX], "--format onnx")
