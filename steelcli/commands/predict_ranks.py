@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
-from steelcli.common.errors import RunError, quote
 from steelcli.common.parent import die_with_parent
 from steelcli.training.distributed import world_size
+from steelcli.training.peers import explain_lost_peer
 from steelcli.training.signals import StopRequest, stop_on_signal
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def joined_processes() -> Iterator[None]:
     is left is as after a kill.
 
     Raises:
-        RunError: the others are not there.
+        LostPeerError: the others are not there.
     """
     if world_size() == 1:
         yield
@@ -44,7 +44,8 @@ def joined_processes() -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL)
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-    _talk(lambda: dist.init_process_group("gloo", timeout=_PATIENCE))
+    with _explained():
+        dist.init_process_group("gloo", timeout=_PATIENCE)
     yield
     dist.destroy_process_group()
 
@@ -65,7 +66,8 @@ def scatter(parts: Sequence[T]) -> T:
         return parts[0]
     received: list[T | None] = [None]
     given = list(parts) if dist.get_rank() == 0 else None
-    _talk(lambda: dist.scatter_object_list(received, given))
+    with _explained():
+        dist.scatter_object_list(received, given)
     return received[0]  # type: ignore[return-value]
 
 
@@ -74,7 +76,8 @@ def gather(own: T) -> list[T]:
     if not dist.is_initialized():
         return [own]
     given: list[T] = [own] * dist.get_world_size() if dist.get_rank() == 0 else []
-    _talk(lambda: dist.gather_object(own, given or None))
+    with _explained():
+        dist.gather_object(own, given or None)
     return given
 
 
@@ -88,15 +91,11 @@ def conclude(value: T) -> T:
         return value
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     values = [value]
-    _talk(lambda: dist.broadcast_object_list(values))
+    with _explained():
+        dist.broadcast_object_list(values)
     return values[0]
 
 
-def _talk(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except (RuntimeError, ValueError) as error:  # gloo's errors have no type of their own
-        rank, reason = os.environ.get("RANK"), quote(str(error).strip().partition(". ")[0], 200)
-        what = f"process {rank} of {world_size()} lost the connection to another one ({reason})"
-        remedy = "see why that one ended, then give the same command again: it goes on"
-        raise RunError(what, "torchrun", remedy) from error
+def _explained() -> AbstractContextManager[None]:
+    remedy = "see why that one ended, then give the same command again: it goes on"
+    return explain_lost_peer("torchrun", remedy)

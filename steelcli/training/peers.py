@@ -24,8 +24,16 @@ class LostPeerError(RunError):
 
 
 @contextmanager
-def explain_lost_peer() -> Iterator[None]:
+def explain_lost_peer(
+    where: str = "train.processes",
+    remedy: str = (
+        "see why that one ended, then start all again: they go on from the last saved state"
+    ),
+) -> Iterator[None]:
     """Turn an error of the connection to the other processes into one sentence.
+
+    Args:
+        where, remedy: what the sentence names, and what it tells to do.
 
     Raises:
         LostPeerError: from such an error.
@@ -38,10 +46,7 @@ def explain_lost_peer() -> Iterator[None]:
         reason = quote(str(error).strip().partition(". ")[0], 200)
         rank, processes = os.environ["RANK"], world_size()
         what = f"process {rank} of {processes} lost the connection to another one ({reason})"
-        remedy = (
-            "see why that one ended, then start all again: they go on from the last saved state"
-        )
-        raise LostPeerError(what, "train.processes", remedy) from error
+        raise LostPeerError(what, where, remedy) from error
 
 
 def _is_of_connection(error: RuntimeError) -> bool:
