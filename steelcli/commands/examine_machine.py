@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from steelcli.commands.finding import Finding
+from steelcli.common.cores import count_cores
 from steelcli.common.errors import quote
 from steelcli.common.paths import STAGES_PATH
 
@@ -39,13 +39,6 @@ def examine_device() -> Iterator[Finding]:
         yield Finding("device", "note", says, remedy)
         return
     yield Finding("device", "ok", says)
-
-
-def count_cores() -> int:
-    """Return the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def examine_cores() -> Iterator[Finding]:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 import psutil
 import torch
 
-from steelcli.commands.examine_machine import GIB, count_cores
+from steelcli.commands.examine_machine import GIB
 from steelcli.commands.plan_choices import Choices
 from steelcli.commands.plan_network import build_random_frame, build_with
+from steelcli.common.cores import count_cores
 from steelcli.model.device import autocast, describe_device, pick_device, resolve_precision
 from steelcli.params.model import ModelParams
 from steelcli.params.train import TrainParams
@@ -49,15 +50,17 @@ def plan_batch(choices: Choices, train_images: int) -> None:
     size = choices.params.train.batch_size
     if choices.is_given("train.batch_size"):
         return
-    while size > MIN_BATCH and train_images // size < MIN_STEPS:
+    passes = choices.params.train.accumulate_steps
+    while size > MIN_BATCH and train_images // size // passes < MIN_STEPS:
         size //= 2
-    reason = f"{train_images // size or 1} steps an epoch of {train_images} training images"
+    steps = train_images // size // passes or 1
+    reason = f"{steps} steps an epoch of {train_images} training images"
     if pick_device().type == "cuda":
         fitting, said = _fit(size, _make_gpu_trial(choices))
     else:
         fitting, said = _fit(size, _make_estimate(choices))
     if fitting < size:  # smaller passes, steps as large
-        passes = choices.params.train.accumulate_steps * (size // fitting)
+        passes *= size // fitting
         reason_passes = f"steps as large as with a batch of {size}, which does not fit"
         choices.choose("train.accumulate_steps", passes, reason_passes)
     choices.choose("train.batch_size", fitting, f"{reason}; {said}")
@@ -90,7 +93,7 @@ def _make_estimate(choices: Choices) -> Callable[[int], tuple[bool, str]]:
     def fits(size: int) -> tuple[bool, str]:
         # weights, gradients, two moments of AdamW
         needed = size * image + 4 * weights + BASE_BYTES
-        says = f"about {needed / GIB:.1f} GiB of {free / GIB:.1f} free ones"
+        says = f"about {needed / GIB:.1f} GiB, {free / GIB:.1f} are free"
         return needed <= FREE_SHARE * free, says
 
     return fits
@@ -134,7 +137,7 @@ def _make_gpu_trial(choices: Choices) -> Callable[[int], tuple[bool, str]]:
         finally:
             peak = torch.cuda.max_memory_reserved(device)
             torch.cuda.empty_cache()
-        says = f"two steps took {peak / GIB:.1f} GiB of {free / GIB:.1f} free ones"
+        says = f"two steps took {peak / GIB:.1f} GiB, {free / GIB:.1f} were free"
         return peak <= GPU_SHARE * free, says
 
     return fits

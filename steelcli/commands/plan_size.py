@@ -9,15 +9,14 @@ import numpy as np
 
 from steelcli.commands.plan_choices import Choices
 from steelcli.data.raw.image_size import (
-    MAX_SIDE,
     MAX_TINY_SHARE,
     MIN_DEFECT_PX,
+    STRIDE,
     Extent,
     report_size,
+    round_up,
 )
 
-STRIDE = 32
-"""Of the encoders."""
 MAX_EXCESS = 1.05
 """Of the config's pixels that a size may have, so that rounding up does not cost a step."""
 MAX_GROWTH = 4
@@ -82,12 +81,12 @@ def _median(images: Sequence[Extent]) -> tuple[int, int]:
 
 def _iter_sizes(width: int, height: int, max_pixels: float) -> Iterator[tuple[int, int]]:
     """Yield sizes of an image's shape, never larger than the image; one of 32×32 always fits."""
-    for side in range(STRIDE, _round_up(width) + 1, STRIDE):
-        size = side, _round_up(height * min(1, side / width))
+    for side in range(STRIDE, round_up(width) + 1, STRIDE):
+        size = side, round_up(height * min(1, side / width))
         if math.prod(size) <= max_pixels:
             yield size
-    for side in range(STRIDE, _round_up(height) + 1, STRIDE):
-        size = _round_up(width * min(1, side / height)), side
+    for side in range(STRIDE, round_up(height) + 1, STRIDE):
+        size = round_up(width * min(1, side / height)), side
         if math.prod(size) <= max_pixels:
             yield size
 
@@ -100,7 +99,3 @@ def _rank(size: tuple[int, int], width: int, height: int) -> tuple[float, int]:
 def _has_tiny(images: Sequence[Extent], size: tuple[int, int]) -> bool:
     report = report_size(images, size)
     return report.tiny_defect_images > MAX_TINY_SHARE * report.defect_images
-
-
-def _round_up(side: float) -> int:
-    return min(STRIDE * max(1, math.ceil(round(side / STRIDE, 6))), MAX_SIDE)

@@ -18,13 +18,10 @@ from steelcli.data.raw.survey import Survey, read_sample
 from steelcli.data.raw.to_store import get_facts, write_store
 from steelcli.data.store.reader import Store
 from steelcli.data.types import SPLITS
-from steelcli.model.network import build_model
 from steelcli.model.normalisation import resolve_normalisation
-from steelcli.model.seeds import seed_everything
 from steelcli.params.train import TrainParams
-from steelcli.training.loader import TrainLoader
-from steelcli.training.loop import Trainer
-from steelcli.training.set_up import build_accelerator, keep_freed_memory
+from steelcli.training.run import build_trainer
+from steelcli.training.set_up import build_accelerator, keep_freed_memory, read_precision
 
 RULE_STEPS = 600
 """Steps of the default recipe on small data (docs/recipe.md)."""
@@ -136,7 +133,7 @@ def measure(choices: Choices, found: Survey[Any], splits: Splits, reading: float
         reading: seconds that reading all images took.
 
     Raises:
-        RunError: a loss that is not finite.
+        UserError: see `build_trainer`, or a loss that is not finite.
     """
     params = choices.params
     wanted = TRIAL_STEPS * params.train.batch_size * params.train.accumulate_steps
@@ -150,17 +147,11 @@ def measure(choices: Choices, found: Survey[Any], splits: Splits, reading: float
             taken.append(replace(image, facts=facts))
     keep_freed_memory()
     accelerator = build_accelerator(params.train)
-    network = resolve_normalisation(params.model)
-    train = params.train
-    seed_everything(train.seed, train.deterministic)
     with tempfile.TemporaryDirectory() as folder:
         write_store(Path(folder), found.source, params.data, taken)
         store = Store(Path(folder))
-        model = build_model(**network.model_dump(), channels_last=train.channels_last)
-        size, balance = train.batch_size, train.balance
-        loader = TrainLoader(store, train.augment, size, balance, train.seed, train.workers)
-        precision = accelerator.mixed_precision.replace("no", "fp32")
-        trainer = Trainer(accelerator, model, loader, store, train, precision)
+        network, precision = resolve_normalisation(params.model), read_precision(accelerator)
+        trainer = build_trainer(accelerator, network, params.train, store, precision)
         *_, last = trainer.iter_epochs(2)
         scored = len(store.positions("val"))
     return Times(

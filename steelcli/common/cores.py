@@ -19,6 +19,13 @@ _MIN_ITEMS = 32
 """Below this, starting worker processes costs more than it saves."""
 
 
+def count_cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def over_cores(
     work: Callable[[Any], R], items: Sequence[Any], label: str, begin: Callable[[], None]
 ) -> Iterator[R]:
@@ -33,9 +40,7 @@ def over_cores(
     Raises:
         RunError: a worker process died.
     """
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    cores = count_cores()
     if cores == 1 or len(items) < _MIN_ITEMS:
         yield from track(map(work, items), label, len(items))
         return

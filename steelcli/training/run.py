@@ -40,6 +40,7 @@ from steelcli.training.set_up import (
     describe_key,
     describe_run,
     keep_freed_memory,
+    read_precision,
     run_key,
 )
 from steelcli.training.signals import StopRequest
@@ -82,13 +83,13 @@ def run_training(
     accelerator = build_accelerator(params)  # from here on one that fails ends all
     network_params = resolve_normalisation(model_params)
     store = Store(store_dir)
-    precision = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
+    precision = read_precision(accelerator)
     digest = encoder_digest(network_params.encoder_name, network_params.encoder_weights)
     facts = describe_key(network_params, params, store, precision, digest, code_digest(CODE))
     compare_processes(facts)
     if is_first_of_node():
         store.check_pixels()
-    trainer = _build_trainer(accelerator, network_params, params, store, precision)
+    trainer = build_trainer(accelerator, network_params, params, store, precision)
     device = accelerator.device
     settings = describe_run(network_params, params, store, trainer.plain, device, precision, digest)
     key = run_key(facts)
@@ -115,14 +116,18 @@ def run_training(
     return metrics
 
 
-def _build_trainer(
+def build_trainer(
     accelerator: Accelerator,
     network_params: NetworkParams,
     params: TrainParams,
     store: Store,
     precision: str,
 ) -> Trainer:
-    """Build all that takes the steps; what cannot work is refused here."""
+    """Build all that takes the steps.
+
+    Raises:
+        UserError: what cannot work.
+    """
     check_shares(params, store, accelerator.num_processes)
     check_trackers(params.trackers)
     seed_everything(params.seed, params.deterministic)

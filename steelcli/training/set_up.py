@@ -24,7 +24,13 @@ from steelcli.common.small_splits import warn_of_small_splits
 from steelcli.data.store.index import count_kinds
 from steelcli.data.store.reader import Store
 from steelcli.data.types import channels_first
-from steelcli.model.device import describe_device, describe_versions, pick_device, resolve_precision
+from steelcli.model.device import (
+    Precision,
+    describe_device,
+    describe_versions,
+    pick_device,
+    resolve_precision,
+)
 from steelcli.model.inference import eval_mode
 from steelcli.model.network import SegmentationModel, build_model, count_parameters
 from steelcli.model.normalisation import resolve_normalisation
@@ -65,6 +71,12 @@ def build_accelerator(params: TrainParams) -> Accelerator:
     precision = resolve_precision(params.precision, pick_device())
     mixed = "no" if precision == "fp32" else precision
     return Accelerator(cpu=on_cpu, mixed_precision=mixed)
+
+
+def read_precision(accelerator: Accelerator) -> Precision:
+    """Return the number format that `build_accelerator` settled."""
+    mixed: Precision = accelerator.mixed_precision
+    return "fp32" if accelerator.mixed_precision == "no" else mixed
 
 
 def check_before_launch(model_params: ModelParams, params: TrainParams, store: Store) -> None:

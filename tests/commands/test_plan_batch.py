@@ -46,7 +46,7 @@ def test_little_memory_makes_small_batches_and_equal_steps(monkeypatch: pytest.M
     train = choices.params.train
     assert train.batch_size < 8
     assert train.batch_size * train.accumulate_steps == 8
-    assert "of 2.7 free ones" in choices.reasons["train.batch_size"]
+    assert "GiB, 2.7 are free" in choices.reasons["train.batch_size"]
     assert "a batch of 8, which does not fit" in choices.reasons["train.accumulate_steps"]
 
 
@@ -76,7 +76,7 @@ def test_a_gpu_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     choose_batch(choices, 1000)
     assert tried == [8, 4, 2]
     assert (choices.params.train.batch_size, choices.params.train.accumulate_steps) == (2, 4)
-    assert "two steps took 5.0 GiB of 8.0 free ones" in choices.reasons["train.batch_size"]
+    assert "two steps took 5.0 GiB, 8.0 were free" in choices.reasons["train.batch_size"]
 
 
 def test_the_trial_really_trains(monkeypatch: pytest.MonkeyPatch) -> None:

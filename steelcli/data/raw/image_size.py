@@ -18,6 +18,8 @@ MIN_DEFECT_PX = 3
 MAX_TINY_SHARE = 0.01
 """Share of the defect images up to which tiny defects are taken for slips of the annotator."""
 MAX_SIDE = 8192
+STRIDE = 32
+"""Of the encoders."""
 
 
 class Extent(Protocol):
@@ -136,8 +138,9 @@ def _propose(images: Sequence[Extent], image_size: tuple[int, int]) -> tuple[int
         slips = int(MAX_TINY_SHARE * len(smallest))
         scale = max(scale, math.sqrt(MIN_DEFECT_PX / smallest[slips]))
     scale = min(scale, 1)
-    return _round_up(width * scale), _round_up(height * scale)
+    return round_up(width * scale), round_up(height * scale)
 
 
-def _round_up(side: float) -> int:
-    return min(32 * math.ceil(round(side / 32, 6)), MAX_SIDE)
+def round_up(side: float) -> int:
+    """Return the next multiple of the encoders' stride, one at least."""
+    return min(STRIDE * max(1, math.ceil(round(side / STRIDE, 6))), MAX_SIDE)
