@@ -22,7 +22,6 @@ from steelcli.reporting.problem_table import show_problems
 
 MAX_FRACTION = 0.25
 """Largest share of the images that validation, or the test, is given for want of images."""
-NO_CLEAN = "none is clean, so false alarms are neither learned from nor measured: add clean ones"
 ABOUT_HALF = (0.45, 0.55)
 """Shares of images with a defect at which balancing changes next to nothing."""
 MAX_NAMED = 8
@@ -136,7 +135,8 @@ def _plan_balance(choices: Choices, defects: int, images: int) -> None:
     says = f"{defects} of {images} training images have a defect"
     low, high = ABOUT_HALF
     if defects == images:
-        choices.choose("train.balance", False, f"{says}; {NO_CLEAN}")
+        reason = f"{says}; none is clean, so false alarms are neither learned from nor measured"
+        choices.choose("train.balance", False, f"{reason}: add clean ones")
     elif share > high:
         reason = f"{says}: drawn once each; balance would repeat the few clean ones"
         choices.choose("train.balance", False, reason)

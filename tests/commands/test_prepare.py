@@ -105,13 +105,13 @@ def test_an_unreadable_image_leaves_nothing_behind(project_dir: Path, tmp_path: 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["data_problems.csv"]
 
 
-def test_a_split_without_a_defect_is_refused(project_dir: Path, tmp_path: Path) -> None:
+def test_data_without_a_defect_is_refused(project_dir: Path, tmp_path: Path) -> None:
     clean_dir = tmp_path / "raw"
     shutil.copytree(project_dir, clean_dir)
     for path in (clean_dir / "strips" / "ann").iterdir():
         annotation = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps(annotation | {"objects": []}), encoding="utf-8")
-    with pytest.raises(DataError, match="no image of the train split has a defect"):
+    with pytest.raises(DataError, match="no image has a defect"):
         prepare(data_params(root=str(clean_dir)), tmp_path / "prepared", tmp_path / "data.json")
     assert not (tmp_path / "prepared").exists()
 

@@ -68,8 +68,11 @@ def choose_images(
         ``duplicates_within_a_split``.
 
     Raises:
-        DataError: see `assign`, or a split has no image with a defect.
+        DataError: see `assign`, or no image of all or of a split has a defect.
     """
+    if not any(any(fact.class_pixels) for fact in facts):
+        remedy = "add images with a defect, or change data.classes"
+        raise DataError("no image has a defect", params.root, remedy)
     candidates = []
     for sample, fact in zip(samples, facts, strict=True):
         classes = np.flatnonzero(fact.class_pixels).tolist()
