@@ -165,7 +165,8 @@ def _lead(
         publish = partial(_publish, folder, work.kinds, made_by)
         if watcher:
             predict_new = partial(_predict_all, folder=folder, work=work, request=request)
-            watch_images(watcher, predict_new, publish, request, _SLICE * work.batch_size)
+            size = _SLICE * work.batch_size
+            watch_images(watcher, predict_new, publish, request, size)  # raises Interrupted
         failed = _predict_all(images, folder, work, request)
         if request.number:
             raise Interrupted(request.number, "Interrupted; the same command goes on.")

@@ -85,7 +85,7 @@ def find_matches(text: str) -> tuple[Path, list[str]]:
     return Path(), []
 
 
-def split(images: Mapping[str, Path], size: int) -> Iterator[dict[str, Path]]:
+def chunked(images: Mapping[str, Path], size: int) -> Iterator[dict[str, Path]]:
     """Yield a few images at a time, in order."""
     items = iter(images.items())
     yield from iter(lambda: dict(islice(items, size)), {})

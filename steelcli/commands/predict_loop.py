@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.commands.predict_files import split
+from steelcli.commands.predict_files import chunked
 from steelcli.commands.predict_folder import Journal, OutFolder
 from steelcli.commands.predict_image import (
     Kind,
@@ -28,7 +28,6 @@ from steelcli.commands.predict_image import (
 from steelcli.commands.predict_model import Predictor
 from steelcli.common.errors import DataError
 from steelcli.common.progress import track
-from steelcli.training.distributed import is_first_process
 from steelcli.training.signals import StopRequest
 
 R = TypeVar("R")
@@ -61,7 +60,7 @@ def plan_batches(images: Mapping[str, Path], folder: OutFolder, work: Work) -> l
     in the batches in which it would have been, and comes out the same to the bit.
     """
     batches = []
-    for some in split(images, work.batch_size):
+    for some in chunked(images, work.batch_size):
         todo = {name for name in some if not _is_finished(folder, name, some[name], work.kinds)}
         if todo:
             batches.append(Batch(some, todo))
@@ -145,7 +144,7 @@ def predict_batches(
 
         rows = _run_ahead(pool, write, iter_predicted(), 2 * work.batch_size)
         own_count = sum(len(batch.todo) for batch in batches)
-        for row in track(rows, "images", own_count) if is_first_process() else rows:
+        for row in track(rows, "images", own_count):
             journal.add(row)
     return failed
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from steelcli.commands.predict_files import clash, find_matches, name_image, output_key, split
+from steelcli.commands.predict_files import chunked, clash, find_matches, name_image, output_key
 from steelcli.commands.predict_summary import describe_counts
 from steelcli.common.errors import DataError, Interrupted, ParamsError
 from steelcli.common.problems import Problem, Problems
@@ -211,7 +211,7 @@ def watch_images(
         begun = time.monotonic()
         images = watcher.look()
         looked = time.monotonic()
-        for some in split(images, slice_size):
+        for some in chunked(images, slice_size):
             if not request.number:
                 shared.take(some, predict_new(some))
                 shared.write_if_due(is_quiet=False)

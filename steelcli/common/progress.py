@@ -35,11 +35,14 @@ _LINE_EVERY_S = 30.0
 def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
     """Yield the items, and show count, rate and time left.
 
-    On a terminal that is a bar, removed at the end, else a line every 30 seconds by the first
-    process of several.
+    On a terminal that is a bar, removed at the end, else a line every 30 seconds. Of several
+    processes under torchrun the first one shows it.
     """
+    if os.environ.get("RANK", "0") != "0":
+        yield from items
+        return
     if not Console(stderr=True).is_terminal:
-        yield from items if os.environ.get("RANK", "0") != "0" else _report(items, label, total)
+        yield from _report(items, label, total)
         return
     columns = (
         TextColumn("{task.description}"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -124,7 +125,7 @@ def test_short_work_and_other_processes_say_nothing(
     assert capsys.readouterr().out == ""
 
 
-def test_a_terminal_shows_count_and_rate() -> None:
+def test_a_terminal_shows_count_and_rate_of_the_first_process() -> None:
     pty = pytest.importorskip("pty")
     work = (
         "import time; from steelcli.common.progress import track\n"
@@ -132,7 +133,11 @@ def test_a_terminal_shows_count_and_rate() -> None:
     )
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    subprocess.run([sys.executable, "-c", work], stderr=theirs, env=environment, check=True)
+    for rank in ("1", "0"):
+        ranked = environment | {"RANK": rank}
+        subprocess.run([sys.executable, "-c", work], stderr=theirs, env=ranked, check=True)
+        is_shown = bool(select.select([ours], [], [], 0)[0])
+        assert is_shown == (rank == "0")
     os.close(theirs)
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
