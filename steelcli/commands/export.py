@@ -6,7 +6,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,10 @@ from steelcli.common.paths import (
     STORE_DIR,
     THRESHOLD_PATH,
 )
-from steelcli.common.progress import track
+from steelcli.common.progress import say, track
 from steelcli.data.types import channels_first
 from steelcli.model.export import capture, write_graph
-from steelcli.model.exported import FILE_NAMES, open_exported, refuse_missing
+from steelcli.model.exported import FILE_NAMES, PACKAGES, open_exported, refuse_missing
 from steelcli.model.inference import native_levels, predict
 from steelcli.model.quantise import quantise
 from steelcli.model.speed import WARM_UP
@@ -80,7 +79,7 @@ def export(
             that has none; or the exported network differs from the trained one, and then nothing
             is written.
     """
-    refuse_missing(wanted)
+    refuse_missing(wanted, PACKAGES[wanted], f"--format {wanted.value}")
     if int8:
         refuse_format(wanted)
     frozen = read_frozen(threshold_path)
@@ -89,15 +88,9 @@ def export(
     store, model = trained.store, trained.model.cpu()
     others = _read_others(metrics_path, trained)
     files, group = {metrics_path: ""}, group_name(wanted, int8)
-    with _never_empty(exports_dir), staged_dir(exports_dir / group, files) as partial_dir:
-        channels = 1 if store.color == "grey" else 3
-        program = capture(model, frozen.flip_tta, channels, store.image_size)
+    with staged_dir(exports_dir / group, files) as partial_dir:
         path = partial_dir / FILE_NAMES[wanted]
-        write_graph(program, wanted, describe(trained, frozen), path)
-        if int8:
-            positions = store.positions("val")
-            calibration = (_image(trained, i) for i in track(positions, "val", len(positions)))
-            quantise(path, calibration, len(positions))
+        _write(path, wanted, trained, frozen, int8)
         run = open_exported(path, wanted, torch.get_num_threads()).run
 
         def run_torch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -118,20 +111,22 @@ def export(
     return metrics
 
 
+def _write(path: Path, wanted: Format, trained: Trained, frozen: Frozen, int8: bool) -> None:
+    """Write the network with what goes with it."""
+    say(f"writing the network for {wanted.value}, which can take a minute")
+    store = trained.store
+    channels = 1 if store.color == "grey" else 3
+    program = capture(trained.model.cpu(), frozen.flip_tta, channels, store.image_size)
+    write_graph(program, wanted, describe(trained, frozen), path)
+    if int8:
+        positions = store.positions("val")
+        images = (_image(trained, i) for i in track(positions, "calibrating", len(positions)))
+        quantise(path, images, len(positions))
+
+
 def group_name(wanted: Format, int8: bool) -> str:
     """Return the name of the folder in ``exports/`` and of the group of the metrics."""
     return f"{wanted.value}-int8" if int8 else wanted.value
-
-
-@contextmanager
-def _never_empty(folder: Path) -> Iterator[None]:
-    """Remove the folder after the block where it was made in vain."""
-    is_new = not folder.exists()
-    try:
-        yield
-    finally:
-        if is_new and folder.exists() and not any(folder.iterdir()):
-            folder.rmdir()
 
 
 def describe(trained: Trained, frozen: Frozen) -> dict[str, str]:
@@ -173,7 +168,7 @@ def _image(trained: Trained, position: int) -> NDArray[np.uint8]:
 def _iter_maps(trained: Trained, run: Run, run_torch: Run) -> Iterator[MapPair]:
     """Yield what both networks make of each validation image."""
     positions = trained.store.positions("val")
-    for position in track(positions, "val", len(positions)):
+    for position in track(positions, "comparing", len(positions)):
         images = _image(trained, position)
         yield MapPair(position, run(images), run_torch(images))
 

@@ -126,8 +126,12 @@ def _partial_path(path: Path) -> Path:
 
 @contextmanager
 def _alone(final_dir: Path) -> Iterator[None]:
-    """Hold a lock beside a folder: two processes that fill one folder would mix their files."""
+    """Hold a lock beside a folder: two processes that fill one folder would mix their files.
+
+    The folder above, where it is made for the lock, goes with it if nothing else comes there.
+    """
     lock_path = final_dir.with_name(f".{final_dir.name}.lock.partial")
+    is_new = not lock_path.parent.exists()
     lock_path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_path, timeout=0)
     try:
@@ -141,6 +145,8 @@ def _alone(final_dir: Path) -> Iterator[None]:
     finally:
         lock_path.unlink(missing_ok=True)
         lock.release()
+        if is_new and not any(lock_path.parent.iterdir()):
+            lock_path.parent.rmdir()
 
 
 def refuse_unwritable(folders: Sequence[Path]) -> None:
