@@ -110,10 +110,8 @@ def show_plan(plan: Plan, params_path: Path | None) -> None:
         put(plan.text.rstrip("\n"))
         return
     show_tables([plan.table])
-    start = (
-        "" if params_path == PARAMS_PATH else f"cp {shlex.quote(str(params_path))} params.yaml && "
-    )
-    say(f"{params_path} is written; start with `{start}steelcli run`")
+    where = "" if params_path == PARAMS_PATH else f", in the place of {PARAMS_PATH},"
+    say(f"{params_path} is written; `steelcli run`{where} trains with it")
 
 
 def write_plan(plan: Plan, params_path: Path) -> None:
@@ -136,7 +134,7 @@ def refuse_changed(params_path: Path) -> None:
         return
     committed = read_revision("HEAD", params_path)
     if committed is None or not params_path.is_file() or params_path.read_bytes() != committed:
-        what = "this file is not as committed in git, and a plan would replace it"
+        what = "the file holds what git does not, such as an earlier plan, and would be replaced"
         raise RunError(what, params_path, "commit or move it, or add --force")
 
 
@@ -187,7 +185,7 @@ def _describe(
     """Return the paragraphs of the file's head."""
     sizes = count_sizes(found)
     shown = ", ".join(f"{count} {kind} of {size}" for kind, size, count in sizes[:3])
-    more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
+    more = f" and {len(sizes) - 3} more" if len(sizes) > 3 else ""
     left_out = f"; {found.left_out} with a fault are left out" if found.left_out else ""
     counts = " / ".join(str(splits.count(name)) for name in ("train", "val", "test"))
     versions = f"steelcli {steelcli.__version__}, torch {torch.__version__}"

@@ -53,7 +53,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_plan_is_written_shown_and_works(project_dir: Path, work_dir: Path) -> None:
     done = call(project_dir, *options(*TINY))
     assert (done.exit_code, done.stderr) == (0, "")
-    assert "params.yaml is written; start with `steelcli run`" in done.stdout
+    assert "params.yaml is written; `steelcli run` trains with it" in done.stdout
     params = load_params(Path("params.yaml"))
     assert params.data.root == str(project_dir)
     assert (params.data.format, params.data.image_size) == ("supervisely", (128, 32))
@@ -93,7 +93,7 @@ def test_a_changed_file_is_not_replaced_unless_forced(work_dir: Path) -> None:
     refused = call("data")
     assert isinstance(refused.exception, RunError)
     assert str(refused.exception).endswith(
-        "would replace it: params.yaml; commit or move it, or add --force."
+        "and would be replaced: params.yaml; commit or move it, or add --force."
     )
     for command in ("init -q", "add -A", "-c user.name=T -c user.email=t@e commit -qm Start"):
         subprocess.run(["git", *command.split()], check=True, cwd=work_dir)
