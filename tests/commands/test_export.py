@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,49 +11,19 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from export_run import Run
+from export_run import Run, export_torch
 from without_torch import run_alone
 
-from steelcli.commands import export as command
 from steelcli.commands.frozen import read_frozen
 from steelcli.common.errors import RunError
 from steelcli.common.formats import Format
 from steelcli.common.metrics_file import read_metrics
 from steelcli.data.levels import TOP_LEVEL
 from steelcli.data.types import channels_first
-from steelcli.model.exported import Exported, open_exported
+from steelcli.model.exported import open_exported
 from steelcli.model.inference import native_levels, predict
 from steelcli.model.trained_model import load_trained
 from steelcli.scores.counts import cut
-
-
-@pytest.fixture(scope="module")
-def tuned(run_dir: Path, store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = Run(run_dir / "models", store_dir, tmp_path_factory.mktemp("export"))
-    run.tune()
-    return run
-
-
-@pytest.fixture
-def run(tuned: Run, tmp_path: Path) -> Run:
-    """A copy of the run that may be spoilt."""
-    shutil.copytree(tuned.metrics_dir, tmp_path / "metrics")
-    copy = Run(tuned.models_dir, tuned.store_dir, tmp_path)
-    copy.export_path.unlink(missing_ok=True)
-    return copy
-
-
-def off_by(monkeypatch: pytest.MonkeyPatch, run: Run, spoil: Callable[[Any], Any]) -> None:
-    """Let the exported network be torch's own, with its probabilities spoilt."""
-    model = load_trained(run.models_dir, run.store_dir).model
-
-    def compute(images: Any) -> Any:
-        with torch.inference_mode():
-            return spoil(predict(model, torch.from_numpy(images), "fp32", flip_tta=True).numpy())
-
-    monkeypatch.setattr(command, "capture", lambda *_: None)
-    monkeypatch.setattr(command, "write_graph", lambda *arguments: arguments[3].write_bytes(b"x"))
-    monkeypatch.setattr(command, "open_exported", lambda *_: Exported(compute, {}))
 
 
 def check_export(run: Run, wanted: Format) -> None:
@@ -124,7 +93,7 @@ def test_onnx_and_the_example_without_torch_give_what_was_trained(
 def test_other_probabilities_leave_nothing(
     run: Run, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Any], Any]
 ) -> None:
-    off_by(monkeypatch, run, spoil)
+    export_torch(monkeypatch, run, spoil)
     with pytest.raises(RunError, match=r"probabilities are \S+ off, more than 0\.001: strip_"):
         run.export(Format.ONNX)
     assert not run.exports_dir.exists()
@@ -132,7 +101,7 @@ def test_other_probabilities_leave_nothing(
 
 
 def test_another_score_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    off_by(monkeypatch, run, lambda probs: probs)
+    export_torch(monkeypatch, run, lambda probs: probs)
     score = read_metrics(run.threshold_path, "").values["dice_defect_score"]
     run.change_threshold(dice_defect_score=score + 0.0015)
     assert run.export(Format.TORCH)["max_score_change"] == pytest.approx(0.0015)
@@ -145,7 +114,7 @@ def test_another_score_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_every_number_is_compared(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    off_by(monkeypatch, run, lambda probs: probs)
+    export_torch(monkeypatch, run, lambda probs: probs)
     values = read_metrics(run.threshold_path, "").values
     thresholds = values["f1_threshold"] + 0.25, values["f1_min_area_px"] + 7
     run.change_threshold(f1_threshold=thresholds[0], f1_min_area_px=thresholds[1])
@@ -159,7 +128,7 @@ def test_every_number_is_compared(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_formats_of_one_run_stand_side_by_side(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    off_by(monkeypatch, run, lambda probs: probs)
+    export_torch(monkeypatch, run, lambda probs: probs)
     run.export(Format.TORCH)
     run.export(Format.OPENVINO)
     written = read_metrics(run.export_path, "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from export_run import Run
+from export_run import Run, export_torch
 from numpy.typing import NDArray
 
 from steelcli.commands import export as command
@@ -23,7 +22,7 @@ from steelcli.common.formats import Format
 from steelcli.common.metrics_file import read_metrics
 from steelcli.data.store.reader import Store, open_store
 from steelcli.data.types import channels_first
-from steelcli.model.exported import Exported, open_exported
+from steelcli.model.exported import open_exported
 from steelcli.model.inference import predict
 from steelcli.model.trained_model import load_trained
 from steelcli.scores.counts import OperatingPoint
@@ -31,38 +30,15 @@ from steelcli.scores.counts import OperatingPoint
 POINT = OperatingPoint(0.5)
 
 
-@pytest.fixture(scope="module")
-def tuned(run_dir: Path, store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = Run(run_dir / "models", store_dir, tmp_path_factory.mktemp("int8"))
-    run.tune()
-    return run
-
-
-@pytest.fixture
-def run(tuned: Run, tmp_path: Path) -> Run:
-    """A copy of the run that may be spoilt."""
-    shutil.copytree(tuned.metrics_dir, tmp_path / "metrics")
-    copy = Run(tuned.models_dir, tuned.store_dir, tmp_path)
-    copy.export_path.unlink(missing_ok=True)
-    return copy
-
-
 def round_by(monkeypatch: pytest.MonkeyPatch, run: Run, spoil: Callable[[Any], Any]) -> None:
     """Let the network in 8 bits be torch's own, with its probabilities spoilt."""
-    model = load_trained(run.models_dir, run.store_dir).model
-
-    def compute(images: Any) -> Any:
-        with torch.inference_mode():
-            return spoil(predict(model, torch.from_numpy(images), "fp32", flip_tta=True).numpy())
 
     def quantise(path: Path, images: Iterator[NDArray[np.uint8]], count: int) -> None:
         assert len(list(images)) == count
         path.write_bytes(b"8 bits")
 
-    monkeypatch.setattr(command, "capture", lambda *_: None)
-    monkeypatch.setattr(command, "write_graph", lambda *arguments: arguments[3].write_bytes(b"x"))
+    export_torch(monkeypatch, run, spoil)
     monkeypatch.setattr(command, "quantise", quantise)
-    monkeypatch.setattr(command, "open_exported", lambda *_: Exported(compute, {}))
 
 
 @pytest.mark.slow

@@ -15,14 +15,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from make_params import data_params, evaluate_params, threshold_params
+from export_run import Run
+from make_params import data_params, evaluate_params
 from walk import steelcli, write_params
 
 from steelcli.commands import predict_loop
 from steelcli.commands.evaluate import evaluate
 from steelcli.commands.predict import predict
 from steelcli.commands.predict_image import KINDS
-from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import DataError, ParamsError, RunError
 from steelcli.data.images.level_png import load_levels, load_mask
 from steelcli.data.raw.survey import ProblemsError
@@ -61,30 +61,22 @@ class Tuned:
 
 
 @pytest.fixture(scope="module")
-def tuned(run_dir: Path, store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+def tuned(tuned_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     """The trained run with threshold and test predictions, mirror images averaged."""
     tuned = Tuned(tmp_path_factory.mktemp("tuned"))
-    shutil.copytree(run_dir / "models", tuned.models_dir)
+    shutil.copytree(tuned_run.models_dir, tuned.models_dir)
     metrics_dir, predictions_dir = tuned.threshold_path.parent, tuned.masks_dir.parent
-    tune_threshold(
-        threshold_params(objective="f1", min_areas_px=[0, 40], flip_tta=True),
-        "none",
-        store_dir,
-        tuned.models_dir,
-        tuned.threshold_path,
-        metrics_dir / "threshold_curve.csv",
-        tuned.folder / "val",
-    )
+    shutil.copytree(tuned_run.metrics_dir, metrics_dir)
     evaluate(
         evaluate_params(batch_size=2, timing_images=1),
-        store_dir,
+        tuned_run.store_dir,
         tuned.models_dir,
         tuned.threshold_path,
         metrics_dir,
         predictions_dir,
     )
     tuned.images_dir.mkdir()
-    store = Store(store_dir)
+    store = Store(tuned_run.store_dir)
     for position in store.positions("test"):
         (tuned.images_dir / store.records[position].image).write_bytes(store.original(position))
     return tuned

@@ -18,7 +18,6 @@ from steelcli.commands.judge import evaluate_foreign
 from steelcli.commands.predict import predict
 from steelcli.commands.predict_files import list_images, supervisely_paths
 from steelcli.commands.prepare import prepare
-from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.problems import Problems
 from steelcli.data.images.level_png import load_levels, load_mask
 from steelcli.data.predictions.match import match_predictions, open_predictions
@@ -30,17 +29,11 @@ Masks = dict[str, NDArray[np.bool_]]
 
 
 @pytest.fixture(scope="module")
-def out_dir(
-    project_dir: Path, run_dir: Path, store_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def out_dir(project_dir: Path, predict_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Predictions of the whole project in every format, cut so that many have some."""
-    work_dir = tmp_path_factory.mktemp("exports")
-    metrics_dir = work_dir / "metrics"
-    paths = (metrics_dir / "threshold.json", metrics_dir / "curve.csv", work_dir / "val")
-    tune_threshold(threshold_params(), "none", store_dir, run_dir / "models", *paths)
-    out_dir = work_dir / "out"
+    out_dir = tmp_path_factory.mktemp("exports") / "out"
     asked = ([str(project_dir)], out_dir, WRITE, 8, data_params(), 0.6, 20)
-    counts = predict(*asked, run_dir / "models", paths[0])
+    counts = predict(*asked, predict_dir / "models", predict_dir / "metrics/threshold.json")
     assert counts["images"] == 24
     assert counts["defect_images"] > 4
     return out_dir
@@ -107,10 +100,10 @@ def test_the_supervisely_project_is_prepared_with_the_same_masks(
 
 
 def test_a_second_round_through_supervisely_changes_nothing(
-    out_dir: Path, run_dir: Path, tmp_path: Path
+    out_dir: Path, predict_dir: Path, tmp_path: Path
 ) -> None:
     first_dir, second_dir = out_dir / "supervisely", tmp_path / "out/supervisely"
-    paths = (run_dir / "models", out_dir.parent / "metrics/threshold.json")
+    paths = (predict_dir / "models", predict_dir / "metrics/threshold.json")
     asked = ([str(first_dir)], tmp_path / "out", ("supervisely",), 8, data_params(), 0.6, 20)
     predict(*asked, *paths)
     files = sorted(path.relative_to(first_dir) for path in first_dir.rglob("*.*"))

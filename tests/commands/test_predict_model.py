@@ -9,20 +9,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from make_params import data_params, threshold_params
+from export_run import Run
+from make_params import data_params
 from walk import steelcli
 
 from steelcli.commands import predict_model
-from steelcli.commands.export import export
 from steelcli.commands.predict import predict
 from steelcli.commands.predict_model import Overrides, open_model
-from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import ModelError, ParamsError, RunError, UserError
 from steelcli.common.formats import Format
 from steelcli.data.images.level_png import load_levels, load_mask
+from steelcli.data.store.reader import Store
+from steelcli.model import exported
 from steelcli.model.export import write_graph
 from steelcli.model.exported import FILE_NAMES
-from steelcli.model.trained_model import load_trained
 
 NOWHERE = Path("nowhere")
 NO_OVERRIDES = Overrides(None, None)
@@ -47,21 +47,15 @@ class Files(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def files(run_dir: Path, store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Files:
-    work_dir = tmp_path_factory.mktemp("predict_model")
-    params = threshold_params(objective="f1", min_areas_px=[0, 40], flip_tta=True)
-    threshold_path, exports_dir = work_dir / "metrics/threshold.json", work_dir / "exports"
-    models_dir, images_dir = run_dir / "models", work_dir / "images"
-    paths = (threshold_path, work_dir / "curve.csv", work_dir / "val")
-    tune_threshold(params, "none", store_dir, models_dir, *paths)
+def files(tuned: Run) -> Files:
+    images_dir = tuned.work_dir / "images"
     for wanted in Format:
-        places = (threshold_path, work_dir / "export.json", exports_dir)
-        export(wanted, params, 1, store_dir, models_dir, *places)
+        tuned.export(wanted)
     images_dir.mkdir()
-    store = load_trained(models_dir, store_dir).store
+    store = Store(tuned.store_dir)
     for position in store.positions("test")[:3]:
         (images_dir / store.records[position].image).write_bytes(store.original(position))
-    return Files(models_dir, threshold_path, exports_dir, images_dir)
+    return Files(tuned.models_dir, tuned.threshold_path, tuned.exports_dir, images_dir)
 
 
 def best(files: Files) -> Path:
@@ -92,7 +86,7 @@ def test_an_export_alone_gives_what_the_checkpoint_gives(
         assert levels.std() > 100
     own, other = made_by(tmp_path / "best"), made_by(tmp_path / "out")
     assert {key for key in own if own[key] != other[key]} == {"runtime", "model_digest"}
-    assert (own["runtime"], own["model_digest"]) == ("checkpoint", None)
+    assert own["runtime"] == "checkpoint"
     assert other["runtime"] == wanted.value
     masks = zip(
         pixels(tmp_path / "best", "masks").values(),
@@ -109,6 +103,12 @@ def test_the_best_checkpoint_as_a_file_is_the_same_model(files: Files, tmp_path:
     shutil.copy(best(files), copy)
     files.predict(tmp_path, copy, models_dir=NOWHERE)
     assert (tmp_path / "summary.json").read_bytes() == before
+
+
+def test_another_checkpoint_of_the_run_is_not_mixed_in(files: Files, tmp_path: Path) -> None:
+    files.predict(tmp_path)
+    with pytest.raises(RunError, match="made with another model_digest"):
+        files.predict(tmp_path, files.models_dir / "checkpoint_epoch_2_seed42.pth")
 
 
 def test_another_checkpoint_needs_a_threshold(files: Files, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_metadata_that_are_missing_or_wrong(
 
 
 def test_a_missing_runtime_is_named(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict_model, "find_spec", lambda name: name == "torch" or None)
+    monkeypatch.setattr(exported, "find_spec", lambda name: name == "torch" or None)
     for wanted in (Format.ONNX, Format.OPENVINO):
         message = rf"{wanted.value}\w* is missing.*pip install 'steelcli\[{wanted.value}\]'"
         with pytest.raises(UserError, match=message):

@@ -10,17 +10,17 @@ import cv2
 import numpy as np
 import pytest
 from clone import Clone
-from closure import ROOT
+from closure import SHARED
 from make_params import data_params
 from test_journeys import read_commands
 
 from steelcli.data.raw.recognise import open_source
 
-STRIP_STEEL = ROOT.parent / "shared" / "data" / "strip-steel"
+STRIP_STEEL = SHARED / "strip-steel"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not STRIP_STEEL.is_dir(), reason="needs the real strip steel")
+@pytest.mark.skipif(not STRIP_STEEL.is_dir(), reason=f"real data not found at {SHARED}")
 def test_five_commands_from_pictures_to_an_inspector(tmp_path: Path) -> None:
     root, new_dir = tmp_path / "steel", tmp_path / "new"
     new_names = write_folders(root, new_dir)
