@@ -9,7 +9,7 @@ from steelcli.common.paths import METRICS_DIR, MODELS_DIR, REPORT_PATH
 from steelcli.common.progress import say
 from steelcli.params.report import ReportParams
 from steelcli.reporting.page import Page, build_page, render_page
-from steelcli.reporting.stage_files import read_results
+from steelcli.reporting.stage_files import Results, read_results
 
 
 def report(
@@ -17,8 +17,8 @@ def report(
     metrics_dir: Path = METRICS_DIR,
     models_dir: Path = MODELS_DIR,
     report_path: Path = REPORT_PATH,
-) -> Page:
-    """Write the page and return what it shows.
+) -> tuple[Results, Page]:
+    """Write the page; return what the other stages wrote, and what the page shows.
 
     Raises:
         RunError: a file of another stage is missing or cannot be read.
@@ -29,4 +29,4 @@ def report(
         partial_path.write_text(render_page(page), encoding="utf-8", newline="\n")
     if page.warning:
         say(f"warning: {page.warning}")
-    return page
+    return results, page

@@ -57,8 +57,8 @@ def build_headline(test: Mapping[str, Any], decimals: int) -> list[Headline]:
         sentence = f"of {_count(whole, noun)} {part:,} {'is' if part == 1 else 'are'} {verb}"
         return Headline(key, label, value, text, interval, sentence)
 
-    overlap = f"how well prediction and truth overlap on {_count(defective, 'defective sheet')}"
-    purity = f"of the pixels called defect {_percent(precision)} are defect, "
+    overlap = f"overlap of prediction and truth on {_count(defective, 'defective sheet')}"
+    purity = f"of pixels called defect {_percent(precision)} are defect, "
     share, called = found / defects if defects else None, "called defective"
     known = "defective sheets recognised"
     return [

@@ -22,11 +22,11 @@ def test_each_number_has_its_value_and_a_sentence_with_the_counts() -> None:
         ("auprc", "0.7845"),
     ]
     dice, found, alarm, recognised, precision = (row.sentence for row in rows)
-    assert dice == "how well prediction and truth overlap on 666 defective sheets; 1 is exact"
+    assert dice == "overlap of prediction and truth on 666 defective sheets; 1 is exact"
     assert found == "of 1,001 defects 692 are found"
     assert alarm == "of 591 clean sheets 127 are called defective"
     assert recognised == "of 666 defective sheets 615 are called defective"
-    assert precision.startswith("of the pixels called defect 78.5 % are defect")
+    assert precision.startswith("of pixels called defect 78.5 % are defect")
     assert [bool(row.interval) for row in rows] == [False, True, True, True, False]
     assert rows[2].interval == "0.1837 to 0.2498"
 
