@@ -24,7 +24,9 @@ from steelcli.reporting.table import (
 )
 
 WORST_IMAGES = 4
-"""How many are listed."""
+"""How many are listed; half of them where their names need lines of their own."""
+NUMBERS_WIDTH = 44
+"""Columns that the numbers of `build_worst` take."""
 POINT_LABELS = {
     "dice_defect": "Dice of defect images",
     "precision": "precision, all pixels",
@@ -58,7 +60,7 @@ def show_screen(results: Results, title: str, decimals: int) -> None:
     for line in _list_headline(build_headline(results.test, decimals), width):
         say(line)
     say("")
-    show_tables([build_point(results.test, decimals), build_worst(results, decimals)])
+    show_tables([build_point(results.test, decimals), build_worst(results, decimals, width)])
     for line in _draw_training(results, decimals, width):
         say(line)
 
@@ -105,11 +107,14 @@ def build_point(test: dict[str, Any], decimals: int) -> Table:
     return Table("Operating point", ("", "learned", "0.5"), tuple(rows))
 
 
-def build_worst(results: Results, decimals: int) -> Table:
-    """Return the test images with the lowest Dice at the learned pair."""
+def build_worst(results: Results, decimals: int, width: int) -> Table:
+    """Return the test images with the lowest Dice at the learned pair; ``width`` in characters."""
     images = results.images
+    worst = find_lowest(images["dice"], images["fp"], images["fn"])[:WORST_IMAGES]
+    if max((len(results.image_names[index]) for index in worst), default=0) > width - NUMBERS_WIDTH:
+        worst = worst[: WORST_IMAGES // 2]
     rows = []
-    for index in find_lowest(images["dice"], images["fp"], images["fn"])[:WORST_IMAGES]:
+    for index in worst:
         counts = (f"{images[name][index]:,.0f}" for name in ("defect_pixels", "fn", "fp"))
         dice = format_number(images["dice"][index], decimals)
         rows.append((results.image_names[index], dice, *counts))
