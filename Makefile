@@ -32,7 +32,7 @@ pictures: setup ## draw the README's pictures from the finished run in this fold
 	python docs/draw_pictures.py
 
 test: setup ## the default tests, a small training through every DVC stage among them
-	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 slow: setup ## the tests that take more than ten seconds each
 	python -m pytest -m slow
