@@ -1,0 +1,91 @@
+"""A run whose maps are the truth with noise, so that it has hits, misses and false alarms; all else
+is what the stages write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from make_params import (
+    data_params,
+    evaluate_params,
+    model_params,
+    report_params,
+    threshold_params,
+    train_params,
+)
+from numpy.typing import NDArray
+
+from steelcli.commands.evaluate import evaluate
+from steelcli.commands.prepare import prepare
+from steelcli.commands.report import report
+from steelcli.commands.synthesize import synthesize
+from steelcli.commands.train import train
+from steelcli.commands.tune_threshold import tune_threshold
+from steelcli.data.levels import to_levels
+from steelcli.data.store.reader import Store
+
+
+class NoisyRun:
+    """The stages' files in a folder, without those that nothing here reads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project_dir = folder / "project"
+        self.store_dir, self.models_dir = folder / "prepared", folder / "models"
+        self.metrics_dir = folder / "metrics"
+        self.val_dir, self.test_dir = folder / "val", folder / "test"
+        self.report_path = folder / "report.html"
+
+    def synthesize(self, images: int) -> None:
+        synthesize(self.project_dir, images, 7)
+
+    def run(self, **evaluation: Any) -> None:
+        """Run every stage up to ``evaluate``."""
+        root = str(self.project_dir)
+        split = data_params(root=root, keep_splits=False, val_fraction=0.3, test_fraction=0.6)
+        prepare(split, self.store_dir, self.metrics_dir / "data.json")
+        small = model_params(decoder_channels=[16, 8, 8, 8, 4])
+        paths = (self.store_dir, self.models_dir, self.metrics_dir / "train.json")
+        train(small, train_params(epochs=1), *paths)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("steelcli.model.trained_model.iter_levels", _iter_levels)
+            self._score(**evaluation)
+
+    def _score(self, **evaluation: Any) -> None:
+        threshold_path = self.metrics_dir / "threshold.json"
+        curve_path = self.metrics_dir / "threshold_curve.csv"
+        params = threshold_params(objective="dice", min_areas_px=[0, 16, 64, 256])
+        folders = (self.store_dir, self.models_dir, threshold_path)
+        tune_threshold(params, "none", *folders, curve_path, self.val_dir)
+        evaluate(evaluate_params(**evaluation), *folders, self.metrics_dir, self.test_dir)
+
+    def report(self, **changes: Any) -> None:
+        report(report_params(**changes), self.metrics_dir, self.models_dir, self.report_path)
+
+
+def _iter_levels(
+    _: Any, store: Store, positions: Sequence[int], *__: Any
+) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+    for position in positions:
+        yield position, to_levels(_spoil(store.class_masks(position), position))
+
+
+def _spoil(masks: NDArray[np.bool_], seed: int) -> NDArray[np.float32]:
+    """Return a map float32 [H, W] of truth masks bool [C, H, W]: blurred and shifted.
+
+    A third of the images loses the defects of one half, a third gets a false spot.
+    """
+    truth = masks.any(axis=0).astype(np.float32)
+    height, width = truth.shape
+    noise = np.random.default_rng(seed)
+    if seed % 3 == 0:
+        truth[:, : width // 2] = 0
+    elif seed % 3 == 1:
+        centre = (int(noise.integers(width)), int(noise.integers(height)))
+        cv2.circle(truth, centre, 24, noise.uniform(0.5, 1.0), thickness=-1)
+    shifted = np.roll(truth, 3, axis=1)
+    return np.clip(cv2.GaussianBlur(shifted, (0, 0), 4.0), 0, 1)
