@@ -64,7 +64,7 @@ class Run:
         )
         changes = {"overlays": self.overlays, "save_maps": self.save_maps}
         params = evaluate_params(timing_images=1, **changes)
-        return evaluate(params, *folders)
+        return evaluate(params, [0, 4], *folders)
 
     def change_checkpoint(self, change: Callable[[dict[str, Any]], None]) -> None:
         path = find_best(self.models_dir, "dice")
