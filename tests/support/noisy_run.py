@@ -29,6 +29,8 @@ from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.data.levels import to_levels
 from steelcli.data.store.reader import Store
 
+MIN_AREAS_PX = [0, 16, 64, 256]
+
 
 class NoisyRun:
     """The stages' files in a folder, without those that nothing here reads."""
@@ -58,10 +60,11 @@ class NoisyRun:
     def _score(self, **evaluation: Any) -> None:
         threshold_path = self.metrics_dir / "threshold.json"
         curve_path = self.metrics_dir / "threshold_curve.csv"
-        params = threshold_params(objective="dice", min_areas_px=[0, 16, 64, 256])
+        params = threshold_params(objective="dice", min_areas_px=MIN_AREAS_PX)
         folders = (self.store_dir, self.models_dir, threshold_path)
         tune_threshold(params, "none", *folders, curve_path, self.val_dir)
-        evaluate(evaluate_params(**evaluation), *folders, self.metrics_dir, self.test_dir)
+        paths = (*folders, self.metrics_dir, self.test_dir)
+        evaluate(evaluate_params(**evaluation), MIN_AREAS_PX, *paths)
 
     def report(self, **changes: Any) -> None:
         report(report_params(**changes), self.metrics_dir, self.models_dir, self.report_path)
