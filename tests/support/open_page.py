@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,19 @@ class Watch:
         assert not faults
 
 
-def find_barriers(page: Page) -> list[str]:
-    """Return the serious and critical faults that axe-core finds, a line each."""
+def find_barriers(page: Page, rules: Sequence[str] = (), part: str = "body") -> list[str]:
+    """Return the serious and critical faults that axe-core finds in a part, a line each.
+
+    Args:
+        page: with everything folded out.
+        rules: axe's names of those to look for; none: all.
+        part: a selector.
+    """
     if not AXE_PATH.is_file():
         skip("axe-core is missing: run `make web`")
     page.evaluate(AXE_PATH.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run()")
+    options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    found = page.evaluate("([part, options]) => axe.run(part, options)", [part, options])
     return [
         f"{fault['id']}: {node['html'][:200]} {node.get('failureSummary', '')[:300]}"
         for fault in found["violations"]
