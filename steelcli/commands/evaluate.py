@@ -30,6 +30,7 @@ from steelcli.data.store.index import count_kinds
 from steelcli.model.speed import measure_speed
 from steelcli.model.trained_model import Trained, load_trained
 from steelcli.params.evaluate import EvaluateParams
+from steelcli.reporting.card_choice import CARDS, choose_cards, count_missed
 from steelcli.reporting.lowest import find_lowest
 from steelcli.reporting.overlays import draw_overlays
 from steelcli.scores.columns import (
@@ -98,16 +99,16 @@ def evaluate(
         )
         scorer = score_images(new_scorer, _iter_saved(trained, params, frozen, saved))
         rows = scorer.image_rows(point)
+        defects = scorer.defect_rows(point)
         shown = draw_overlays(saved, store, rows, params.overlays) | _list_lowest(rows)
+        shown.update(choose_cards(rows, count_missed(defects), CARDS))
         if params.save_maps == "shown":
             saved.keep_maps(shown)
         metrics = summarise(scorer, point)
         metrics["flip_tta"] = int(frozen.flip_tta)
         metrics |= measure_speed(trained, point, frozen.flip_tta, params.timing_images)
         files[metrics_dir / TEST_IMAGES_NAME] = format_csv(rows, IMAGE_COLUMNS)
-        files[metrics_dir / TEST_DEFECTS_NAME] = format_csv(
-            scorer.defect_rows(point), DEFECT_COLUMNS
-        )
+        files[metrics_dir / TEST_DEFECTS_NAME] = format_csv(defects, DEFECT_COLUMNS)
         files[metrics_dir / TEST_POINTS_NAME] = format_csv(scorer.point_rows(), POINT_COLUMNS)
         files[metrics_dir / PR_CURVE_NAME] = format_csv(scorer.pr_curve(), PR_COLUMNS)
         files[metrics_dir / RELIABILITY_NAME] = format_csv(
@@ -137,6 +138,6 @@ def _iter_saved(
 
 
 def _list_lowest(rows: Sequence[ImageRow]) -> set[str]:
-    """Return the images that the report lists."""
+    """Return the images that the report lists by their Dice."""
     dice, fp, fn = ([float(row[name]) for row in rows] for name in ("dice", "fp", "fn"))
     return {str(rows[index]["image"]) for index in find_lowest(dice, fp, fn)}

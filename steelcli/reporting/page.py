@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jinja2
 
 from steelcli.common.small_splits import describe_small_splits
+from steelcli.reporting.cards import Card, Example
 from steelcli.reporting.charts import Chart, draw_chart
+from steelcli.reporting.comparison import Comparison
 from steelcli.reporting.csv_tables import build_froc, build_lowest, build_reliability
 from steelcli.reporting.metric_tables import (
     build_data,
@@ -84,7 +86,14 @@ class Page:
         return [table for chapter in self.chapters for table in chapter.tables]
 
 
-def build_page(results: Results, title: str, decimals: int) -> Page:
+def build_page(
+    results: Results,
+    title: str,
+    decimals: int,
+    cards: Sequence[Card] = (),  # noqa: ARG001
+    examples: Sequence[Example] = (),  # noqa: ARG001
+    comparisons: Sequence[Comparison] = (),  # noqa: ARG001
+) -> Page:
     """Put tables and charts in the order of the stages."""
     chapters = [
         _build_settings_chapter(results.settings),
