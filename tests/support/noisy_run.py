@@ -67,7 +67,8 @@ class NoisyRun:
         evaluate(evaluate_params(**evaluation), MIN_AREAS_PX, *paths)
 
     def report(self, **changes: Any) -> None:
-        report(report_params(**changes), self.metrics_dir, self.models_dir, self.report_path)
+        paths = (self.metrics_dir, self.models_dir, self.report_path, self.store_dir, self.test_dir)
+        report(report_params(**{"cards": 12} | changes), *paths)
 
 
 def _iter_levels(
