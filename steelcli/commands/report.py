@@ -8,7 +8,8 @@ from steelcli.common.outputs import staged_file
 from steelcli.common.paths import METRICS_DIR, MODELS_DIR, REPORT_PATH
 from steelcli.common.progress import say
 from steelcli.params.report import ReportParams
-from steelcli.reporting.page import Page, build_page, render_page
+from steelcli.reporting.page import Page, build_page
+from steelcli.reporting.render import render_page
 from steelcli.reporting.stage_files import read_results
 
 
@@ -26,7 +27,8 @@ def report(
     results = read_results(metrics_dir, models_dir)
     page = build_page(results, params.title, params.decimals)
     with staged_file(report_path) as partial_path:
-        partial_path.write_text(render_page(page), encoding="utf-8", newline="\n")
+        html = render_page(page, params.decimals)
+        partial_path.write_text(html, encoding="utf-8", newline="\n")
     if page.warning:
         say(f"warning: {page.warning}")
     return page

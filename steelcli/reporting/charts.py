@@ -172,7 +172,7 @@ def _scale(axes: Axes, chart: Chart) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     else:
         axes.set_xscale("log", base=2)
-        ticks = {x for line in chart.lines for x in line.x if x > 0}
+        ticks = set(chart.lines[0].x)  # other lines are points between them
         axes.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

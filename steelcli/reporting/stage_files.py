@@ -19,7 +19,13 @@ from steelcli.common.inputs import MAX_CSV_BYTES, read_bytes, read_columns, read
 from steelcli.common.metrics_file import Metrics, read_metrics
 from steelcli.common.settings import flatten
 from steelcli.reporting.other_models import read_others
-from steelcli.scores.columns import FROC_COLUMNS, NUMBER_COLUMNS, RELIABILITY_COLUMNS
+from steelcli.scores.columns import (
+    DEFECT_COLUMNS,
+    FROC_COLUMNS,
+    NUMBER_COLUMNS,
+    POINT_COLUMNS,
+    RELIABILITY_COLUMNS,
+)
 
 REMEDIES = {
     "data": paths.MAKE_STORE,
@@ -44,6 +50,9 @@ class Results:
         data, training, threshold, test: json files as they are.
         settings: of the training, as text under dotted names.
         image_names, images: the test images and their numbers.
+        defect_images, defect_classes, defects: of each true defect of the test images its image,
+            its class, and its numbers.
+        points: the counts of the test images at every threshold with every area.
         epochs, thresholds, pr_curve, froc, reliability: csv files.
         others: the json file of each other model, by its name.
     """
@@ -55,6 +64,10 @@ class Results:
     settings: dict[str, str]
     image_names: list[str]
     images: Columns
+    defect_images: list[str]
+    defect_classes: list[str]
+    defects: Columns
+    points: Columns
     epochs: Columns
     thresholds: Columns
     pr_curve: Columns
@@ -82,9 +95,13 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         "val_iou_fixed",
         "val_dice_defect_opt",
         "val_f1_opt",
+        "learning_rate",
+        "grad_norm",
+        "train_images_per_second",
     )
     curve_names = ("threshold", "dice", "dice_defect", "f1", "iou", "clean_false_alarm", "front")
     images_path = metrics_dir / paths.TEST_IMAGES_NAME
+    defects_path = metrics_dir / paths.TEST_DEFECTS_NAME
 
     def read(name: str, numbers: Sequence[str] = ()) -> Metrics:
         path = metrics_dir / f"{name}.json"
@@ -99,6 +116,7 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     if any(test.values.get(name) != threshold.values.get(name) for name in POINT):
         what = "the test images were scored at another threshold or area than was learned last"
         raise RunError(what, metrics_dir / paths.TEST_NAME, paths.MAKE_TEST)
+    defect_texts = _read_texts(defects_path, DEFECT_COLUMNS[:2], "test", test)
     return Results(
         data=data.values,
         training=training.values,
@@ -107,6 +125,10 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         settings=settings,
         image_names=_read_texts(images_path, ("image",), "test", test)["image"],
         images=_read_columns(images_path, NUMBER_COLUMNS, "test", test),
+        defect_images=defect_texts["image"],
+        defect_classes=defect_texts["class"],
+        defects=_read_columns(defects_path, DEFECT_COLUMNS[2:], "test", test),
+        points=_read_columns(metrics_dir / paths.TEST_POINTS_NAME, POINT_COLUMNS, "test", test),
         epochs=_read_columns(epochs_path, epoch_names, "train"),
         thresholds=_read_columns(
             metrics_dir / paths.THRESHOLD_CURVE_NAME, curve_names, "threshold", threshold

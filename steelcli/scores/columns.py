@@ -44,6 +44,24 @@ CURVE_COLUMNS = (
     "front",
 )
 """``threshold_curve.csv``."""
+POINT_COLUMNS = (
+    "threshold",
+    "min_area_px",
+    "tp",
+    "fp",
+    "fn",
+    "dice",
+    "iou",
+    "dice_defect",
+    "iou_defect",
+    "false_alarms",
+    "detected",
+    "found",
+    "false_components",
+)
+"""``test_points.csv``: every threshold with every area."""
+DEFECT_COLUMNS = ("image", "class", "area_px", "found")
+"""``test_defects.csv``: a row per true component of each class's own mask."""
 PR_COLUMNS = ("threshold", "precision", "recall")
 FROC_COLUMNS = ("max_fp_per_image", "recall", "threshold", "fp_per_image")
 RELIABILITY_COLUMNS = (

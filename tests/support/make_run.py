@@ -155,6 +155,8 @@ class Run:
             self.write_metrics(name, values)
         write_json(self.models_dir / "args.json", SETTINGS)
         self.write("test_images.csv", images())
+        self.write("test_defects.csv", defects())
+        self.write("test_points.csv", points())
         self.write("threshold_curve.csv", threshold_curve())
         self.write(
             "pr_curve.csv",
@@ -196,6 +198,35 @@ def images() -> list[dict[str, Any]]:
         | {"iou": abs(math.sin(i)), "dice": abs(math.sin(i + 0.1))}
         for i in range(1, 40)
     ]
+
+
+def defects() -> list[dict[str, Any]]:
+    """Every 25th of the defects that TEST counts by class, its share of them found."""
+    rows = []
+    for title, whole in TEST["defects_class"].items():
+        for place in range(0, whole, 25):
+            found = int(place < TEST["found_class"][title] * whole)
+            image = f"ds/img/{1 + place % 39:04d}.jpg"
+            rows.append({"image": image, "class": title, "area_px": 9 + 7 * place, "found": found})
+    return rows
+
+
+def points() -> list[dict[str, Any]]:
+    """A count at each pair; what falls with the threshold falls in a straight line."""
+    rows = []
+    thresholds = sorted({*(step / 100 for step in range(1, 100)), TEST["threshold"]})
+    for area in (0, 16, 256):
+        for x in thresholds:
+            share = 1 - x
+            row = {"threshold": x, "min_area_px": area}
+            row |= {"tp": round(9e6 * share), "fp": round(5e6 * share**3)}
+            row["fn"] = 9_000_000 - row["tp"]
+            for name in ("dice", "iou", "dice_defect", "iou_defect"):
+                row[name] = GROUP[name] * (1 - (x - TEST["threshold"]) ** 2)
+            row["false_alarms"] = max(0, round(591 * share**2) - area // 16)
+            row |= {"detected": round(666 * share), "found": round(1001 * share)}
+            rows.append(row | {"false_components": round(4000 * share)})
+    return rows
 
 
 def threshold_curve() -> list[dict[str, Any]]:
