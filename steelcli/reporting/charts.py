@@ -41,6 +41,8 @@ STYLE: dict[Any, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+POINTS_PER_INCH = 72
+"""Of matplotlib's SVG files, whose unit is the point."""
 MAX_POINTS = 2000
 """Of one curve: more would swell the page, and no screen shows them."""
 MAX_MARKED = 30
@@ -50,7 +52,8 @@ MAX_MARKED = 30
 class Line(NamedTuple):
     """One curve; NaN leaves a gap.
 
-    ``color`` is 1 to 4, ``style`` matplotlib's line style, or a marker for single points.
+    ``color`` is 1 to 4, ``style`` matplotlib's line style, or a marker: "o" and "s" for single
+    points, "." and "x" for many.
     """
 
     label: str
@@ -72,6 +75,7 @@ class Chart:
         x_scale: shares from 0 to 1, whole numbers, or powers of 2.
         y_is_share: whether y runs from 0 to 1.
         steps: whether a point's y holds back to the point before it.
+        follows: what the page's script marks in it as the sliders move, see page.js; empty: nothing.
     """
 
     title: str
@@ -83,6 +87,7 @@ class Chart:
     x_scale: Literal["share", "whole", "doubling"] = "share"
     y_is_share: bool = True
     steps: bool = False
+    follows: Literal["", "precision", "froc", "threshold"] = ""
 
 
 @contextmanager
@@ -101,6 +106,8 @@ def draw_chart(chart: Chart) -> Markup:
     """Return the chart as an ``svg`` element, the same bytes for the same numbers.
 
     It takes its colours from the page's ``--line-1`` to ``--line-4`` and the text's colour.
+    ``data-frame`` holds where its axes lie, in units of the viewBox, then their limits: left, top,
+    right, bottom, lowest and highest x, lowest and highest y. ``data-scale`` is that of x.
     """
     svg = io.StringIO()
     with fixed_style(chart.title, STYLE):
@@ -121,7 +128,20 @@ def draw_chart(chart: Chart) -> Markup:
             axes.text(0.5, 0.5, "no value", transform=axes.transAxes, ha="center")
         no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(svg, format="svg", transparent=True, metadata=no_metadata)
-    return Markup(_adopt(svg.getvalue(), f"{chart.title}: {chart.y_label} by {chart.x_label}"))
+    described = f"{chart.title}: {chart.y_label} by {chart.x_label}"
+    attributes = Markup('role="img" aria-label="{}"').format(described)
+    if chart.follows:
+        attributes += Markup(' data-follows="{}" data-frame="{}" data-scale="{}"').format(
+            chart.follows, _measure(axes), axes.get_xscale()
+        )
+    return Markup(_adopt(svg.getvalue(), attributes))
+
+
+def _measure(axes: Axes) -> str:
+    """Return ``data-frame`` of axes that were drawn."""
+    box, (width, height) = axes.get_position(), axes.figure.get_size_inches() * POINTS_PER_INCH
+    sides = (box.x0 * width, (1 - box.y1) * height, box.x1 * width, (1 - box.y0) * height)
+    return " ".join(f"{number:.6g}" for number in (*sides, *axes.get_xlim(), *axes.get_ylim()))
 
 
 def _plot(axes: Axes, line: Line, steps: bool) -> None:
@@ -132,6 +152,8 @@ def _plot(axes: Axes, line: Line, steps: bool) -> None:
     look: dict[str, Any] = {"color": f"#00000{line.color}", "label": line.label}
     if line.style in {"o", "s"}:
         look |= {"markersize": 7, "zorder": 3}
+    elif line.style in {".", "x"}:
+        look |= {"clip_on": False}
     else:
         look["marker"] = "o" if len(line.x) <= MAX_MARKED else ""
         look["drawstyle"] = "steps-pre" if steps else "default"
@@ -150,23 +172,50 @@ def _scale(axes: Axes, chart: Chart) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     else:
         axes.set_xscale("log", base=2)
-        ticks = {x for line in chart.lines for x in line.x if x > 0}
+        ticks = set(chart.lines[0].x)  # other lines are points between them
         axes.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
-def _adopt(svg: str, description: str) -> str:
+def _adopt(svg: str, attributes: Markup) -> str:
     """Fit matplotlib's SVG file into a page, in the colours of the page.
 
-    Its prolog, namespaces, size, style sheet, fonts and the ids of its groups go.
+    Its prolog, namespaces, size, style sheet, fonts and the ids of its groups go. Styles become
+    attributes, which a strict content security policy allows; numbers keep two decimals.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", r"<svg \1>", svg, count=1)
     svg = re.sub(r"<style.*?</style>", "", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
+    svg = re.sub(r' style="([^"]*)"', _unfold_style, svg)
+    svg = re.sub(r'"[^"]*"', _shorten_numbers, svg)
+    svg = re.sub(r"\s*\n\s*", "\n", svg).replace(" xlink:href=", " href=")
+    svg = re.sub(r"<g([^>]*)>\n((?:<use [^>]*>\n)+)</g>", _share_look, svg)
     for placeholder, color in COLORS.items():
         svg = svg.replace(placeholder, color)
-    label = Markup('<svg role="img" aria-label="{}" ').format(description)
-    return svg.replace("<svg ", label, 1)
+    return svg.replace("<svg ", f"<svg {attributes} ", 1)
+
+
+def _unfold_style(match: re.Match[str]) -> str:
+    """Return ``style="fill: none; font: 10px 'A'"`` as ``fill="none" font-size="10px"``."""
+    attributes = ""
+    for declaration in match[1].split(";"):
+        name, _, value = declaration.strip().partition(": ")
+        if name == "font":
+            name, value = "font-size", value.split(" ")[0]
+        if name and name != "font-family":
+            attributes += f' {name}="{value}"'
+    return attributes
+
+
+def _shorten_numbers(match: re.Match[str]) -> str:
+    return re.sub(r"(\.\d\d)\d+", r"\1", match[0])
+
+
+def _share_look(match: re.Match[str]) -> str:
+    """Say once, in their group, how its points look: there may be thousands."""
+    look = re.search(r' fill="[^>]*(?=/>)', match[2])
+    if look is None:
+        return match[0]
+    return f"<g{match[1]}{look[0]}>\n{match[2].replace(look[0], '')}</g>"

@@ -95,6 +95,9 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         "val_iou_fixed",
         "val_dice_defect_opt",
         "val_f1_opt",
+        "learning_rate",
+        "grad_norm",
+        "train_images_per_second",
     )
     curve_names = ("threshold", "dice", "dice_defect", "f1", "iou", "clean_false_alarm", "front")
     images_path = metrics_dir / paths.TEST_IMAGES_NAME
