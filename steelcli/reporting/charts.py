@@ -29,7 +29,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.constrained_layout.h_pad": 0.06,
-    "font.size": 10,
+    "font.size": 10.5,
     "grid.alpha": 0.18,
     "grid.color": INK,
     "grid.linewidth": 0.6,
@@ -47,6 +47,9 @@ MAX_POINTS = 2000
 """Of one curve: more would swell the page, and no screen shows them."""
 MAX_MARKED = 30
 """Up to this many points, each is marked: a curve of one point would not show."""
+
+DIAGONAL = [0.0, 1.0]
+"""x and y of a line that is there to compare with: it is never marked."""
 
 
 class Line(NamedTuple):
@@ -153,9 +156,10 @@ def _plot(axes: Axes, line: Line, steps: bool) -> None:
     if line.style in {"o", "s"}:
         look |= {"markersize": 7, "zorder": 3}
     elif line.style in {".", "x"}:
-        look |= {"clip_on": False}
+        look |= {"markersize": 5, "clip_on": False}
     else:
-        look["marker"] = "o" if len(line.x) <= MAX_MARKED else ""
+        is_marked = len(line.x) <= MAX_MARKED and line.x != DIAGONAL
+        look["marker"] = "o" if is_marked else ""
         look["drawstyle"] = "steps-pre" if steps else "default"
     step = -(-len(line.x) // MAX_POINTS)
     axes.plot(line.x[::step], line.y[::step], line.style, **look)
@@ -165,7 +169,7 @@ def _scale(axes: Axes, chart: Chart) -> None:
     if chart.y_is_share:
         axes.set_ylim(-0.02, 1.02)
     else:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.04 * axes.get_ylim()[1])
     if chart.x_scale == "share":
         axes.set_xlim(-0.02, 1.02)
     elif chart.x_scale == "whole":

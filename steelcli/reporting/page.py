@@ -191,7 +191,7 @@ def _build_chapters(
         Chapter("gallery", "Gallery", folded=[lowest]),
         Chapter("misses", "What it misses", folded=[by_class, build_by_size(test, decimals)]),
         Chapter("training", "Training", [training], build_training_charts(results)),
-        Chapter("data", "Data", build_data(results.data, decimals)),
+        Chapter("splits", "Data", build_data(results.data, decimals)),
     ]
     if results.others or comparisons:
         chapters.append(_build_against(results, comparisons, decimals))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from steelcli.reporting.charts import MAX_POINTS, Chart, Line
+from steelcli.reporting.charts import DIAGONAL, MAX_POINTS, Chart, Line
 from steelcli.reporting.comparison import Comparison
 from steelcli.scores import formulas
 
@@ -20,7 +20,7 @@ def build_scatter(comparison: Comparison) -> Chart:
     images = defect.size
     shown = np.unique(np.linspace(0, images - 1, min(images, MAX_POINTS)).round().astype(int))
     groups = (("with a defect", 1, ".", defect[shown]), ("clean", 2, "x", ~defect[shown]))
-    lines = [Line("equal", [0.0, 1.0], [0.0, 1.0], 3, ":")]
+    lines = [Line("equal", DIAGONAL, DIAGONAL, 3, ":")]
     for label, color, style, chosen in groups:
         places = shown[chosen]
         lines.append(Line(label, x[places].tolist(), y[places].tolist(), color, style))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from steelcli.reporting.charts import Chart, Line
+from steelcli.reporting.charts import DIAGONAL, Chart, Line
 from steelcli.reporting.metric_tables import pick_group
 from steelcli.reporting.operating import Points, compute_numbers
 from steelcli.reporting.stage_files import Columns, Results
@@ -148,7 +148,7 @@ def build_reliability_chart(curve: Columns) -> Chart:
     """Return the share of defect pixels by the probability given to them."""
     lines = (
         Line("test pixels", curve["mean_probability"], curve["defect_share"], 1),
-        Line("perfect", [0.0, 1.0], [0.0, 1.0], 2, "--"),
+        Line("perfect", DIAGONAL, DIAGONAL, 2, "--"),
     )
     note = "Share of defect pixels by the probability given to them, in 15 equal bins."
     x_label, y_label = "mean probability", "share of defect pixels"
