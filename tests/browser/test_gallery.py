@@ -40,7 +40,7 @@ def opened(browser: Browser, noisy_run: NoisyRun) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def data(opened: Page) -> Any:
     """What the page's script reads."""
-    return json.loads(opened.locator("#page-data").text_content() or "")
+    return json.loads(opened.locator("#data").text_content() or "")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@
 "use strict";
 
 /**
- * What the server wrote into #page-data.
+ * What the server wrote into #data.
  * @typedef {object} PageData
  * @property {number} decimals
  * @property {Points} points

@@ -1,5 +1,5 @@
 /*
- * Joins the parts of the page: reads #page-data, and gives every control its work.
+ * Joins the parts of the page: reads #data, and gives every control its work.
  */
 "use strict";
 
@@ -123,7 +123,7 @@ function openTarget() {
 }
 
 function start() {
-  const text = byId("page-data").textContent ?? "";
+  const text = byId("data").textContent ?? "";
   const data = /** @type {PageData} */ (JSON.parse(text));
   const { points } = data;
   const gallery = new Gallery(data.cards, { threshold: 0, minArea: 0, isLearned: true });
