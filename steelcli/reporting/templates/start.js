@@ -47,7 +47,7 @@ function startLayers(gallery) {
 /** @param {Gallery} gallery */
 function startDialog(gallery) {
   const dialog = /** @type {HTMLDialogElement} */ (byId("open-card"));
-  const homes = [byId("controls"), byId("layers")].map((tool) => {
+  const homes = [byId("controls"), byId("layers"), byId("approximate")].map((tool) => {
     const home = document.createComment("");
     tool.before(home);
     return { tool, home };
