@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,6 @@ from noisy_run import MIN_AREAS_PX, NoisyRun
 from open_page import Watch
 from playwright.sync_api import Browser, Locator, Page
 
-from steelcli.common.inputs import read_json
 from steelcli.data.predictions.saved import SavedPredictions
 from steelcli.data.store.reader import open_store
 from steelcli.reporting.table import format_number
@@ -45,8 +46,13 @@ def page(browser: Browser, noisy_run: NoisyRun) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def test_json(noisy_run: NoisyRun) -> Any:
-    return read_json(noisy_run.metrics_dir / "test.json")
+def scored(noisy_run: NoisyRun) -> Any:
+    """metrics/test.json."""
+    return read(noisy_run.metrics_dir / "test.json")
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -79,26 +85,26 @@ def check_group(page: Page, group: dict[str, float]) -> None:
 
 
 def test_the_learned_point_is_that_of_the_metrics(
-    page: Page, points: list[dict[str, float]], test_json: Any
+    page: Page, points: list[dict[str, float]], scored: Any
 ) -> None:
     move(page, points, 0.01, 0)
-    assert shown(page, "recall") != format_number(test_json["optimal"]["recall"], DECIMALS)
-    move(page, points, test_json["threshold"], test_json["min_area_px"])
-    check_group(page, test_json["optimal"])
+    assert shown(page, "recall") != format_number(scored["optimal"]["recall"], DECIMALS)
+    move(page, points, scored["threshold"], scored["min_area_px"])
+    check_group(page, scored["optimal"])
     assert page.get_attribute('[data-go="learned"]', "aria-pressed") == "true"
-    threshold = format_number(test_json["threshold"], DECIMALS)
+    threshold = format_number(scored["threshold"], DECIMALS)
     assert page.inner_text("#threshold-value") == threshold
-    assert page.inner_text("#area-value") == f"{test_json['min_area_px']} px"
+    assert page.inner_text("#area-value") == f"{scored['min_area_px']} px"
 
 
 def test_one_half_is_that_of_the_metrics(
-    page: Page, points: list[dict[str, float]], test_json: Any
+    page: Page, points: list[dict[str, float]], scored: Any
 ) -> None:
     move(page, points, 0.5, 0)
-    check_group(page, test_json["fixed"])
+    check_group(page, scored["fixed"])
     move(page, points, 0.99, 0)
     page.click('[data-go="fixed"]')
-    check_group(page, test_json["fixed"])
+    check_group(page, scored["fixed"])
 
 
 def read_marker(chart: Locator) -> tuple[float, float | None]:
@@ -119,9 +125,9 @@ def read_marker(chart: Locator) -> tuple[float, float | None]:
 
 
 def test_the_charts_are_marked_at_the_point(
-    page: Page, points: list[dict[str, float]], test_json: Any, noisy_run: NoisyRun
+    page: Page, points: list[dict[str, float]], scored: Any, noisy_run: NoisyRun
 ) -> None:
-    threshold_json = read_json(noisy_run.metrics_dir / "threshold.json")
+    threshold_json = read(noisy_run.metrics_dir / "threshold.json")
     page.click('[data-go="learned"]')
     x, y = read_marker(page.locator('svg[data-follows="threshold"]').first)
     assert x == pytest.approx(threshold_json["threshold"], abs=1e-3)
@@ -129,12 +135,12 @@ def test_the_charts_are_marked_at_the_point(
     for name, group in (("learned", "optimal"), ("fixed", "fixed")):
         page.click(f'[data-go="{name}"]')
         x, y = read_marker(page.locator('svg[data-follows="precision"]'))
-        assert x == pytest.approx(test_json[group]["recall"], abs=1e-3)
-        assert y == pytest.approx(test_json[group]["precision"], abs=1e-3)
+        assert x == pytest.approx(scored[group]["recall"], abs=1e-3)
+        assert y == pytest.approx(scored[group]["precision"], abs=1e-3)
     (row,) = (row for row in points if (row["threshold"], row["min_area_px"]) == (0.5, 0))
     x, y = read_marker(page.locator('svg[data-follows="froc"]'))
-    assert x == pytest.approx(row["false_components"] / test_json["images"], rel=1e-2)
-    assert y == pytest.approx(row["found"] / test_json["defects"], abs=1e-3)
+    assert x == pytest.approx(row["false_components"] / scored["images"], rel=1e-2)
+    assert y == pytest.approx(row["found"] / scored["defects"], abs=1e-3)
 
 
 def draw_pairs(threshold: float) -> list[OperatingPoint]:
@@ -145,9 +151,9 @@ def draw_pairs(threshold: float) -> list[OperatingPoint]:
 
 
 def test_ten_pairs_are_those_of_the_saved_maps(
-    page: Page, points: list[dict[str, float]], test_json: Any, noisy_run: NoisyRun
+    page: Page, points: list[dict[str, float]], scored: Any, noisy_run: NoisyRun
 ) -> None:
-    pairs = draw_pairs(test_json["threshold"])
+    pairs = draw_pairs(scored["threshold"])
     store, saved = open_store(noisy_run.store_dir), SavedPredictions(noisy_run.test_dir)
     scorer = SplitScorer(["any"], pairs, 0.1)
     false_components = dict.fromkeys(pairs, 0)
@@ -166,7 +172,7 @@ def test_ten_pairs_are_those_of_the_saved_maps(
         found = sum(int(row["found"]) for row in rows)
         assert shown(page, "found") == format_number(found / len(rows), DECIMALS)
         assert shown(page, "found_count") == f"{found} of {len(rows)}"
-        per_image = false_components[pair] / test_json["images"]
+        per_image = false_components[pair] / scored["images"]
         assert shown(page, "false_per_image") == format_number(per_image, DECIMALS)
 
 
@@ -182,7 +188,7 @@ def cost(row: dict[str, float], test: Any, miss: float, alarm: float, rate: floa
 def test_costs_are_those_of_the_formula(
     page: Page,
     points: list[dict[str, float]],
-    test_json: Any,
+    scored: Any,
     miss: float,
     alarm: float,
     percent: float,
@@ -192,10 +198,10 @@ def test_costs_are_those_of_the_formula(
     page.fill("#defect-rate", str(percent))
     move(page, points, 0.3, 64)
     costs = {
-        (row["threshold"], row["min_area_px"]): cost(row, test_json, miss, alarm, percent / 100)
+        (row["threshold"], row["min_area_px"]): cost(row, scored, miss, alarm, percent / 100)
         for row in points
     }
-    learned = (test_json["threshold"], test_json["min_area_px"])
+    learned = (scored["threshold"], scored["min_area_px"])
     best = min(costs.values())
     expected = {"now": costs[0.3, 64], "learned": costs[learned], "fixed": costs[0.5, 0]}
     for name, value in (expected | {"cheapest": best}).items():
