@@ -126,7 +126,8 @@ def evaluate(
     else:
         from steelcli.commands.evaluate import evaluate
 
-        metrics, path = evaluate(loaded.evaluate), METRICS_DIR / TEST_NAME
+        metrics = evaluate(loaded.evaluate, loaded.threshold.min_areas_px)
+        path = METRICS_DIR / TEST_NAME
     show_tables([build_summary(metrics, path)])
 
 

@@ -17,8 +17,10 @@ from steelcli.common.paths import (
     PR_CURVE_NAME,
     RELIABILITY_NAME,
     STORE_DIR,
+    TEST_DEFECTS_NAME,
     TEST_IMAGES_NAME,
     TEST_NAME,
+    TEST_POINTS_NAME,
     TEST_PREDICTIONS_DIR,
     THRESHOLD_PATH,
 )
@@ -28,28 +30,48 @@ from steelcli.data.store.index import count_kinds
 from steelcli.model.speed import measure_speed
 from steelcli.model.trained_model import Trained, load_trained
 from steelcli.params.evaluate import EvaluateParams
+from steelcli.reporting.card_choice import CARDS, choose_cards, count_missed
 from steelcli.reporting.lowest import find_lowest
 from steelcli.reporting.overlays import draw_overlays
-from steelcli.scores.columns import FROC_COLUMNS, IMAGE_COLUMNS, PR_COLUMNS, RELIABILITY_COLUMNS
+from steelcli.scores.columns import (
+    DEFECT_COLUMNS,
+    FROC_COLUMNS,
+    IMAGE_COLUMNS,
+    POINT_COLUMNS,
+    PR_COLUMNS,
+    RELIABILITY_COLUMNS,
+)
 from steelcli.scores.counts import FIXED, cut
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import ImageRow, SplitScorer
 from steelcli.scores.summary import summarise
 from steelcli.training.trackers import Trackers
 
-FILE_NAMES = (TEST_IMAGES_NAME, PR_CURVE_NAME, RELIABILITY_NAME, FROC_NAME, TEST_NAME)
+FILE_NAMES = (
+    TEST_IMAGES_NAME,
+    TEST_DEFECTS_NAME,
+    TEST_POINTS_NAME,
+    PR_CURVE_NAME,
+    RELIABILITY_NAME,
+    FROC_NAME,
+    TEST_NAME,
+)
 """In `METRICS_DIR`; the last one stands for all, see `write_together`."""
 
 
 def evaluate(
     params: EvaluateParams,
+    min_areas_px: Sequence[int],
     store_dir: Path = STORE_DIR,
     models_dir: Path = MODELS_DIR,
     threshold_path: Path = THRESHOLD_PATH,
     metrics_dir: Path = METRICS_DIR,
     predictions_dir: Path = TEST_PREDICTIONS_DIR,
 ) -> dict[str, Any]:
-    """Write maps, masks, overlays, curves and ``metrics/test.json``; return the latter's content.
+    """Write maps, masks, overlays, tables and ``metrics/test.json``; return the latter's content.
+
+    ``min_areas_px`` are the areas that the learned one was chosen from: ``test_points.csv`` has
+    each of them at every threshold.
 
     Raises:
         UserError: a missing threshold, one learned for another checkpoint, a missing or foreign
@@ -73,16 +95,21 @@ def evaluate(
             (point, FIXED),
             params.min_overlap,
             image_area_px=point.min_area_px,
+            min_areas_px=min_areas_px,
         )
         scorer = score_images(new_scorer, _iter_saved(trained, params, frozen, saved))
         rows = scorer.image_rows(point)
+        defects = scorer.defect_rows(point)
         shown = draw_overlays(saved, store, rows, params.overlays) | _list_lowest(rows)
+        shown.update(choose_cards(rows, count_missed(defects), CARDS))
         if params.save_maps == "shown":
             saved.keep_maps(shown)
         metrics = summarise(scorer, point)
         metrics["flip_tta"] = int(frozen.flip_tta)
         metrics |= measure_speed(trained, point, frozen.flip_tta, params.timing_images)
         files[metrics_dir / TEST_IMAGES_NAME] = format_csv(rows, IMAGE_COLUMNS)
+        files[metrics_dir / TEST_DEFECTS_NAME] = format_csv(defects, DEFECT_COLUMNS)
+        files[metrics_dir / TEST_POINTS_NAME] = format_csv(scorer.point_rows(), POINT_COLUMNS)
         files[metrics_dir / PR_CURVE_NAME] = format_csv(scorer.pr_curve(), PR_COLUMNS)
         files[metrics_dir / RELIABILITY_NAME] = format_csv(
             scorer.reliability(), RELIABILITY_COLUMNS
@@ -111,6 +138,6 @@ def _iter_saved(
 
 
 def _list_lowest(rows: Sequence[ImageRow]) -> set[str]:
-    """Return the images that the report lists."""
+    """Return the images that the report lists by their Dice."""
     dice, fp, fn = ([float(row[name]) for row in rows] for name in ("dice", "fp", "fn"))
     return {str(rows[index]["image"]) for index in find_lowest(dice, fp, fn)}

@@ -17,8 +17,8 @@ class EvaluateParams(Section):
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     """Images per forward pass."""
     save_maps: SaveMaps
-    """16-bit maps kept beside the masks: all, of the test images that overlays and the report's
-    list of the lowest Dice show, or none."""
+    """16-bit maps kept beside the masks: all, of the test images that overlays and the report show,
+    or none."""
     overlays: Whole
     """Overlay pictures of each kind: the worst, the median and the best images."""
     timing_images: Count

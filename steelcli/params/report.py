@@ -18,3 +18,9 @@ class ReportParams(Section):
     """Times that `compare` draws the images again."""
     bootstrap_seed: Whole
     """Seed of those draws; the same seed gives the same interval."""
+    cards: Annotated[int, Field(ge=0, le=500)]
+    """Test images shown as pictures; 0 shows none and reads none."""
+    baseline: Text | None
+    """What the run is judged against: an experiment, a git revision or another model's name."""
+    against: tuple[Text, ...]
+    """Others that it is compared with, each image by image."""

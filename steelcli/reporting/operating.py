@@ -55,10 +55,10 @@ class Points:
 
 
 class Shown(NamedTuple):
-    """One number as the page shows it; ``count`` says "2 of 40", or nothing."""
+    """One number as the page shows it; ``counted`` says "2 of 40", or nothing."""
 
     value: str
-    count: str
+    counted: str
 
 
 def arrange_points(columns: Columns, test: Mapping[str, Any]) -> Points:
@@ -121,9 +121,9 @@ def show_numbers(points: Points, row: int, decimals: int) -> dict[str, Shown]:
     parts = count_parts(points, row)
     shown = {}
     for key, value in compute_numbers(points, row).items():
-        count = ""
+        counted = ""
         if key in parts and parts[key][1]:
             part, whole = parts[key]
-            count = f"{part:,} of {whole:,}"
-        shown[key] = Shown(format_number(value, decimals), count)
+            counted = f"{part:,} of {whole:,}"
+        shown[key] = Shown(format_number(value, decimals), counted)
     return shown

@@ -99,35 +99,39 @@ def _threshold_of(level: int) -> float:
 
 
 class GridScores:
-    """Sums over images at every threshold of GRID, mergeable.
+    """Sums over images at every threshold of a grid, mergeable.
 
     The sums are integers, so that the order of merging leaves no trace.
 
+    Args:
+        shape: of the grid, that of GRID where none is given.
+
     Attributes:
-        sums: of Dice and IoU, int64 [4, 1023]; the rows are dice, iou, and both over the defect
+        sums: of Dice and IoU, int64 [4, *shape]; the rows are dice, iou, and both over the defect
             images alone.
-        tp, fp: pixels, int64 [1023].
-        alarms: clean images with a predicted pixel, int64 [1023].
+        tp, fp: pixels, int64 [*shape].
+        alarms, detected: clean images and defect images with a predicted pixel, int64 [*shape].
         defect_pixels: true pixels.
         images, defect_images: images counted.
     """
 
-    def __init__(self) -> None:
-        self.sums = np.zeros((4, GRID.size), np.int64)
-        self.tp, self.fp, self.alarms = np.zeros((3, GRID.size), np.int64)
+    def __init__(self, shape: tuple[int, ...] = GRID.shape) -> None:
+        self.sums = np.zeros((4, *shape), np.int64)
+        self.tp, self.fp, self.alarms, self.detected = np.zeros((4, *shape), np.int64)
         self.defect_pixels = self.images = self.defect_images = 0
 
     def add(self, tp: NDArray[np.int64], fp: NDArray[np.int64], defect_pixels: int) -> None:
-        """Add one image: ``tp`` and ``fp`` int64 [1023] at the thresholds of GRID."""
+        """Add one image: ``tp`` and ``fp`` int64 [*shape]."""
         fn = defect_pixels - tp
         dice, iou = formulas.dice(tp, fp, fn, empty=1.0), formulas.iou(tp, fp, fn, empty=1.0)
-        units = np.rint(np.stack([dice, iou]) * _ONE).astype(np.int64)  # [2, 1023]
+        units = np.rint(np.stack([dice, iou]) * _ONE).astype(np.int64)  # [2, *shape]
         self.sums[:2] += units
         self.tp += tp
         self.fp += fp
         self.images += 1
         if defect_pixels:
             self.sums[2:] += units
+            self.detected += tp + fp > 0
             self.defect_pixels += defect_pixels
             self.defect_images += 1
         else:
@@ -139,12 +143,13 @@ class GridScores:
         self.tp += other.tp
         self.fp += other.fp
         self.alarms += other.alarms
+        self.detected += other.detected
         self.defect_pixels += other.defect_pixels
         self.images += other.images
         self.defect_images += other.defect_images
 
     def means(self) -> dict[str, NDArray[np.float64]]:
-        """Return what is a mean over images, float64 [1023] each, by name.
+        """Return what is a mean over images, float64 [*shape] each, by name.
 
         ``dice, iou, dice_defect, iou_defect`` and ``clean_false_alarm``. Those over no image are
         left out.
@@ -164,6 +169,7 @@ class GridScores:
 def threshold_curve(scores: GridScores) -> list[Row]:
     """Return 1023 rows, the threshold rising, without the values that have nothing to divide by.
 
+    The grid has the shape of GRID.
     The columns are ``threshold, dice, dice_defect, f1, iou, iou_defect, precision, recall`` and
     ``clean_false_alarm``.
     """

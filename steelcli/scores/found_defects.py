@@ -15,6 +15,9 @@ from steelcli.scores.matching import Defects, true_components
 
 SIZES = ("small", "medium", "large")
 
+DefectRow = dict[str, str | int]
+"""A row of DEFECT_COLUMNS."""
+
 Ints = NDArray[np.int64]
 
 
@@ -25,12 +28,14 @@ class Found:
         classes: int64 [C], found components of each class's own mask.
         components, pixels: of the union's components, by area in pixels: how many are found, and
             how many of their pixels are predicted.
+        rows: of each class's components, those of DEFECT_COLUMNS.
     """
 
     def __init__(self, classes: int) -> None:
         self.classes = np.zeros(classes, np.int64)
         self.components: Counter[int] = Counter()
         self.pixels: Counter[int] = Counter()
+        self.rows: list[DefectRow] = []
 
 
 class ComponentScores:
@@ -52,6 +57,7 @@ class ComponentScores:
 
     def add(
         self,
+        image: str,
         preds: Mapping[OperatingPoint, NDArray[np.bool_]],
         truth: NDArray[np.bool_],
         class_masks: NDArray[np.bool_],
@@ -59,6 +65,7 @@ class ComponentScores:
         """Count one image.
 
         Args:
+            image: its name.
             preds: bool [H, W] by operating point.
             truth: bool [H, W], the union of the classes.
             class_masks: bool [C, H, W].
@@ -87,6 +94,9 @@ class ComponentScores:
             for channel, (defects, members) in classes.items():
                 is_found = defects.found(is_true[members], self.min_overlap)
                 found.classes[channel] += np.count_nonzero(is_found)
+                row = {"image": image, "class": self.class_titles[channel]}
+                for area, is_one in zip(defects.areas.tolist(), is_found.tolist(), strict=True):
+                    found.rows.append(row | {"area_px": area, "found": int(is_one)})
 
     def merge(self, other: ComponentScores) -> None:
         """Add the images of ``other``, which must be set up alike."""
@@ -97,6 +107,11 @@ class ComponentScores:
             found.classes += theirs.classes
             found.components.update(theirs.components)
             found.pixels.update(theirs.pixels)
+            found.rows += theirs.rows
+
+    def rows(self, point: OperatingPoint) -> list[DefectRow]:
+        """Return a row for each component of each class's own mask, image by image."""
+        return self._found[point].rows
 
     def groups(self, point: OperatingPoint) -> dict[str, dict[str, float]]:
         """Return the numbers by group at one of the points.

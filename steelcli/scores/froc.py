@@ -11,17 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.scores.components import bounding_box, label
 from steelcli.scores.counts import PROBS
-from steelcli.scores.growth import Growth
+from steelcli.scores.covered import CoveredDefects
 from steelcli.scores.matching import overlap_pixels
 
 FROC_THRESHOLDS: NDArray[np.float32] = (np.arange(1, 100) / 100).astype(np.float32)
 """0.01, 0.02 ... 0.99 as float32 [99]."""
 _REACHED = np.searchsorted(FROC_THRESHOLDS, PROBS, side="right").astype(np.uint8)
 """How many of the thresholds each level reaches: uint8 [65536], 0 ... 99."""
-_LOWEST = np.uint16(np.flatnonzero(_REACHED)[0])
-"""The lowest level that reaches a threshold."""
 FP_LIMITS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False components per image at which ``froc.csv`` states the recall."""
 
@@ -51,29 +48,15 @@ def image_froc(
         truth: bool [H, W].
         min_overlap: share of a component's pixels, in (0, 1].
     """
-    labels, areas = label(truth)
-    defects, needed = areas.size - 1, overlap_pixels(areas[1:], min_overlap)
+    covered = CoveredDefects(levels, truth, _REACHED)
+    needed = overlap_pixels(covered.areas, min_overlap)
     found, false = np.zeros(99, np.int64), np.zeros(99, np.int64)
-    box = bounding_box(levels >= _LOWEST)
-    growth = Growth(levels[box], _REACHED)
-    number = labels[box].reshape(-1).take(growth.pixels)
-    inside = np.flatnonzero(number)
-    # the pixels of one defect in one basin are counted together
-    keys = growth.basin.take(inside).astype(np.int64) * areas.size + number.take(inside)
-    pairs, member = np.unique(keys, return_inverse=True)
-    basin, owner = np.divmod(pairs, areas.size)
-    count = np.zeros(pairs.size, np.int64)
-    for step, new, _ in growth:
-        first, last = np.searchsorted(inside, [new.start, new.stop])
-        count += np.bincount(member[first:last], minlength=count.size)
-        component = growth.owners(basin)
-        hits = np.bincount(component, weights=count, minlength=growth.area.size)
-        is_true = hits >= overlap_pixels(growth.area, min_overlap)
-        covered = np.bincount(owner, count * is_true[component], minlength=areas.size)[1:]
+    for step, hits in covered:
+        is_true = hits >= overlap_pixels(covered.growth.area, min_overlap)
         # lower thresholds at which no pixel is new included; the others come later
-        found[:step] = np.count_nonzero(covered >= needed)
-        false[:step] = growth.components - np.count_nonzero(is_true)
-    return ImageFroc(found, false, defects)
+        found[:step] = np.count_nonzero(covered.pixels(is_true) >= needed)
+        false[:step] = covered.growth.components - np.count_nonzero(is_true)
+    return ImageFroc(found, false, covered.areas.size)
 
 
 class Froc:

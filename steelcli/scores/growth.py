@@ -120,6 +120,11 @@ class Growth:
             yield Step(step, new, owners)
             start = end
 
+    def roots(self) -> Ints:
+        """Return the numbers of the components at the current step, rising."""
+        is_root = self._parent == np.arange(self._parent.size)
+        return np.flatnonzero(is_root & (self.area > 0))
+
     def owners(self, basins: NDArray[np.integer]) -> Ints:
         """Return the component that each of some basins is in at the current step."""
         owners: Ints = self._parent[basins]

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from steelcli.scores import calibration, curves, formulas
 from steelcli.scores.components import highest_component
 from steelcli.scores.counts import Counts, OperatingPoint, count, cut
-from steelcli.scores.found_defects import ComponentScores
+from steelcli.scores.found_defects import ComponentScores, DefectRow
 from steelcli.scores.froc import Froc, image_froc
 from steelcli.scores.histogram import PixelHistogram
 from steelcli.scores.image_scores import image_scores
+from steelcli.scores.points import PointCounter
 
 PROB_THRESHOLDS = (0.5, 0.75, 0.9)
 """The probability thresholds of ``iou_prob_50, _75, _90``; always counted, nothing removed."""
@@ -66,6 +67,7 @@ class SplitScorer:
         min_overlap: share of a component's pixels that makes it found or true, in (0, 1].
         froc: whether to match components too; it takes longer.
         image_area_px: pixels of the component that an image's score asks for.
+        min_areas_px: the areas that `point_rows` tries with every threshold; None tries none.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class SplitScorer:
         min_overlap: float,
         froc: bool = True,
         image_area_px: int = 0,
+        min_areas_px: Sequence[int] | None = None,
     ) -> None:
         self.class_titles = tuple(class_titles)
         self.min_overlap, self.image_area_px = min_overlap, image_area_px
@@ -88,7 +91,10 @@ class SplitScorer:
         self._exact = {key: PointCounts(len(self.class_titles)) for key in keys}
         self._histogram = PixelHistogram()
         self._grid = curves.GridScores()
-        self._froc = Froc() if froc else None
+        self._counted = Froc() if froc else None
+        self._points = None
+        if froc and min_areas_px is not None:
+            self._points = PointCounter(points[0], min_areas_px, min_overlap)
         self._components = ComponentScores(self.class_titles, asked, min_overlap) if froc else None
         self._defect_pixels: dict[str, int] = {}
         self._image_scores: list[int] = []
@@ -130,9 +136,12 @@ class SplitScorer:
         tp, fp = histogram.grid_counts()
         self._grid.add(tp, fp, defect_pixels)
         self._histogram.merge(histogram)
-        if self._froc and self._components:
-            self._froc.add(image_froc(levels, truth, self.min_overlap))
-            self._components.add(preds, truth, class_masks)
+        if self._points:
+            self._points.add(levels, truth)
+        elif self._counted:
+            self._counted.add(image_froc(levels, truth, self.min_overlap))
+        if self._components:
+            self._components.add(image, preds, truth, class_masks)
 
     def merge(self, other: SplitScorer) -> None:
         """Append the images of ``other``, which must be set up alike.
@@ -151,8 +160,10 @@ class SplitScorer:
             counts.merge(other._exact[point])
         self._histogram.merge(other._histogram)
         self._grid.merge(other._grid)
-        if self._froc and other._froc:
-            self._froc.merge(other._froc)
+        if self._counted and other._counted:
+            self._counted.merge(other._counted)
+        if self._points and other._points:
+            self._points.merge(other._points)
         if self._components and other._components:
             self._components.merge(other._components)
 
@@ -162,8 +173,13 @@ class SplitScorer:
             tuple(self._exact),
             self.min_overlap,
             self.image_area_px,
-            self._froc is not None,
+            self._counted is not None,
+            self._points and (self._points.thresholds, self._points.areas.tolist()),
         )
+
+    @property
+    def _froc(self) -> Froc | None:
+        return self._points.froc() if self._points else self._counted
 
     def group(self, point: OperatingPoint) -> dict[str, float]:
         """Return the numbers at one of the points.
@@ -229,6 +245,10 @@ class SplitScorer:
         """
         return self._components.groups(_key(point)) if self._components else {}
 
+    def defect_rows(self, point: OperatingPoint) -> list[DefectRow]:
+        """Return `ComponentScores.rows` at one of the points, none without components counted."""
+        return self._components.rows(_key(point)) if self._components else []
+
     def image_rows(self, point: OperatingPoint) -> list[ImageRow]:
         """Return a row of IMAGE_COLUMNS for each image at one of the points, in update order."""
         tp, fp, fn = self._counts(point)
@@ -257,6 +277,10 @@ class SplitScorer:
     def froc_rows(self) -> list[dict[str, float]]:
         """Return the rows of `Froc.rows`, none where components were not counted."""
         return self._froc.rows() if self._froc else []
+
+    def point_rows(self) -> list[curves.Row]:
+        """Return the rows of `PointCounter.rows`, of the first of the points; or none."""
+        return self._points.rows() if self._points else []
 
     def _at(self, point: OperatingPoint) -> PointCounts:
         return self._exact[_key(point)]

@@ -89,6 +89,7 @@ def own_dir(run_dir: Path, store_dir: Path, tmp_path_factory: pytest.TempPathFac
     tune_threshold(LEARNING, "all", store_dir, run_dir / "models", *paths, val_dir)
     evaluate(
         PARAMS,
+        [0],
         store_dir,
         run_dir / "models",
         paths[0],

@@ -69,6 +69,7 @@ def tuned(tuned_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     shutil.copytree(tuned_run.metrics_dir, metrics_dir)
     evaluate(
         evaluate_params(batch_size=2, timing_images=1),
+        [0],
         tuned_run.store_dir,
         tuned.models_dir,
         tuned.threshold_path,

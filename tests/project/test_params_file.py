@@ -32,6 +32,8 @@ OTHERS: dict[str, list[Any]] = {
     "model.decoder_channels": [[16, 8, 8, 8, 4]],
     "model.mean": [[0.5, 0.5, 1e-05], "auto"],
     "model.std": [[0.25, 0.25, 0.25], "auto"],
+    "report.against": [["lr-1e-4"], [], ["main", "sam 2"]],
+    "report.baseline": ["lr-1e-4", None, "my model"],
     "threshold.max_clean_false_alarm": [0.1, None, 1],
     "threshold.min_areas_px": [[0], [0, 100], [250]],
     "train.trackers": [["dvclive"], [], ["wandb", "mlflow"]],

@@ -102,12 +102,11 @@ SURPLUS: dict[str, set[str]] = {
     },
     "report": {
         "common.cores",
-        "common.fingerprint",
         "common.formats",
-        "common.git",
         "common.parent",
         "common.problems",
-        "reporting.comparison",
+        "data.images.find",
+        "data.store.writer",
         "reporting.dice_plot",
         "reporting.overlays",
         "reporting.problem_table",
@@ -123,7 +122,7 @@ SECTIONS = {
     "prepare": ["data"],
     "train": ["model", "train"],
     "tune-threshold": ["threshold", "evaluate.save_maps"],
-    "evaluate": ["evaluate"],
+    "evaluate": ["evaluate", "threshold.min_areas_px"],
     "report": ["report"],
 }
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]

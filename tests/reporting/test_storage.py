@@ -78,7 +78,7 @@ def test_a_table_names_folder_size_and_remedy() -> None:
         (
             ".steelcli",
             "2.0",
-            "states of interrupted trainings. `rm -r .steelcli`; they start afresh then",
+            "states of interrupted trainings. `rm -r .steelcli/train`; they start afresh then",
         ),
     )
 

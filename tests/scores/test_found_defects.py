@@ -23,7 +23,7 @@ def groups(probs, masks, min_overlap=0.1, point=FIXED):
     scores = ComponentScores([f"class{index}" for index in range(len(masks))], [point], min_overlap)
     masks = np.array(masks, bool)
     preds = cut(to_levels(np.array(probs, np.float32)), point)
-    scores.add({point: preds}, masks.any(axis=0), masks)
+    scores.add("a", {point: preds}, masks.any(axis=0), masks)
     return scores.groups(point)
 
 
@@ -144,9 +144,9 @@ def test_groups_equal_a_slow_oracle_and_merge(seed, images, overlap, area):
         levels = rng.integers(0, 65536, shape).astype(np.uint16)
         levels[rng.random(shape) < rng.choice([0, 0.7])] = 0
         truth = masks.any(axis=0)
-        whole.add({point: cut(levels, point)}, truth, masks)
+        whole.add("a", {point: cut(levels, point)}, truth, masks)
         part = ComponentScores(["a", "b"], [point], float(overlap))
-        part.add({point: cut(levels, point)}, truth, masks)
+        part.add("a", {point: cut(levels, point)}, truth, masks)
         parts.merge(part)
         froc.add(image_froc(levels, truth, float(overlap)))
         predicted, true = predict(levels, point, truth, share)

@@ -47,7 +47,7 @@ class Run:
 
     def evaluate(self) -> SavedPredictions:
         folders = (self.store_dir, self.models_dir, self.threshold_path, self.metrics_dir)
-        evaluate(evaluate_params(), *folders, self.work_dir / "test")
+        evaluate(evaluate_params(), PARAMS.min_areas_px, *folders, self.work_dir / "test")
         return SavedPredictions(self.work_dir / "test")
 
     def export(self, wanted: Format, *, int8: bool = False) -> dict[str, Any]:

@@ -137,5 +137,8 @@ def report_params(**changes: Any) -> ReportParams:
         "decimals": 4,
         "bootstrap_resamples": 1000,
         "bootstrap_seed": 42,
+        "cards": 0,
+        "baseline": None,
+        "against": [],
     }
     return parse_section(raw | changes, "report", ReportParams)

@@ -31,6 +31,10 @@ class SavedPredictions:
         """Write the levels of an image, uint16 [H, W]."""
         save_levels(self.maps_dir / _file_name(image), levels)
 
+    def has_map(self, image: str) -> bool:
+        """Tell whether the map of an image was kept."""
+        return (self.maps_dir / _file_name(image)).is_file()
+
     def load_map(self, image: str) -> NDArray[np.uint16]:
         """Read what `save_map` wrote."""
         return load_levels(self.maps_dir / _file_name(image))

@@ -49,7 +49,7 @@ def commands(run_dir: Path, store_dir: Path, tmp_path: Path) -> dict[str, Comman
     return {
         "train": lambda store: run_small(tmp_path, store),
         "tune": tune,
-        "evaluate": lambda store: evaluate(scoring, store, models_dir, paths[0], *outputs),
+        "evaluate": lambda store: evaluate(scoring, [0], store, models_dir, paths[0], *outputs),
         "judge": lambda store: evaluate_foreign(
             maps_dir, "other", None, *sections, store, metrics_dir
         ),
