@@ -32,7 +32,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-TABLES = {"test_images.csv", "pr_curve.csv", "froc.csv", "reliability.csv"}
+TABLES = {
+    "test_images.csv",
+    "test_defects.csv",
+    "test_points.csv",
+    "pr_curve.csv",
+    "froc.csv",
+    "reliability.csv",
+}
 
 
 def test_the_contract_s_files_are_there(walked_dir: Path) -> None:
@@ -46,8 +53,8 @@ def test_the_contract_s_files_are_there(walked_dir: Path) -> None:
             for scalar in value.values() if isinstance(value, dict) else [value]:
                 assert isinstance(scalar, (int, float))
                 assert np.isfinite(scalar)
-    for name in ("threshold_curve", "test_images", "pr_curve", "froc", "reliability"):
-        assert (walked_dir / "metrics" / f"{name}.csv").stat().st_size
+    for name in ("threshold_curve.csv", *TABLES):
+        assert (walked_dir / "metrics" / name).stat().st_size
     assert (walked_dir / "reports" / "report.html").stat().st_size
 
 

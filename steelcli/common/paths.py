@@ -5,6 +5,7 @@ Paths are relative to the folder a command runs in.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
 PARAMS_PATH = Path("params.yaml")
@@ -53,6 +54,8 @@ ARGS_NAME = "args.json"
 """In `MODELS_DIR`: the parameters and facts of the run."""
 STATES_NAME = ".steelcli/train"
 """Beside `MODELS_DIR`: the states of interrupted trainings, ignored by git and no output of DVC."""
+STATES_VARIABLE = "STEELCLI_STATE_DIR"
+"""Of the environment: a folder for these states that outlives the folder of an experiment."""
 FORMER_DIR = Path(".steelcli/before")
 """What stood before the `steelcli run` that is at work."""
 
@@ -61,6 +64,12 @@ MAKE_MODEL = "run `dvc repro train` or `steelcli train`"
 MAKE_THRESHOLD = "run `dvc repro tune-threshold` or `steelcli tune-threshold`"
 MAKE_TEST = "run `dvc repro evaluate` or `steelcli evaluate`"
 RESTART_TRAINING = "run `steelcli train --restart` to start the training afresh"
+
+
+def find_states(models_dir: Path) -> Path:
+    """Return the folder of the states of interrupted trainings."""
+    given = os.environ.get(STATES_VARIABLE)
+    return Path(given) if given else models_dir.parent / STATES_NAME
 
 
 def overlay_name(image: str, kind: str, rank: int) -> str:

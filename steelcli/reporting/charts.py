@@ -78,7 +78,7 @@ class Chart:
         x_scale: shares from 0 to 1, whole numbers, or powers of 2.
         y_is_share: whether y runs from 0 to 1.
         steps: whether a point's y holds back to the point before it.
-        follows: what the page's script marks in it as the sliders move, see page.js; empty: nothing.
+        follows: what page.js marks in it as the sliders move; empty: nothing.
     """
 
     title: str
@@ -135,14 +135,14 @@ def draw_chart(chart: Chart) -> Markup:
     attributes = Markup('role="img" aria-label="{}"').format(described)
     if chart.follows:
         attributes += Markup(' data-follows="{}" data-frame="{}" data-scale="{}"').format(
-            chart.follows, _measure(axes), axes.get_xscale()
+            chart.follows, _measure(figure, axes), axes.get_xscale()
         )
     return Markup(_adopt(svg.getvalue(), attributes))
 
 
-def _measure(axes: Axes) -> str:
+def _measure(figure: Figure, axes: Axes) -> str:
     """Return ``data-frame`` of axes that were drawn."""
-    box, (width, height) = axes.get_position(), axes.figure.get_size_inches() * POINTS_PER_INCH
+    box, (width, height) = axes.get_position(), POINTS_PER_INCH * figure.get_size_inches()
     sides = (box.x0 * width, (1 - box.y1) * height, box.x1 * width, (1 - box.y0) * height)
     return " ".join(f"{number:.6g}" for number in (*sides, *axes.get_xlim(), *axes.get_ylim()))
 

@@ -19,7 +19,7 @@ from steelcli.common.progress import say
 from steelcli.common.small_splits import MIN_IMAGES
 from steelcli.reporting.metric_meanings import SHARE_MEANINGS
 from steelcli.reporting.shares import INTERVAL, INTERVAL_NOTE, format_share
-from steelcli.reporting.table import ABSENT, Table, format_number, format_numbers, format_signed
+from steelcli.reporting.table import ABSENT, Table, format_numbers, format_signed
 from steelcli.scores.bootstrap import Difference, ImageCounts, compare_counts
 from steelcli.scores.columns import COUNT_COLUMNS, DETECTED_COLUMN
 

@@ -44,8 +44,10 @@ def build_facts(test: Mapping[str, Any], found: int, decimals: int) -> list[Fact
         decimals: digits after the point.
     """
     optimal = pick_group(test, "optimal")
-    images, defect_images = test["images"], test["defect_images"]
-    clean_images, defects = images - defect_images, test["defects"]
+    images, defect_images, defects = (
+        test.get(key, 0) for key in ("images", "defect_images", "defects")
+    )
+    clean_images = images - defect_images
     caught, alarms = optimal.get("image_recall"), optimal.get("clean_false_alarm")
     return [
         Fact(

@@ -68,9 +68,7 @@ def name_size(area_px: float, bounds: Mapping[str, Any]) -> str:
     return "medium" if area_px <= bounds.get("medium_max", 0) else "large"
 
 
-def _build_cell(
-    title: str, size: str, defects: Sequence[tuple[str, bool]], decimals: int
-) -> Cell:
+def _build_cell(title: str, size: str, defects: Sequence[tuple[str, bool]], decimals: int) -> Cell:
     found = sum(is_found for _, is_found in defects)
     missed = list(dict.fromkeys(image for image, is_found in defects if not is_found))
     recall = format_number(found / len(defects), decimals) if defects else ABSENT

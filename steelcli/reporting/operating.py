@@ -55,10 +55,10 @@ class Points:
 
 
 class Shown(NamedTuple):
-    """One number as the page shows it; ``count`` says "2 of 40", or nothing."""
+    """One number as the page shows it; ``counted`` says "2 of 40", or nothing."""
 
     value: str
-    count: str
+    counted: str
 
 
 def arrange_points(columns: Columns, test: Mapping[str, Any]) -> Points:
@@ -66,20 +66,21 @@ def arrange_points(columns: Columns, test: Mapping[str, Any]) -> Points:
     thresholds = sorted(set(columns["threshold"]))
     areas = sorted(map(int, set(columns["min_area_px"])))
 
-    def find_row(threshold: float, area: int) -> int:
-        # of thresholds that are the same as float32 the file has one
-        place = min(range(len(thresholds)), key=lambda each: abs(thresholds[each] - threshold))
-        return areas.index(area if area > 1 else 0) * len(thresholds) + place
+    def find_row(threshold: float, area: float) -> int:
+        # the file has one of the thresholds that are the same as float32, and no area of 1
+        column = min(range(len(thresholds)), key=lambda place: abs(thresholds[place] - threshold))
+        line = min(range(len(areas)), key=lambda place: abs(areas[place] - area))
+        return line * len(thresholds) + column
 
     return Points(
         columns,
         thresholds,
         areas,
-        learned=find_row(test["threshold"], test["min_area_px"]),
+        learned=find_row(test["threshold"], test.get("min_area_px", 0)),
         fixed=find_row(0.5, 0),
-        images=test["images"],
-        defect_images=test["defect_images"],
-        defects=test["defects"],
+        images=test.get("images", 0),
+        defect_images=test.get("defect_images", 0),
+        defects=test.get("defects", 0),
     )
 
 
@@ -121,9 +122,9 @@ def show_numbers(points: Points, row: int, decimals: int) -> dict[str, Shown]:
     parts = count_parts(points, row)
     shown = {}
     for key, value in compute_numbers(points, row).items():
-        count = ""
+        counted = ""
         if key in parts and parts[key][1]:
             part, whole = parts[key]
-            count = f"{part:,} of {whole:,}"
-        shown[key] = Shown(format_number(value, decimals), count)
+            counted = f"{part:,} of {whole:,}"
+        shown[key] = Shown(format_number(value, decimals), counted)
     return shown

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from steelcli.common.small_splits import describe_small_splits
+from steelcli.reporting.cards import Card, Example
 from steelcli.reporting.charts import Chart
 from steelcli.reporting.comparison import Comparison, build_comparison
 from steelcli.reporting.csv_tables import build_froc, build_lowest, build_reliability
@@ -40,9 +41,6 @@ from steelcli.reporting.stage_charts import (
 )
 from steelcli.reporting.stage_files import Results
 from steelcli.reporting.table import Table
-
-if TYPE_CHECKING:
-    from steelcli.reporting.cards import Card, Example
 
 RUN_SETTINGS = (
     "model.architecture",
@@ -145,9 +143,7 @@ def build_page(
     misses = count_misses(results, decimals)
     baseline = comparisons[0] if comparisons else None
     found = int(points.columns["found"][points.learned])
-    learned, fixed = (
-        show_numbers(points, row, decimals) for row in (points.learned, points.fixed)
-    )
+    learned, fixed = (show_numbers(points, row, decimals) for row in (points.learned, points.fixed))
     return Page(
         title=title,
         facts=build_facts(test, found, decimals),
@@ -226,17 +222,12 @@ def _list_classes(data: Mapping[str, Any]) -> list[str]:
     return [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
 
 
-def _build_against(
-    results: Results, comparisons: Sequence[Comparison], decimals: int
-) -> Chapter:
-    tables: list[Table] = []
-    for comparison in comparisons:
-        tables += build_comparison(comparison, decimals)
-    folded: list[Table] = []
+def _build_against(results: Results, comparisons: Sequence[Comparison], decimals: int) -> Chapter:
+    differences = [build_comparison(comparison, decimals) for comparison in comparisons]
+    tables = differences[0] if differences else []
+    folded = [table for pair in differences[1:] for table in pair]
     if results.others:
         data_key = results.settings["run.store"]
-        folded = build_others(results.test, results.others, data_key, decimals)
+        folded += build_others(results.test, results.others, data_key, decimals)
     charts = [build_scatter(comparison) for comparison in comparisons]
-    if not comparisons:
-        tables, folded = folded, []
     return Chapter("against", "Against others", tables, charts, folded)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from steelcli.reporting.cards import Card
 from steelcli.reporting.misses import Cell
 from steelcli.reporting.operating import Points
-
-if TYPE_CHECKING:
-    from steelcli.reporting.cards import Card
 
 COUNTS = ("tp", "fp", "fn", "false_alarms", "detected", "found", "false_components")
 MEANS = ("dice", "dice_defect", "iou")

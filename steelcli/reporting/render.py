@@ -10,6 +10,7 @@ from functools import partial
 import jinja2
 from markupsafe import Markup
 
+from steelcli.reporting.card_choice import KINDS
 from steelcli.reporting.charts import draw_chart
 from steelcli.reporting.page import Page
 from steelcli.reporting.table import format_number
@@ -40,7 +41,7 @@ def render_page(page: Page, decimals: int) -> str:
 
     style = "".join(map(read, STYLES))
     scripts = [read(name) for name in SCRIPTS]
-    kinds = Counter(kind for card in page.cards for kind in card.kinds)
+    counts = Counter(kind for card in page.cards for kind in card.kinds)
     return environment.get_template("report.html").render(
         page=page,
         policy=_build_policy(style, scripts),
@@ -50,7 +51,7 @@ def render_page(page: Page, decimals: int) -> str:
         draw_chart=draw_chart,
         format=partial(format_number, decimals=decimals),
         terms={term.key for term in page.terms},
-        kinds=kinds.items(),
+        kinds=[(kind, counts[kind]) for kind in KINDS if kind in counts],
         card_classes=sorted({title for card in page.cards for title in card.classes}),
     )
 

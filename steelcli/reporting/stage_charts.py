@@ -53,9 +53,7 @@ def build_training_charts(results: Results) -> list[Chart]:
     )
     note = "Over the validation images, each at its best threshold or at 0.5."
     steady = [
-        Chart(
-            title, said, "epoch", label, (_line(epochs, name, label, 1),), best, "whole", False
-        )
+        Chart(title, said, "epoch", label, (_line(epochs, name, label, 1),), best, "whole", False)
         for name, title, label, said in STEADY
     ]
     return [
@@ -119,9 +117,7 @@ def build_precision_chart(results: Results) -> Chart:
             lines.append(Line(label, [values["recall"]], [values["precision"]], color, style))
     note = "All pixels of the test split."
     title, x_label = "Precision and recall", "recall"
-    return Chart(
-        title, note, x_label, "precision", tuple(lines), steps=True, follows="precision"
-    )
+    return Chart(title, note, x_label, "precision", tuple(lines), steps=True, follows="precision")
 
 
 def build_froc_chart(froc: Columns, points: Points) -> Chart:
@@ -139,9 +135,7 @@ def build_froc_chart(froc: Columns, points: Points) -> Chart:
             lines.append(Line(label, [max(false, min(allowed))], [found], color, style))
     note = "Share of the test split's defects found by the false components allowed."
     x_label = "false components per image, at most"
-    return Chart(
-        "FROC", note, x_label, "recall", tuple(lines), x_scale="doubling", follows="froc"
-    )
+    return Chart("FROC", note, x_label, "recall", tuple(lines), x_scale="doubling", follows="froc")
 
 
 def build_reliability_chart(curve: Columns) -> Chart:

@@ -38,6 +38,22 @@ POINT = ("threshold", "min_area_px")
 """What `tune-threshold` froze."""
 MAX_SHOWN_ROWS = 100
 """Of a csv file that is shown row by row; ours have 15 at most."""
+EPOCHS_SHOWN = (
+    "epoch",
+    "train_loss",
+    "val_loss",
+    "val_dice_opt",
+    "val_iou_opt",
+    "val_dice_fixed",
+    "val_iou_fixed",
+    "val_dice_defect_opt",
+    "val_f1_opt",
+    "learning_rate",
+    "grad_norm",
+    "train_images_per_second",
+)
+CURVE_SHOWN = ("threshold", "dice", "dice_defect", "f1", "iou", "clean_false_alarm", "front")
+"""Columns that charts draw."""
 Columns = dict[str, list[float]]
 """A csv file by column; an empty cell is NaN."""
 
@@ -85,21 +101,6 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
     """
     settings = _read_settings(models_dir / paths.ARGS_NAME)
     epochs_path = models_dir / paths.epochs_name(settings["train.seed"])
-    epoch_names = (
-        "epoch",
-        "train_loss",
-        "val_loss",
-        "val_dice_opt",
-        "val_iou_opt",
-        "val_dice_fixed",
-        "val_iou_fixed",
-        "val_dice_defect_opt",
-        "val_f1_opt",
-        "learning_rate",
-        "grad_norm",
-        "train_images_per_second",
-    )
-    curve_names = ("threshold", "dice", "dice_defect", "f1", "iou", "clean_false_alarm", "front")
     images_path = metrics_dir / paths.TEST_IMAGES_NAME
     defects_path = metrics_dir / paths.TEST_DEFECTS_NAME
 
@@ -129,9 +130,9 @@ def read_results(metrics_dir: Path, models_dir: Path) -> Results:
         defect_classes=defect_texts["class"],
         defects=_read_columns(defects_path, DEFECT_COLUMNS[2:], "test", test),
         points=_read_columns(metrics_dir / paths.TEST_POINTS_NAME, POINT_COLUMNS, "test", test),
-        epochs=_read_columns(epochs_path, epoch_names, "train"),
+        epochs=_read_columns(epochs_path, EPOCHS_SHOWN, "train"),
         thresholds=_read_columns(
-            metrics_dir / paths.THRESHOLD_CURVE_NAME, curve_names, "threshold", threshold
+            metrics_dir / paths.THRESHOLD_CURVE_NAME, CURVE_SHOWN, "threshold", threshold
         ),
         pr_curve=_read_columns(
             metrics_dir / paths.PR_CURVE_NAME, ("precision", "recall"), "test", test

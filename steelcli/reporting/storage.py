@@ -39,7 +39,7 @@ def measure_storage() -> list[Stored]:
 
     DVC may link the outputs to its cache: the bytes count where they are met first, in the cache.
     """
-    experiments, states = Path(".dvc/tmp/exps"), Path(paths.STATES_NAME).parent
+    experiments, states = Path(".dvc/tmp/exps"), paths.find_states(paths.MODELS_DIR)
     finished = "`dvc queue remove --success --failed`"
     killed = f"`rm -r {experiments}/standalone/tmp*` while no experiment runs"
     places = [

@@ -15,7 +15,7 @@ from steelcli.common.fingerprint import code_digest
 from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import staged_dir
 from steelcli.common.parent import parent_lives
-from steelcli.common.paths import STATES_NAME
+from steelcli.common.paths import find_states
 from steelcli.common.progress import say
 from steelcli.data.store.reader import Store
 from steelcli.model.checkpoint import find_best, load_checkpoint
@@ -93,7 +93,7 @@ def run_training(
     device = accelerator.device
     settings = describe_run(network_params, params, store, trainer.plain, device, precision, digest)
     key = run_key(facts)
-    state_dir = StateDir(models_dir.parent / STATES_NAME, key)
+    state_dir = StateDir(find_states(models_dir), key)
     run_folder = RunFolder(state_dir.models_dir, params, settings)
     saver = Saver(trainer, run_folder, state_dir, request, params.save_every_minutes)
     trainer.hook = saver

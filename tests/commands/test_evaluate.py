@@ -245,6 +245,37 @@ def test_masks_are_what_is_cut_from_the_maps_in_one_bit_a_pixel(run: Run) -> Non
         assert predicted
 
 
+def test_the_tables_of_points_and_defects_say_what_test_json_says(run: Run) -> None:
+    run.tune()
+    metrics = run.evaluate()
+    tables = {}
+    for name in ("test_points", "test_defects"):
+        text = (run.metrics_dir / f"{name}.csv").read_text(encoding="utf-8")
+        tables[name] = list(csv.DictReader(text.splitlines()))
+    clean = metrics["images"] - metrics["defect_images"]
+    for name, point in (
+        ("optimal", (metrics["threshold"], metrics["min_area_px"])),
+        ("fixed", (0.5, 0)),
+    ):
+        row = next(
+            row
+            for row in tables["test_points"]
+            if (float(row["threshold"]), int(row["min_area_px"])) == point
+        )
+        group, tp = metrics[name], int(row["tp"])
+        assert float(row["dice_defect"]) == pytest.approx(group["dice_defect"], abs=1e-12)
+        assert tp / (tp + int(row["fn"])) == group["recall"]
+        assert int(row["false_alarms"]) == round(clean * group["clean_false_alarm"])
+        assert int(row["detected"]) == round(metrics["defect_images"] * group["image_recall"])
+    assert (
+        len(tables["test_points"]) % len({row["min_area_px"] for row in tables["test_points"]}) == 0
+    )
+    for title, whole in metrics["defects_class"].items():
+        own = [int(row["found"]) for row in tables["test_defects"] if row["class"] == title]
+        assert len(own) == whole
+        assert sum(own) / whole == metrics["found_class"][title]
+
+
 @pytest.mark.parametrize("kept", ["shown", "none"])
 def test_fewer_maps_change_no_score_and_no_mask(run: Run, kept: SaveMaps) -> None:
     run.tune()
@@ -263,11 +294,12 @@ def test_fewer_maps_change_no_score_and_no_mask(run: Run, kept: SaveMaps) -> Non
     assert different <= {"test.json"}  # holds the times
 
 
-@pytest.mark.parametrize(("overlays", "lowest"), [(1, 0), (0, 2)])
+@pytest.mark.parametrize(("overlays", "lowest", "cards"), [(1, 0, 0), (0, 2, 0), (0, 0, 1)])
 def test_the_maps_kept_are_those_that_overlays_and_the_report_show(
-    run: Run, monkeypatch: pytest.MonkeyPatch, overlays: int, lowest: int
+    run: Run, monkeypatch: pytest.MonkeyPatch, overlays: int, lowest: int, cards: int
 ) -> None:
     monkeypatch.setattr("steelcli.reporting.lowest.LOWEST_IMAGES", lowest)
+    monkeypatch.setattr("steelcli.commands.evaluate.CARDS", cards)
     run.tune()
     run.save_maps, run.overlays = "shown", overlays
     run.evaluate()
@@ -283,8 +315,11 @@ def test_the_maps_kept_are_those_that_overlays_and_the_report_show(
         if name in {overlay_name(row["image"], kind, 1) for kind in ("worst", "median", "best")}
     }
     assert bool(drawn) == bool(overlays)
+    defect = [row for row in rows if int(row["defect_pixels"])]
+    shown = {min(defect, key=lambda row: (float(row["dice"]), row["image"]))["image"]}
+    shown = shown if cards else set()
     kept = list_files(run.predictions_dir / "maps")
-    assert kept == {Path(name).with_suffix(".png").as_posix() for name in drawn | listed}
+    assert kept == {Path(name).with_suffix(".png").as_posix() for name in drawn | listed | shown}
     assert len(kept) < len(list_files(run.predictions_dir / "masks")) == len(rows)
 
 

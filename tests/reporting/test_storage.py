@@ -59,7 +59,8 @@ def test_each_folder_is_measured_and_linked_files_count_once() -> None:
     fill("predictions/test/a.png", MIB)
     sizes = {str(row.path): row.size for row in measure_storage()}
     assert sizes == pytest.approx(
-        {".dvc/cache": 3 * MIB, ".steelcli": 2 * MIB, "models": MIB, "predictions": MIB}, abs=16384
+        {".dvc/cache": 3 * MIB, ".steelcli/train": 2 * MIB, "models": MIB, "predictions": MIB},
+        abs=16384,
     )
 
 
@@ -76,9 +77,9 @@ def test_a_table_names_folder_size_and_remedy() -> None:
     table = build_storage(measure_storage())
     assert table.rows == (
         (
-            ".steelcli",
+            ".steelcli/train",
             "2.0",
-            "states of interrupted trainings. `rm -r .steelcli`; they start afresh then",
+            "states of interrupted trainings. `rm -r .steelcli/train`; they start afresh then",
         ),
     )
 

@@ -76,6 +76,32 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
     assert_same_run(whole_dir, tmp_path)
 
 
+def test_a_run_killed_in_another_folder_goes_on_from_the_named_folder_of_states(
+    whole_dir: Path, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEELCLI_STATE_DIR", str(tmp_path / "states"))
+    with monkeypatch.context() as patch:
+        kill_at(patch, StateDir, "save", 3, after=True)
+        with pytest.raises(Killed):
+            run_small(tmp_path / "temporary", small_store_dir)
+    assert not (tmp_path / "temporary").exists()
+    (state,) = (tmp_path / "states").glob("*/state-*.pt")
+    with monkeypatch.context() as patch:
+        loaded: list[Path] = []
+        load = StateDir.load
+
+        def note(folder: StateDir) -> dict[str, Any] | None:
+            loaded.extend(folder.path.glob("state-*.pt"))
+            return load(folder)
+
+        patch.setattr(StateDir, "load", note)
+        run_small(tmp_path / "again", small_store_dir)
+    assert loaded == [state]
+    assert_same_run(whole_dir, tmp_path / "again")
+    assert not list((tmp_path / "states").iterdir())
+    assert not list((tmp_path / "again").glob(".*"))
+
+
 def test_a_killed_run_with_dropout_ends_as_if_nothing_had_happened(
     small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -219,9 +219,10 @@ function moveMarker(chart, numbers, threshold) {
   const frame = (chart.dataset.frame ?? "").split(" ").map(Number);
   const [left = 0, top = 0, right = 0, bottom = 0] = frame;
   const [x, y] = placeInFrame(frame, chart.dataset.scale === "log", spot.x, spot.y ?? NaN);
-  const marker = createSvg("g", { class: "marker" });
-  if (spot.y === null) marker.append(createSvg("line", { x1: x, x2: x, y1: top, y2: bottom }));
-  else marker.append(createSvg("circle", { cx: Math.min(Math.max(x, left), right), cy: y, r: 7 }));
+  const marker = createIn(chart, "g", { class: "marker" });
+  const ring = { cx: Math.min(Math.max(x, left), right), cy: y, r: 7 };
+  if (spot.y !== null) marker.append(createIn(chart, "circle", ring));
+  else marker.append(createIn(chart, "line", { x1: x, x2: x, y1: top, y2: bottom }));
   chart.append(marker);
 }
 
@@ -243,12 +244,14 @@ function spotOf(kind, numbers, threshold) {
 }
 
 /**
+ * Return an element for a chart.
+ * @param {Element} chart
  * @param {string} name
  * @param {Record<string, string | number>} attributes
  * @returns {Element}
  */
-function createSvg(name, attributes) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+function createIn(chart, name, attributes) {
+  const element = document.createElementNS(chart.namespaceURI, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
   return element;
 }
