@@ -7,17 +7,13 @@ from pathlib import Path
 
 import pytest
 from noisy_run import NoisyRun
-from open_page import Watch, find_barriers
+from open_page import Watch, find_barriers, unfold
 from playwright.sync_api import Page
 
 
 @pytest.fixture
 def path(noisy_run: NoisyRun) -> Path:
     return noisy_run.report_path
-
-
-def unfold(page: Page) -> None:
-    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true;")
 
 
 def test_everyone_can_use_it(watch: Watch, path: Path) -> None:

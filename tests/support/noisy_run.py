@@ -3,6 +3,7 @@ is what the stages write."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,18 @@ from steelcli.data.levels import to_levels
 from steelcli.data.store.reader import Store
 
 MIN_AREAS_PX = [0, 16, 64, 256]
+CODE = 'document.title="ran"'
+TITLES = (
+    f"</script><script>{CODE}</script>",
+    f"\"'><img src=x onerror={CODE}><svg onload={CODE}>",
+    "عيب على السطح \"'`${7*7}{{7*7}}%s\\u003c&lt;",
+    "long" * 50,
+    "<b>nothing</b>",
+)
+"""Of the classes, the last of which has no pixel."""
+FILE_NAMES = [title.replace("/", "_")[:180] for title in TITLES]
+"""How the images' names begin: without a slash, and at most 200 bytes together."""
+PAGE_TITLE = f"</title><!--<script>{CODE}</script> \u202e]]> {'wide' * 50}"
 
 
 class NoisyRun:
@@ -43,7 +56,25 @@ class NoisyRun:
         self.report_path = folder / "report.html"
 
     def synthesize(self, images: int) -> None:
+        """Draw images, and give them and their classes names that hold markup."""
         synthesize(self.project_dir, images, 7)
+        meta_path = self.project_dir / "meta.json"
+        meta = json.loads(meta_path.read_text(encoding="utf-8"))
+        *new, empty = TITLES
+        old = [entry["title"] for entry in meta["classes"]]
+        for entry, title in zip(meta["classes"], new, strict=True):
+            entry["title"] = title
+        meta["classes"].append(meta["classes"][0] | {"id": 99, "title": empty})
+        meta_path.write_text(json.dumps(meta), encoding="utf-8")
+        for index, path in enumerate(sorted(self.project_dir.glob("*/ann/*.json"))):
+            text = path.read_text(encoding="utf-8")
+            for title, other in zip(old, new, strict=True):
+                text = text.replace(json.dumps(title), json.dumps(other))
+            image_path = path.parent.with_name("img") / path.stem
+            name = f"{FILE_NAMES[index % len(FILE_NAMES)]}{index}.jpg"
+            image_path.rename(image_path.with_name(name))
+            path.unlink()
+            path.with_name(f"{name}.json").write_text(text, encoding="utf-8")
 
     def run(self, **evaluation: Any) -> None:
         """Run every stage up to ``evaluate``."""
@@ -68,7 +99,7 @@ class NoisyRun:
 
     def report(self, **changes: Any) -> None:
         paths = (self.metrics_dir, self.models_dir, self.report_path, self.store_dir, self.test_dir)
-        report(report_params(**{"cards": 12} | changes), *paths)
+        report(report_params(**{"title": PAGE_TITLE, "cards": 12} | changes), *paths)
 
 
 def _iter_levels(

@@ -73,6 +73,11 @@ class Watch:
         assert not faults
 
 
+def unfold(page: Page) -> None:
+    """Open every part that opens on a click."""
+    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true;")
+
+
 def find_barriers(page: Page, rules: Sequence[str] = (), part: str = "body") -> list[str]:
     """Return the serious and critical faults that axe-core finds in a part, a line each.
 
