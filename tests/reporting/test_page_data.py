@@ -90,12 +90,10 @@ def describe_cuts() -> list[dict[str, Any]]:
     for seed in range(30):
         rng = np.random.default_rng(seed)
         height, width = (int(side) for side in rng.integers(1, 24, 2))
-        levels, _ = draw_map(seed, height, width, 1.5, ("soft", "hard", "plateaus")[seed % 3])
+        levels, _ = draw_map(seed, height, width, 0.6, ("soft", "hard", "plateaus")[seed % 3])
         grey = np.rint(levels / 257).astype(np.uint8)
-        threshold, area = (
-            float(rng.choice([0.01, 0.2, 0.5, 51 / 255, 0.97])),
-            float(rng.choice([0, 1, 2.5, 4, 16.25])),
-        )
+        threshold = float(rng.choice([0.01, 0.2, 0.5, 51 / 255, 0.97]))
+        area = float(rng.choice([0, 1, 2, 2.5, 3, 4, 6.25]))
         mask = remove_small(grey / 255 >= threshold, int(np.ceil(area)))
         cut = {"map": grey.ravel().tolist(), "width": width, "height": height}
         cut |= {"threshold": threshold, "minArea": area}
