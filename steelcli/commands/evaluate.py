@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from steelcli.scores.columns import (
     PR_COLUMNS,
     RELIABILITY_COLUMNS,
 )
-from steelcli.scores.counts import FIXED, cut
+from steelcli.scores.counts import FIXED, OperatingPoint, cut
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import ImageRow, SplitScorer
 from steelcli.scores.summary import summarise
@@ -99,22 +99,15 @@ def evaluate(
         )
         scorer = score_images(new_scorer, _iter_saved(trained, params, frozen, saved))
         rows = scorer.image_rows(point)
-        defects = scorer.defect_rows(point)
         shown = draw_overlays(saved, store, rows, params.overlays) | _list_lowest(rows)
-        shown.update(choose_cards(rows, count_missed(defects), CARDS))
+        shown.update(choose_cards(rows, count_missed(scorer.defect_rows(point)), CARDS))
         if params.save_maps == "shown":
             saved.keep_maps(shown)
         metrics = summarise(scorer, point)
         metrics["flip_tta"] = int(frozen.flip_tta)
         metrics |= measure_speed(trained, point, frozen.flip_tta, params.timing_images)
-        files[metrics_dir / TEST_IMAGES_NAME] = format_csv(rows, IMAGE_COLUMNS)
-        files[metrics_dir / TEST_DEFECTS_NAME] = format_csv(defects, DEFECT_COLUMNS)
-        files[metrics_dir / TEST_POINTS_NAME] = format_csv(scorer.point_rows(), POINT_COLUMNS)
-        files[metrics_dir / PR_CURVE_NAME] = format_csv(scorer.pr_curve(), PR_COLUMNS)
-        files[metrics_dir / RELIABILITY_NAME] = format_csv(
-            scorer.reliability(), RELIABILITY_COLUMNS
-        )
-        files[metrics_dir / FROC_NAME] = format_csv(scorer.froc_rows(), FROC_COLUMNS)
+        for name, (table, columns) in _list_tables(scorer, point).items():
+            files[metrics_dir / name] = format_csv(table, columns)
         tables = {path: text for path, text in files.items() if path.suffix == ".csv"}
         text = format_metrics(metrics, store.fingerprint, trained.run_key, tables)
         files[metrics_dir / TEST_NAME] = text
@@ -122,6 +115,20 @@ def evaluate(
     trackers.finish()
     warn_of_small_splits(count_kinds(store.records, ["test"]))
     return metrics
+
+
+def _list_tables(
+    scorer: SplitScorer, point: OperatingPoint
+) -> dict[str, tuple[Sequence[Mapping[str, Any]], Sequence[str]]]:
+    """Return rows and columns of each csv by its name."""
+    return {
+        TEST_IMAGES_NAME: (scorer.image_rows(point), IMAGE_COLUMNS),
+        TEST_DEFECTS_NAME: (scorer.defect_rows(point), DEFECT_COLUMNS),
+        TEST_POINTS_NAME: (scorer.point_rows(), POINT_COLUMNS),
+        PR_CURVE_NAME: (scorer.pr_curve(), PR_COLUMNS),
+        RELIABILITY_NAME: (scorer.reliability(), RELIABILITY_COLUMNS),
+        FROC_NAME: (scorer.froc_rows(), FROC_COLUMNS),
+    }
 
 
 def _iter_saved(

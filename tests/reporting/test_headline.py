@@ -1,79 +1,64 @@
-"""What is read first."""
+"""The five numbers to read first."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-import numpy as np
+import pytest
+from closure import ROOT
 from make_run import TEST
 
-from steelcli.reporting.comparison import Comparison, ScoredImages
-from steelcli.reporting.headline import build_facts, describe_run, judge
-from steelcli.scores.bootstrap import Difference, ImageCounts
-
-NO_COUNTS = np.zeros(1, np.int64)
-IMAGES = ScoredImages("x", "x.csv", ("a",), ImageCounts(NO_COUNTS, NO_COUNTS, NO_COUNTS))
+from steelcli.reporting.headline import build_headline, count_found
 
 
-def compare(**differences: tuple[Any, Any, Any]) -> Comparison:
-    rows = []
-    for metric, (difference, low, high) in differences.items():
-        rows.append(Difference(metric, 40, 0.5, 0.5, difference, low, high, None))
-    return Comparison(IMAGES, IMAGES, 1, 100, 0, tuple(rows))
-
-
-def test_each_number_has_one_plain_sentence() -> None:
-    facts = build_facts(TEST, 877, 4)
-    assert [fact.value for fact in facts] == ["0.7623", "0.6145", "0.8761", "0.9234", "0.2154"]
-    assert [fact.sentence for fact in facts][2:] == [
-        "Of 1,001 defects 877 are found.",
-        "Of 666 defective sheets 615 are called defective.",
-        "Of 591 clean sheets 127 are called defective.",
+def test_each_number_has_its_value_and_a_sentence_with_the_counts() -> None:
+    rows = build_headline(TEST, 4)
+    assert [(row.key, row.text) for row in rows] == [
+        ("dice_defect", "0.6145"),
+        ("found", "0.6913"),
+        ("clean_false_alarm", "0.2154"),
+        ("image_recall", "0.9234"),
+        ("auprc", "0.7845"),
     ]
-    assert facts[4].interval == "95 % interval 0.1837 to 0.2498"
-    assert facts[0].interval == ""
+    dice, found, alarm, recognised, precision = (row.sentence for row in rows)
+    assert dice == "overlap of prediction and truth on 666 defective sheets; 1 is exact"
+    assert found == "of 1,001 defects 692 are found"
+    assert alarm == "of 591 clean sheets 127 are called defective"
+    assert recognised == "of 666 defective sheets 615 are called defective"
+    assert precision.startswith("of pixels called defect 78.5 % are defect")
+    assert [bool(row.interval) for row in rows] == [False, True, True, True, False]
+    assert rows[2].interval == "0.1837 to 0.2498"
 
 
-def test_one_is_not_are_and_none_is_said() -> None:
-    test = TEST | {"images": 2, "defect_images": 2, "defects": 2, "optimal": {"image_recall": 0.5}}
-    facts = build_facts(test, 1, 2)
-    assert facts[2].sentence == "Of 2 defects 1 is found."
-    assert facts[3].sentence == "Of 2 defective sheets 1 is called defective."
-    assert facts[4][1:] == ("–", "The test split has no clean sheets.", "")
+def test_the_committed_run_counts_its_defects_once() -> None:
+    test = json.loads((ROOT / "metrics" / "test.json").read_text(encoding="utf-8"))
+    found, defects = count_found(test)
+    assert defects == test["defects"]
+    assert 0 < found <= defects
 
 
-def test_better_means_fewer_false_alarms_but_more_of_the_others() -> None:
-    judged = judge(
-        compare(
-            dice_defect=(0.02, 0.01, 0.03),
-            image_recall=(-0.02, -0.03, -0.01),
-            clean_false_alarm=(-0.02, -0.03, -0.01),
-            precision=(0.5, 0.4, 0.6),
+@pytest.mark.parametrize(
+    ("test", "sentences"),
+    [
+        (
+            {"images": 1, "defect_images": 0, "optimal": {"clean_false_alarm": 1.0}},
+            {"clean_false_alarm": "of 1 clean sheet 1 is called defective"},
         ),
-        2,
-    )
-    assert [each.word for each in judged] == ["better", "worse", "better"]
-    assert judged[0].detail == "+0.02, 95 % interval +0.01 to +0.03"
-
-
-def test_what_is_not_sure_is_not_claimed() -> None:
-    judged = judge(
-        compare(
-            dice_defect=(0.02, -0.01, 0.03),
-            image_recall=(0.0, 0.0, 0.0),
-            clean_false_alarm=(0.5, None, None),
+        (
+            {"images": 1, "defect_images": 1, "optimal": {"image_recall": 0.0}},
+            {"image_recall": "of 1 defective sheet 0 are called defective"},
         ),
-        2,
-    )
-    words = ["no clear difference", "the same", "too few images to tell"]
-    assert [each.word for each in judged] == words
-    assert judge(compare(dice_defect=(None, None, None)), 2) == []
-
-
-def test_the_run_is_one_line() -> None:
-    settings = {"model.architecture": "unet", "run.code": "3f1e" * 10, "run.device": "cpu"}
-    line = describe_run(settings, TEST | {"min_area_px": 64}, 4)
-    assert line == (
-        "unet with – · – × – px · seed – · cpu · commit 3f1e3f1e3f · "
-        "threshold 0.5713 without components under 64 px"
-    )
+        ({"images": 0, "defect_images": 0}, {}),
+    ],
+    ids=["no defect", "no clean sheet", "nothing"],
+)
+def test_what_has_nothing_to_divide_by_is_a_dash(
+    test: dict[str, Any], sentences: dict[str, str]
+) -> None:
+    rows = build_headline(test, 4)
+    assert {row.key: row.sentence for row in rows if row.value is not None} == sentences
+    for row in rows:
+        if row.value is None:
+            assert (row.text, row.interval) == ("–", "")
+            assert row.sentence.startswith("the test split has no ")
