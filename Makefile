@@ -7,7 +7,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow faults trackers sam scale hostile fuzz lint smoke smoke-diff web clean
+.PHONY: help setup demo pictures test slow faults trackers sam scale hostile fuzz lint smoke smoke-diff web clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -28,6 +28,9 @@ demo: setup ## train twice on synthetic steel (lr 1e-4 and 1e-3), compare, repor
 	dvc exp run --name lr-1e-3 --set-param train.lr=0.001
 	dvc metrics diff lr-1e-4 lr-1e-3
 	steelcli report
+
+pictures: setup ## draw the README's pictures from the finished run in this folder, with chromium
+	python docs/draw_pictures.py
 
 # `npm ci` writes the file of this name.
 web: $(WEB)/.package-lock.json ## install what checks the script of the report's page

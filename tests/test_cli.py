@@ -110,9 +110,36 @@ def test_each_stage_warns_once_of_small_splits(
 
 def test_evaluate_prints_few_numbers_and_where_the_rest_is(walked_dir: Path) -> None:
     shown = (walked_dir / "evaluate.stdout").read_text(encoding="utf-8")
-    assert len(shown.splitlines()) < 25
+    assert len(shown.splitlines()) < 30
     for text in ("clean_false_alarm", " of ", "metrics/test.json", "`steelcli report`"):
         assert text in shown
+
+
+def test_report_shows_one_screen_all_tables_or_json(walked_dir: Path, tmp_path: Path) -> None:
+    work_dir = copy_walk(walked_dir, tmp_path)
+    screen, all_tables, as_json = (
+        steelcli(work_dir, "report", *options) for options in ([], ["--all"], ["--json"])
+    )
+    warning, *lines = screen.stdout.splitlines()
+    assert warning.startswith("warning: few images")
+    assert len(lines) < 40
+    assert lines[-1] == "With curves: reports/report.html; every table: `steelcli report --all`"
+    assert len(all_tables.stdout.splitlines()) > 100
+    read = json.loads(as_json.stdout)
+    assert list(read.pop("headline")) == [
+        "dice_defect",
+        "found",
+        "clean_false_alarm",
+        "image_recall",
+        "auprc",
+    ]
+    test = read_json(work_dir / "metrics" / "test.json")
+    assert read == {key: test[key] for key in read}
+    assert "optimal" in read
+    assert as_json.stderr.startswith("warning: few images")
+    both = steelcli(work_dir, "report", "--all", "--json")
+    assert both.returncode == 2
+    assert both.stdout == ""
 
 
 def test_numbers_come_back_from_the_saved_maps(walked_dir: Path) -> None:
@@ -168,8 +195,8 @@ def test_our_own_maps_are_judged_as_another_model(walked_dir: Path, tmp_path: Pa
         key: value for key, value in twin.items() if key.startswith("auprc")
     }
     assert "optimal" not in twin
-    assert "Other models" not in steelcli(walked_dir, "report").stdout
-    shown = steelcli(work_dir, "report").stdout
+    assert "Other models" not in steelcli(walked_dir, "report", "--all").stdout
+    shown = steelcli(work_dir, "report", "--all").stdout
     assert "twin" in shown
     assert shown.endswith("With curves: reports/report.html\n")
     assert "Other models" in (work_dir / "reports" / "report.html").read_text(encoding="utf-8")
@@ -330,10 +357,14 @@ def test_what_files_say_does_not_act_on_the_terminal(walked_dir: Path, tmp_path:
     images = (metrics_dir / "test_images.csv").read_text(encoding="utf-8").splitlines()
     names = [f'"{hostile}{index}",{line.partition(",")[2]}' for index, line in enumerate(images)]
     (metrics_dir / "test_images.csv").write_text("\n".join([images[0], *names[1:]]), "utf-8")
-    done = steelcli(work_dir, "report")
-    assert done.returncode == 0, done.stderr
-    assert all(line.isprintable() for line in done.stdout.split("\n"))
-    assert done.stdout.count(r"\x1b]0;a\x07\x9b31m\u202e\n[red]") >= 4
+    for option, least in (("--all", 4), (None, 3)):
+        done = steelcli(work_dir, "report", *([option] if option else []))
+        assert done.returncode == 0, done.stderr
+        assert all(line.isprintable() for line in done.stdout.split("\n"))
+        assert done.stdout.count(r"\x1b]0;a\x07\x9b31m\u202e\n[red]") >= least
+    done = steelcli(work_dir, "report", "--json")
+    assert done.stdout.isascii()
+    assert json.loads(done.stdout)[hostile] == 1
 
 
 @pytest.mark.parametrize("name", [*sorted(TABLES), "threshold_curve.csv"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,7 @@ import typer
 from steelcli.cli.app import ParamsPath, app, load
 from steelcli.common.errors import UserError
 from steelcli.common.paths import METRICS_DIR, PARAMS_PATH, REPORT_PATH, TEST_NAME
-from steelcli.common.progress import say
+from steelcli.common.progress import put, say
 
 Predictions = Annotated[
     Path | None, typer.Option(help="Test predictions of another model to judge.")
@@ -132,11 +134,29 @@ def evaluate(
 
 
 @app.command()
-def report(params: ParamsPath = PARAMS_PATH) -> None:
-    """Show every table in the terminal and write reports/report.html."""
-    loaded = load(params)
+def report(
+    params: ParamsPath = PARAMS_PATH,
+    show_all: Annotated[bool, typer.Option("--all", help="Show every table.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the headline and metrics/test.json as JSON.")
+    ] = False,
+) -> None:
+    """Show the numbers to read first, on one screen, and write reports/report.html."""
+    if show_all and as_json:
+        raise typer.BadParameter("--all and --json exclude each other")
+    loaded = load(params).report
     from steelcli.commands.report import report
+    from steelcli.reporting.screen import format_json, show_screen
     from steelcli.reporting.table import show_tables
 
-    show_tables(report(loaded.report).tables)
-    say(f"With curves: {REPORT_PATH}")
+    with redirect_stdout(sys.stderr if as_json else sys.stdout):  # what it says on the way
+        results, page = report(loaded)
+    if as_json:
+        put(format_json(results, loaded.decimals))
+        return
+    if show_all:
+        show_tables(page.tables)
+        say(f"With curves: {REPORT_PATH}")
+    else:
+        show_screen(results, loaded.title, loaded.decimals)
+        say(f"With curves: {REPORT_PATH}; every table: `steelcli report --all`")

@@ -33,8 +33,8 @@ def report(
     report_path: Path = REPORT_PATH,
     store_dir: Path = STORE_DIR,
     predictions_dir: Path = TEST_PREDICTIONS_DIR,
-) -> Page:
-    """Write the page and return what it shows.
+) -> tuple[Results, Page]:
+    """Write the page; return what the other stages wrote, and what the page shows.
 
     Raises:
         RunError: a file of another stage is missing or cannot be read, or a model to compare with
@@ -49,7 +49,7 @@ def report(
         partial_path.write_text(html, encoding="utf-8", newline="\n")
     if page.warning:
         say(f"warning: {page.warning}")
-    return page
+    return results, page
 
 
 def _draw_images(

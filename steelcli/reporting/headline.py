@@ -1,114 +1,88 @@
-"""What is read first: five numbers in plain words, the run, and whether it beats the baseline."""
+"""The five numbers to read first, each with one plain sentence: of the terminal and of the page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
-from steelcli.reporting.comparison import Comparison
-from steelcli.reporting.metric_tables import describe_point, pick_group
-from steelcli.reporting.shares import format_share
-from steelcli.reporting.table import ABSENT, format_number, format_signed
-
-JUDGED = {
-    "dice_defect": ("Dice of defect images", 1),
-    "image_recall": ("defective sheets called defective", 1),
-    "clean_false_alarm": ("clean sheets called defective", -1),
-}
-"""The numbers of the verdict: what each is called, and whether more is better (1) or worse (-1)."""
+from steelcli.reporting.metric_tables import pick_group
+from steelcli.reporting.shares import count_whole, format_share
+from steelcli.reporting.table import ABSENT, format_number
 
 
-class Fact(NamedTuple):
-    """One number of the headline; ``interval`` is empty where it has none."""
+@dataclass(frozen=True)
+class Headline:
+    """One number of the headline.
 
+    Attributes:
+        key: of ``metrics/test.json``, ``optimal`` or the whole; ``found``: see `count_found`.
+        label: a few words.
+        value: 0..1, None where the split has nothing to divide by.
+        text: the value formatted, a dash for None.
+        interval: ``0.0138 to 0.1650``, 95 % (Wilson 1927), of a share; else empty.
+        sentence: what the number says, without a full stop.
+    """
+
+    key: str
     label: str
-    value: str
+    value: float | None
+    text: str
+    interval: str
     sentence: str
-    interval: str = ""
 
 
-class Judgement(NamedTuple):
-    """One number of the verdict: better, worse, no clear difference, or too few images."""
-
-    label: str
-    word: str
-    detail: str
-
-
-def build_facts(test: Mapping[str, Any], found: int, decimals: int) -> list[Fact]:
-    """Return the five numbers to read first, at the learned pair.
+def build_headline(test: Mapping[str, Any], decimals: int) -> list[Headline]:
+    """Return the numbers at the learned threshold and area.
 
     Args:
         test: ``metrics/test.json``.
-        found: defects found there.
         decimals: digits after the point.
     """
     optimal = pick_group(test, "optimal")
-    images, defect_images, defects = (
-        test.get(key, 0) for key in ("images", "defect_images", "defects")
-    )
-    clean_images = images - defect_images
-    caught, alarms = optimal.get("image_recall"), optimal.get("clean_false_alarm")
+    defective, clean = test.get("defect_images"), count_whole("clean_false_alarm", test, optimal)
+    found, defects = count_found(test)
+    dice, precision = optimal.get("dice_defect"), test.get("auprc")
+    alarms, recognised = optimal.get("clean_false_alarm"), optimal.get("image_recall")
+
+    def tell(key: str, label: str, value: Any, sentence: str) -> Headline:
+        sentence = "the test split has no defect" if value is None else sentence
+        return Headline(key, label, value, format_number(value, decimals), "", sentence)
+
+    def count(key: str, label: str, value: Any, whole: Any, noun: str, verb: str) -> Headline:
+        text, interval = format_number(value, decimals), format_share(value, whole, decimals)[1]
+        if interval == ABSENT:
+            return Headline(key, label, value, text, "", f"the test split has no {noun}")
+        part = round(value * whole)
+        sentence = f"of {_count(whole, noun)} {part:,} {'is' if part == 1 else 'are'} {verb}"
+        return Headline(key, label, value, text, interval, sentence)
+
+    overlap = f"overlap of prediction and truth on {_count(defective, 'defective sheet')}"
+    purity = f"of pixels called defect {_percent(precision)} are defect, "
+    share, called = found / defects if defects else None, "called defective"
+    known = "defective sheets recognised"
     return [
-        Fact(
-            "Dice",
-            format_number(optimal.get("dice"), decimals),
-            f"How well prediction and truth overlap, mean over {images:,} sheets; 1 is perfect.",
-        ),
-        Fact(
-            "Dice of defect images",
-            format_number(optimal.get("dice_defect"), decimals),
-            f"The same over the {defect_images:,} sheets that have a defect.",
-        ),
-        _count("Defects found", found / defects if defects else None, defects, "defects", decimals),
-        _count("Defective sheets caught", caught, defect_images, "defective sheets", decimals),
-        _count("False alarms", alarms, clean_images, "clean sheets", decimals),
+        tell("dice_defect", "Dice of defect images", dice, f"{overlap}; 1 is exact"),
+        count("found", "defects found", share, defects, "defect", "found"),
+        count("clean_false_alarm", f"clean sheets {called}", alarms, clean, "clean sheet", called),
+        count("image_recall", known, recognised, defective, "defective sheet", called),
+        tell("auprc", "average precision", precision, f"{purity}averaged over recall 0 to 1"),
     ]
 
 
-def _count(label: str, share: Any, whole: int, noun: str, decimals: int) -> Fact:
-    if share is None:
-        return Fact(label, ABSENT, f"The test split has no {noun}.")
-    part = round(share * whole)
-    verb = "is" if part == 1 else "are"
-    what = "found" if noun == "defects" else "called defective"
-    sentence = f"Of {whole:,} {noun} {part:,} {verb} {what}."
-    interval = f"95 % interval {format_share(share, whole, decimals)[1]}"
-    return Fact(label, format_number(share, decimals), sentence, interval)
+def count_found(test: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many defects are found at the learned pair, and how many there are.
+
+    Both are summed over the thirds by size, where no class is told apart.
+    """
+    shares, defects = pick_group(test, "found_size"), pick_group(test, "defects_size")
+    found = sum(round(shares.get(size, 0) * number) for size, number in defects.items())
+    return found, sum(defects.values())
 
 
-def describe_run(settings: Mapping[str, str], test: Mapping[str, Any], decimals: int) -> str:
-    """Return network, size, training, machine and operating point in one line."""
-
-    def setting(name: str) -> str:
-        return settings.get(name) or ABSENT
-
-    parts = [
-        f"{setting('model.architecture')} with {setting('model.encoder_name')}",
-        f"{setting('run.image_width')} × {setting('run.image_height')} px",
-        f"seed {setting('train.seed')}",
-        setting("run.device"),
-        f"commit {setting('run.code')[:10]}",
-        f"threshold {describe_point(test, decimals)}",
-    ]
-    return " · ".join(parts)
+def _count(number: Any, noun: str) -> str:
+    return f"{format_number(number, 0)} {noun}{'' if number == 1 else 's'}"
 
 
-def judge(comparison: Comparison, decimals: int) -> list[Judgement]:
-    """Say of each number of JUDGED whether B, this run, is better than A, with its interval."""
-    rows = {row.metric: row for row in comparison.differences}
-    judgements = []
-    for key, (label, sign) in JUDGED.items():
-        row = rows.get(key)
-        if row is None or row.difference is None:
-            continue
-        detail = format_signed(row.difference, decimals)
-        if row.low is None or row.high is None:
-            judgements.append(Judgement(label, "too few images to tell", detail))
-            continue
-        low, high = (format_signed(bound, decimals) for bound in (row.low, row.high))
-        word = "no clear difference" if row.difference else "the same"
-        if row.low > 0 or row.high < 0:
-            word = "better" if row.low * sign > 0 else "worse"
-        judgements.append(Judgement(label, word, f"{detail}, 95 % interval {low} to {high}"))
-    return judgements
+def _percent(share: Any) -> str:
+    return f"{100 * share:.1f} %" if isinstance(share, (int, float)) else ABSENT

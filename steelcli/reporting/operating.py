@@ -17,7 +17,7 @@ NAMES = {
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
-    "image_recall": "defective sheets called defective",
+    "image_recall": "defective sheets recognised",
     "clean_false_alarm": "clean sheets called defective",
     "found": "defects found",
     "false_per_image": "false components per image",

@@ -13,11 +13,13 @@ from steelcli.common.paths import OWN_NAMES
 from steelcli.common.progress import say
 from steelcli.reporting.metric_tables import pick_group
 from steelcli.reporting.shares import INTERVAL, INTERVAL_NOTE, count_whole, format_share
-from steelcli.reporting.table import DECIMALS, MODEL, Table, format_numbers
+from steelcli.reporting.table import DECIMALS, Table, format_numbers
 
 Models = list[tuple[str, Mapping[str, Any]]]
 """Name of each model and content of its json file."""
 THIS_RUN = "this run"
+MODEL = "model"
+"""Heading of the column of names."""
 NUMBERS = ("threshold", "min_area_px", "auprc_low", "auprc_high")
 """Keys of ``metrics/NAME.json`` that must hold a number, not a group."""
 GROUPED = {

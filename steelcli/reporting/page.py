@@ -11,7 +11,7 @@ from steelcli.reporting.cards import Card, Example
 from steelcli.reporting.charts import Chart
 from steelcli.reporting.comparison import Comparison, build_comparison
 from steelcli.reporting.csv_tables import build_froc, build_lowest, build_reliability
-from steelcli.reporting.headline import Fact, Judgement, build_facts, describe_run, judge
+from steelcli.reporting.headline import Headline, build_headline
 from steelcli.reporting.metric_tables import (
     build_by_class,
     build_by_size,
@@ -41,6 +41,7 @@ from steelcli.reporting.stage_charts import (
 )
 from steelcli.reporting.stage_files import Results
 from steelcli.reporting.table import Table
+from steelcli.reporting.verdict import Judgement, describe_run, judge
 
 RUN_SETTINGS = (
     "model.architecture",
@@ -84,7 +85,7 @@ class Page:
 
     Attributes:
         title: of the page.
-        facts: the numbers to read first; ``run`` is the run in one line.
+        headline: the numbers to read first; ``run`` is the run in one line.
         baseline: the name of what the run is judged against, or empty; ``verdict`` how it fares.
         warning: a sentence on small splits, or empty.
         chapters: in order; the sliders belong to the first two.
@@ -98,7 +99,7 @@ class Page:
     """
 
     title: str
-    facts: list[Fact]
+    headline: list[Headline]
     run: str
     baseline: str
     verdict: list[Judgement]
@@ -142,11 +143,10 @@ def build_page(
     points = arrange_points(results.points, test)
     misses = count_misses(results, decimals)
     baseline = comparisons[0] if comparisons else None
-    found = int(points.columns["found"][points.learned])
     learned, fixed = (show_numbers(points, row, decimals) for row in (points.learned, points.fixed))
     return Page(
         title=title,
-        facts=build_facts(test, found, decimals),
+        headline=build_headline(test, decimals),
         run=describe_run(settings, test, decimals),
         baseline=baseline.a.name if baseline else "",
         verdict=judge(baseline, decimals) if baseline else [],

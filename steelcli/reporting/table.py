@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,10 +28,12 @@ ABSENT = "–"
 """Shown for a metric without a value."""
 MEANING = "meaning"
 """Heading of a column of prose."""
-MODEL = "model"
-"""Heading of a column of models' names, which may be long and break where need be."""
-MIN_WIDTHS = {MEANING: 20, MODEL: 16}
-"""Of the columns whose text may break, in characters."""
+MIN_PROSE = 20
+"""Least width of prose, in characters."""
+NO_WIDTH = 10_000
+"""Characters on a line of a file or a pipe."""
+RULE = box.Box("\n".join(["    ", "    ", " -- ", *["    "] * 5]), ascii=True)
+"""Draws a table with a rule under its headings and nothing else, in ASCII."""
 
 
 @dataclass(frozen=True)
@@ -88,19 +92,29 @@ def format_numbers(values: Iterable[Any], decimals: int) -> tuple[str, ...]:
 def show_tables(tables: Iterable[Table]) -> None:
     """Print tables.
 
-    Prose wraps at the width of the terminal; numbers and names never break, the table becomes wider
-    than the terminal instead. What cannot be printed is escaped, for names come from files.
+    Prose wraps at the width of the terminal; numbers and names never break. Where names leave no
+    room for the numbers, each has a line of its own; where that does not help, the table becomes
+    wider than the terminal. In a file or a pipe nothing wraps, and the rules are ASCII. What cannot
+    be printed is escaped, for names come from files.
     """
     with _printing() as console:
         for table in map(_escape, tables):
-            view = _lay_out(table)
-            no_limit = console.options.update(width=10_000)
-            needed = Measurement.get(console, no_limit, view).minimum
             console.print(Text(table.title, style="bold"), soft_wrap=True)
-            console.print(view, width=max(console.width, needed), crop=False)
-            if table.note:
-                console.print(Text(table.note, style="dim"), soft_wrap=True)
+            _draw(table, console)
+            for line in wrap(table.note, console.width):
+                console.print(Text(line, style="dim"), soft_wrap=True)
             console.print()
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Return lines of at most ``width`` characters; a longer word has a line of its own."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def measure_terminal() -> tuple[int, bool]:
+    """Return how many characters fit on a line, and whether it is a terminal's."""
+    console = _build_console(_Drawing())
+    return console.width, console.is_terminal
 
 
 class _Drawing(io.StringIO):
@@ -119,8 +133,15 @@ def _printing() -> Iterator[Console]:
     rich itself would end the command where the reader went away.
     """
     drawing = _Drawing()
-    yield Console(file=drawing)
+    yield _build_console(drawing)
     put(drawing.getvalue().removesuffix("\n"))
+
+
+def _build_console(drawing: _Drawing) -> Console:
+    console = Console(file=drawing)
+    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
+        console.width = NO_WIDTH
+    return console
 
 
 def _escape(table: Table) -> Table:
@@ -129,12 +150,42 @@ def _escape(table: Table) -> Table:
     return Table(escape(table.title), columns, rows, escape(table.note))
 
 
-def _lay_out(table: Table) -> RichTable:
-    view = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+def _draw(table: Table, console: Console) -> None:
+    view = _lay_out(table, console)
+    needed = _measure(view, console)
+    if needed > console.width and MEANING not in table.columns:
+        below = _lay_out(_without_names(table), console)
+        if _measure(below, console) <= console.width:
+            with console.capture() as capture:
+                console.print(below)
+            headings, rule, *lines = capture.get().splitlines()
+            names = [row[0] for row in table.rows]
+            pairs = zip(names, lines, strict=True)
+            for line in (headings, rule, *(text for pair in pairs for text in pair)):
+                console.out(line, highlight=False)
+            return
+    console.print(view, width=max(console.width, needed), crop=False)
+
+
+def _without_names(table: Table) -> Table:
+    rows = tuple(("", *row[1:]) for row in table.rows)
+    return Table(table.title, table.columns, rows)
+
+
+def _measure(view: RichTable, console: Console) -> int:
+    no_limit = console.options.update(width=NO_WIDTH)
+    return Measurement.get(console, no_limit, view).minimum
+
+
+def _lay_out(table: Table, console: Console) -> RichTable:
+    lines = box.SIMPLE_HEAD if console.is_terminal else RULE
+    view = RichTable(box=lines, pad_edge=False, show_edge=False)
     for index, (column, is_left) in enumerate(zip(table.columns, table.is_left, strict=True)):
         cells = [column, *(row[index] for row in table.rows)]
-        width = max(cell_len(cell) for cell in cells)
-        width = min(width, MIN_WIDTHS.get(column, width))
+        width = max(map(cell_len, cells))
+        if column == MEANING:
+            words = [word for cell in cells for word in cell.split()]
+            width = min(width, max(MIN_PROSE, *map(cell_len, words)))
         justify: JustifyMethod = "left" if is_left else "right"
         view.add_column(Text(column), justify=justify, min_width=width, overflow="fold")
     for row in table.rows:

@@ -74,6 +74,11 @@ def test_the_points_of_two_runs_need_no_page(clone: Clone) -> None:
     (loss,) = plots["data"]["loss"]
     assert loss["revisions"] == ["hi", "lo"]
     assert "train_loss" in json.dumps(loss["content"])
+    assert '"title": "loss, mean over the epoch"' in json.dumps(loss["content"])
+    pictures = [plots["data"][name] for name in plots["data"] if name.endswith(".png")]
+    revisions = [picture["revisions"] for of_both in pictures for picture in of_both]
+    assert ["hi"] in revisions
+    assert ["lo"] in revisions
 
 
 def test_two_experiments_compare_by_name(clone: Clone) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -110,6 +110,7 @@ SURPLUS: dict[str, set[str]] = {
         "reporting.dice_plot",
         "reporting.overlays",
         "reporting.problem_table",
+        "reporting.screen",
         "reporting.storage",
         "reporting.summary_table",
     },
@@ -125,6 +126,7 @@ SECTIONS = {
     "evaluate": ["evaluate", "threshold.min_areas_px"],
     "report": ["report"],
 }
+CURVES = [spec for plot in DVC["plots"] if isinstance(plot, dict) for spec in plot.values()]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
@@ -193,12 +195,31 @@ def test_plots_name_columns_that_exist() -> None:
         "metrics/froc.csv": FROC_COLUMNS,
         "metrics/reliability.csv": RELIABILITY_COLUMNS,
     }
-    for plot in DVC["plots"]:
-        ((_, spec),) = plot.items()
+    for spec in CURVES:
         for file, wanted in spec["y"].items():
             assert {spec["x"], *([wanted] if isinstance(wanted, str) else wanted)} <= set(
                 columns[file]
             )
+
+
+def test_every_axis_of_a_plot_has_a_name() -> None:
+    assert CURVES
+    for spec in CURVES:
+        assert spec["title"]
+        for axis in ("x_label", "y_label"):
+            assert len(spec[axis]) > 1, spec["title"]
+
+
+def test_every_file_of_a_plot_is_made_by_a_stage() -> None:
+    outputs = set()
+    for stage in DVC["stages"].values():
+        for out in (*stage.get("outs", ()), *stage.get("metrics", ())):
+            outputs |= {out} if isinstance(out, str) else set(out)
+    files = [file for spec in CURVES for file in spec["y"]]
+    files += [plot for plot in DVC["plots"] if isinstance(plot, str)]
+    assert "predictions/test/overlays" in files
+    for file in files:
+        assert outputs & {file, *map(str, PurePosixPath(file).parents)}, file
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -179,7 +179,7 @@ class Run:
         write_csv(self.metrics_dir / name, rows, list(rows[0]))
 
     def report(self, params: ReportParams = PARAMS) -> Page:
-        return report(params, self.metrics_dir, self.models_dir, self.report_path)
+        return report(params, self.metrics_dir, self.models_dir, self.report_path)[1]
 
     def page(self) -> str:
         self.report()

@@ -43,6 +43,7 @@ class Gallery {
     /** @type {{kind: string, title: string, size: string, chosen: number[] | null}} */
     this.wanted = { kind: "", title: "", size: "", chosen: null };
     this.opened = -1;
+    this.isWaiting = false;
     this.watch();
   }
 
@@ -61,14 +62,19 @@ class Gallery {
   }
 
   /**
-   * Cut the maps anew.
+   * Cut the maps anew, once a frame at most.
    * @param {Cut} cut
    */
   recut(cut) {
     this.cut = cut;
     const note = document.getElementById("approximate");
     if (note) note.hidden = cut.isLearned;
-    this.redraw();
+    if (this.isWaiting) return;
+    this.isWaiting = true;
+    requestAnimationFrame(() => {
+      this.isWaiting = false;
+      this.redraw();
+    });
   }
 
   redraw() {
