@@ -117,7 +117,7 @@ def draw_chart(chart: Chart) -> Markup:
         figure = Figure(figsize=(5.2, 3.6), layout="constrained")
         axes = figure.subplots()
         for line in chart.lines:
-            _plot(axes, line, chart.steps)
+            _plot(axes, line, chart)
         label, x = chart.mark
         if math.isfinite(x):
             axes.axvline(x, color=INK, linestyle=":", linewidth=1.2, label=label)
@@ -147,20 +147,22 @@ def _measure(figure: Figure, axes: Axes) -> str:
     return " ".join(f"{number:.6g}" for number in (*sides, *axes.get_xlim(), *axes.get_ylim()))
 
 
-def _plot(axes: Axes, line: Line, steps: bool) -> None:
+def _plot(axes: Axes, line: Line, chart: Chart) -> None:
     """Draw one line, or nothing where it has no finite point."""
     finite = [math.isfinite(x) and math.isfinite(y) for x, y in zip(line.x, line.y, strict=True)]
     if not any(finite):
         return
     look: dict[str, Any] = {"color": f"#00000{line.color}", "label": line.label}
+    # whole where they lie on an end of the axes
+    look["clip_on"] = chart.x_scale != "doubling" and line.style not in {".", "x"}
     if line.style in {"o", "s"}:
         look |= {"markersize": 7, "zorder": 3}
     elif line.style in {".", "x"}:
-        look |= {"markersize": 5, "clip_on": False}
+        look["markersize"] = 5
     else:
         is_marked = len(line.x) <= MAX_MARKED and line.x != DIAGONAL
         look["marker"] = "o" if is_marked else ""
-        look["drawstyle"] = "steps-pre" if steps else "default"
+        look["drawstyle"] = "steps-pre" if chart.steps else "default"
     step = -(-len(line.x) // MAX_POINTS)
     axes.plot(line.x[::step], line.y[::step], line.style, **look)
 
@@ -176,8 +178,10 @@ def _scale(axes: Axes, chart: Chart) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     else:
         axes.set_xscale("log", base=2)
-        ticks = set(chart.lines[0].x)  # other lines are points between them
-        axes.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
+        ticks = sorted(set(chart.lines[0].x))  # other lines are points between them
+        if len(ticks) > 1:
+            axes.set_xlim(ticks[0], ticks[-1])
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 

@@ -123,16 +123,17 @@ def build_precision_chart(results: Results) -> Chart:
 def build_froc_chart(froc: Columns, points: Points) -> Chart:
     """Return the share of defects found by the false components allowed, and that at two pairs.
 
-    A pair with fewer false components than the axis begins with stands at its left end.
+    A pair whose false components lie beyond an end of the axis stands at that end.
     """
     allowed = froc["max_fp_per_image"]
+    low, high = min(allowed, default=0), max(allowed, default=0)
     lines = [Line("defects found", allowed, froc["recall"], 1)]
     pairs = (("learned threshold", points.learned, 2, "o"), ("threshold 0.5", points.fixed, 3, "s"))
     for label, row, color, style in pairs:
         numbers = compute_numbers(points, row)
         found, false = numbers["found"], numbers["false_per_image"]
         if found is not None and false is not None:
-            lines.append(Line(label, [max(false, min(allowed))], [found], color, style))
+            lines.append(Line(label, [min(max(false, low), high)], [found], color, style))
     note = "Share of the test split's defects found by the false components allowed."
     x_label = "false components per image, at most"
     return Chart("FROC", note, x_label, "recall", tuple(lines), x_scale="doubling", follows="froc")

@@ -110,9 +110,8 @@ def describe_charts() -> list[dict[str, Any]]:
         scale: Any = kind
         svg = str(draw_chart(Chart("T", "", "x", "y", lines, x_scale=scale, follows="froc")))
         frame = re.search('data-frame="([^"]*)" data-scale="([^"]*)"', svg)
-        spot = re.search(
-            r'<g[^>]*clip-path[^>]*>\n<use href="#\w+" x="([^"]*)" y="([^"]*)"/>\n</g>', svg
-        )
+        point = r'<g[^>]* stroke="var\(--line-2\)"[^>]*>\n<use href="#\w+" x="([^"]*)" y="([^"]*)"'
+        spot = re.search(point, svg)
         assert frame
         assert spot
         chart = {"frame": [float(number) for number in frame[1].split()]}

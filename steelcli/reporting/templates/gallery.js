@@ -138,8 +138,8 @@ class Gallery {
       (!chosen || chosen.includes(place));
     this.order = [];
     this.cards.forEach((card, place) => fits(card, place) && this.order.push(place));
-    const key = (/** @type {number} */ place) => sortKey(/** @type {Card} */ (this.cards[place]), sort);
-    this.order.sort((a, b) => key(a) - key(b) || a - b);
+    const keys = this.cards.map((card) => sortKey(card, sort));
+    this.order.sort((a, b) => (keys[a] ?? 0) - (keys[b] ?? 0) || a - b);
     for (const figure of this.figures) figure.hidden = true;
     for (const place of this.order) {
       const figure = /** @type {HTMLElement} */ (this.figures[place]);
@@ -147,7 +147,8 @@ class Gallery {
       figure.parentElement?.append(figure);
     }
     const shown = /** @type {HTMLElement} */ (document.getElementById("shown"));
-    shown.textContent = `${formatCount(this.order.length)} of ${formatCount(this.cards.length)} cards`;
+    const [count, whole] = [this.order.length, this.cards.length].map(formatCount);
+    shown.textContent = `${count} of ${whole} cards`;
     const isWhole = !kind && !title && !size && !chosen;
     /** @type {HTMLElement} */ (document.getElementById("clear-filter")).hidden = isWhole;
   }
@@ -212,7 +213,8 @@ async function decodeGrey(uri) {
   const context = contextOf(document.createElement("canvas"), width, height);
   context.drawImage(image, 0, 0);
   const pixels = context.getImageData(0, 0, width, height).data;
-  return { width, height, values: new Uint8Array(width * height).map((_, i) => pixels[4 * i] ?? 0) };
+  const values = new Uint8Array(width * height).map((_, i) => pixels[4 * i] ?? 0);
+  return { width, height, values };
 }
 
 /**
@@ -223,7 +225,8 @@ async function decodeGrey(uri) {
 function contextOf(canvas, width, height) {
   canvas.width = width;
   canvas.height = height;
-  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  return /** @type {CanvasRenderingContext2D} */ (context);
 }
 
 /**

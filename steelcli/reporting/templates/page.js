@@ -114,7 +114,8 @@ class Sliders {
     const { points } = this;
     const [threshold, area] = this.pair;
     const row = rowOf(points, threshold, area);
-    const isAt = (/** @type {[number, number]} */ pair) => pair[0] === threshold && pair[1] === area;
+    const isAt = (/** @type {[number, number]} */ [column, line]) =>
+      column === threshold && line === area;
     for (const button of all("[data-go]")) {
       button.setAttribute("aria-pressed", String(isAt(points[this.nameOf(button)])));
     }
