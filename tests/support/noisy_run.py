@@ -76,26 +76,26 @@ class NoisyRun:
             path.unlink()
             path.with_name(f"{name}.json").write_text(text, encoding="utf-8")
 
-    def run(self, **evaluation: Any) -> None:
+    def run(self, val_fraction: float = 0.3, test_fraction: float = 0.6) -> None:
         """Run every stage up to ``evaluate``."""
-        root = str(self.project_dir)
-        split = data_params(root=root, keep_splits=False, val_fraction=0.3, test_fraction=0.6)
+        fractions = {"val_fraction": val_fraction, "test_fraction": test_fraction}
+        split = data_params(root=str(self.project_dir), keep_splits=False, **fractions)
         prepare(split, self.store_dir, self.metrics_dir / "data.json")
         small = model_params(decoder_channels=[16, 8, 8, 8, 4])
         paths = (self.store_dir, self.models_dir, self.metrics_dir / "train.json")
         train(small, train_params(epochs=1), *paths)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("steelcli.model.trained_model.iter_levels", _iter_levels)
-            self._score(**evaluation)
+            self._score()
 
-    def _score(self, **evaluation: Any) -> None:
+    def _score(self) -> None:
         threshold_path = self.metrics_dir / "threshold.json"
         curve_path = self.metrics_dir / "threshold_curve.csv"
         params = threshold_params(objective="dice", min_areas_px=MIN_AREAS_PX)
         folders = (self.store_dir, self.models_dir, threshold_path)
         tune_threshold(params, "none", *folders, curve_path, self.val_dir)
         paths = (*folders, self.metrics_dir, self.test_dir)
-        evaluate(evaluate_params(**evaluation), MIN_AREAS_PX, *paths)
+        evaluate(evaluate_params(), MIN_AREAS_PX, *paths)
 
     def report(self, **changes: Any) -> None:
         paths = (self.metrics_dir, self.models_dir, self.report_path, self.store_dir, self.test_dir)
