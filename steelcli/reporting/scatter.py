@@ -19,7 +19,7 @@ def build_scatter(comparison: Comparison) -> Chart:
     defect = counts[0].tp + counts[0].fn > 0
     images = defect.size
     shown = np.unique(np.linspace(0, images - 1, min(images, MAX_POINTS)).round().astype(int))
-    groups = (("with a defect", 1, ".", defect[shown]), ("clean", 2, "x", ~defect[shown]))
+    groups = (("with a defect", 1, ".", defect[shown]), ("clean", 2, ",", ~defect[shown]))
     lines = [Line("equal", DIAGONAL, DIAGONAL, 3, ":")]
     for label, color, style, chosen in groups:
         places = shown[chosen]
