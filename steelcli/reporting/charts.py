@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,7 +135,11 @@ def draw_chart(chart: Chart) -> Markup:
         else:
             axes.text(0.5, 0.5, "no value", transform=axes.transAxes, ha="center")
         no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(svg, format="svg", transparent=True, metadata=no_metadata)
+        with warnings.catch_warnings():
+            # matplotlib lacks a letter of a user's name; the reader's browser may have it
+            warnings.filterwarnings("ignore", "Glyph")
+            warnings.filterwarnings("ignore", "Matplotlib currently does not support")
+            figure.savefig(svg, format="svg", transparent=True, metadata=no_metadata)
     described = f"{chart.title}: {chart.y_label} by {chart.x_label}"
     attributes = Markup('role="img" aria-label="{}"').format(described)
     if chart.follows:
