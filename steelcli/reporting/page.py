@@ -201,7 +201,7 @@ def _build_operating(results: Results, points: Points, decimals: int) -> Chapter
         build_precision_chart(results),
         build_froc_chart(results.froc, points),
         build_threshold_chart(results),
-        build_reliability_chart(results.reliability),
+        build_reliability_chart(results),
         build_alarms_chart(results),
     ]
     folded = [

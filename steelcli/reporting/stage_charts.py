@@ -139,12 +139,14 @@ def build_froc_chart(froc: Columns, points: Points) -> Chart:
     return Chart("FROC", note, x_label, "recall", tuple(lines), x_scale="doubling", follows="froc")
 
 
-def build_reliability_chart(curve: Columns) -> Chart:
+def build_reliability_chart(results: Results) -> Chart:
     """Return the share of defect pixels by the probability given to them."""
+    curve = results.reliability
+    learned = ("learned threshold", float(results.threshold.get("threshold", math.nan)))
     lines = (
         Line("test pixels", curve["mean_probability"], curve["defect_share"], 1),
         Line("perfect", DIAGONAL, DIAGONAL, 2, "--"),
     )
     note = "Share of defect pixels by the probability given to them, in 15 equal bins."
     x_label, y_label = "mean probability", "share of defect pixels"
-    return Chart("Reliability", note, x_label, y_label, lines, follows="threshold")
+    return Chart("Reliability", note, x_label, y_label, lines, learned, follows="threshold")
