@@ -1,12 +1,13 @@
 # Every target makes the virtual environment it needs, so each works from a bare clone.
 PYTHON ?= python3
 BIN := .venv/bin
+WEB := tests/web/node_modules
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures test slow faults trackers sam scale hostile fuzz lint smoke smoke-diff clean
+.PHONY: help setup demo pictures test slow faults trackers sam scale hostile fuzz lint smoke smoke-diff web clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -31,7 +32,16 @@ demo: setup ## train twice on synthetic steel (lr 1e-4 and 1e-3), compare, repor
 pictures: setup ## draw the README's pictures from the finished run in this folder, with chromium
 	python docs/draw_pictures.py
 
-test: setup ## the default tests, a small training through every DVC stage among them
+# `npm ci` writes the file of this name.
+web: $(WEB)/.package-lock.json ## install what checks the script of the report's page
+
+$(WEB)/.package-lock.json: tests/web/package.json tests/web/package-lock.json
+	@command -v npm >/dev/null || \
+		{ echo 'Error: npm is missing: install Node.js 20.19 or newer, whose tools check the page of the report'; exit 1; }
+	npm ci --prefix tests/web --no-audit --no-fund --loglevel=error
+	touch $@
+
+test: setup $(if $(shell command -v npm),web) ## the default tests, a small training through every DVC stage among them
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 slow: setup ## the tests that take more than ten seconds each
@@ -57,10 +67,12 @@ hostile: setup ## run every hostile file through the command line; about fifteen
 fuzz: setup ## read tens of thousands of damaged files
 	python -m pytest -m fuzz
 
-lint: setup ## format, lint, types, and the workflow of CI against its schema
+lint: setup web ## format, lint, types, the page's script, and the workflow of CI against its schema
 	ruff format --check .
 	ruff check .
 	mypy
+	$(WEB)/.bin/tsc --project tests/web
+	$(WEB)/.bin/eslint --config tests/web/eslint.config.mjs --max-warnings 0 steelcli/reporting/templates tests/web
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 
 smoke: setup ## two short trainings through every DVC stage, in a temporary clone
@@ -70,5 +82,5 @@ BASE ?= origin/main
 smoke-diff: setup ## train on a handful of images, here and at BASE; print the metrics that differ
 	@.github/smoke_diff.sh $(BASE)
 
-clean: ## remove the virtual environment and the caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+clean: ## remove the virtual environment, the tools of `make web` and the caches
+	rm -rf .venv $(WEB) .pytest_cache .mypy_cache .ruff_cache .hypothesis build

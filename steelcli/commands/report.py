@@ -21,7 +21,8 @@ from steelcli.data.store.reader import Store
 from steelcli.params.report import ReportParams
 from steelcli.reporting.cards import Card, Example, build_cards, build_examples
 from steelcli.reporting.comparison import Comparison, compare_images, load_images
-from steelcli.reporting.page import Page, build_page, render_page
+from steelcli.reporting.page import Page, build_page
+from steelcli.reporting.render import render_page
 from steelcli.reporting.stage_files import Results, read_results
 
 
@@ -44,7 +45,8 @@ def report(
     comparisons = _compare(params, results, metrics_dir, models_dir)
     page = build_page(results, params.title, params.decimals, cards, examples, comparisons)
     with staged_file(report_path) as partial_path:
-        partial_path.write_text(render_page(page), encoding="utf-8", newline="\n")
+        html = render_page(page, params.decimals)
+        partial_path.write_text(html, encoding="utf-8", newline="\n")
     if page.warning:
         say(f"warning: {page.warning}")
     return results, page

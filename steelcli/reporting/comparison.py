@@ -19,7 +19,7 @@ from steelcli.common.progress import say
 from steelcli.common.small_splits import MIN_IMAGES
 from steelcli.reporting.metric_meanings import SHARE_MEANINGS
 from steelcli.reporting.shares import INTERVAL, INTERVAL_NOTE, format_share
-from steelcli.reporting.table import ABSENT, Table, format_number, format_numbers
+from steelcli.reporting.table import ABSENT, Table, format_numbers, format_signed
 from steelcli.scores.bootstrap import Difference, ImageCounts, compare_counts
 from steelcli.scores.columns import COUNT_COLUMNS, DETECTED_COLUMN
 
@@ -226,7 +226,7 @@ def _build_note(comparison: Comparison) -> str:
 
 def _row(row: Difference, decimals: int) -> tuple[str, ...]:
     values = format_numbers((row.a, row.b), decimals)
-    signed = [_signed(value, decimals) for value in (row.difference, row.low, row.high)]
+    signed = [format_signed(value, decimals) for value in (row.difference, row.low, row.high)]
     p_value = ABSENT if row.p_value is None else f"{row.p_value:.4f}"
     return (row.metric, f"{row.images:,}", *values, *signed, p_value)
 
@@ -244,8 +244,3 @@ def _build_shares(comparison: Comparison, decimals: int) -> Table:
             rows.append((row.metric, *cells))
     columns = ("share of images", "A", INTERVAL, "B", INTERVAL)
     return Table("Shares of images", columns, tuple(rows), INTERVAL_NOTE)
-
-
-def _signed(value: float | None, decimals: int) -> str:
-    text = format_number(value, decimals)
-    return f"+{text}" if value is not None and value > 0 else text

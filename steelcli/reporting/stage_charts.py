@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from steelcli.reporting.charts import Chart, Line
+from steelcli.reporting.charts import DIAGONAL, Chart, Line
 from steelcli.reporting.metric_tables import pick_group
+from steelcli.reporting.operating import Points, compute_numbers
 from steelcli.reporting.stage_files import Columns, Results
 
 CURVES = {
@@ -15,10 +16,23 @@ CURVES = {
     "iou": "IoU",
 }
 """The scores drawn of the validation split."""
+STYLES = ("-", "--", "-.", ":")
+"""Of these curves: colour alone does not tell them apart for everyone."""
+STEADY = (
+    ("learning_rate", "Learning rate", "learning rate", "At the first step of the epoch."),
+    (
+        "grad_norm",
+        "Gradient norm",
+        "L2 norm",
+        "Mean over the epoch's steps, before it is clipped.",
+    ),
+    ("train_images_per_second", "Speed of training", "images per second", "Training alone."),
+)
+"""What else is drawn by epoch: column, title, axis and note."""
 
 
 def build_training_charts(results: Results) -> list[Chart]:
-    """Return loss and validation scores by epoch."""
+    """Return loss, validation scores, learning rate, gradient norm and speed by epoch."""
     epochs = results.epochs
     best = ("best epoch", float(results.training.get("best_epoch", math.nan)))
     losses = (
@@ -38,11 +52,16 @@ def build_training_charts(results: Results) -> list[Chart]:
         *([watched] if watched else []),
     )
     note = "Over the validation images, each at its best threshold or at 0.5."
+    steady = [
+        Chart(title, said, "epoch", label, (_line(epochs, name, label, 1),), best, "whole", False)
+        for name, title, label, said in STEADY
+    ]
     return [
         Chart(
             "Loss", "Mean over the epoch.", "epoch", "loss", losses, best, "whole", y_is_share=False
         ),
         Chart("Validation scores", note, "epoch", "score", scores, best, "whole"),
+        *steady,
     ]
 
 
@@ -50,29 +69,33 @@ def _line(epochs: Columns, name: str, label: str, color: int, style: str = "-") 
     return Line(label, epochs["epoch"], epochs[name], color, style)
 
 
-def build_threshold_charts(results: Results) -> list[Chart]:
-    """Return the validation scores by threshold, and those on the front by false alarms."""
+def build_threshold_chart(results: Results) -> Chart:
+    """Return the validation scores by threshold."""
     curve = results.thresholds
     learned = ("learned threshold", float(results.threshold.get("threshold", math.nan)))
-    note = (
-        "Scores of the validation split at every threshold, with the objective's best area there."
-    )
-    title, x_label = "Scores by threshold", "threshold (probability)"
+    note = "Validation split at every threshold, with the objective's best area there."
     lines = tuple(
-        Line(label, *_take_best(curve["threshold"], curve[name]), color)
+        Line(label, *_take_best(curve["threshold"], curve[name]), color, STYLES[color - 1])
         for color, (name, label) in enumerate(CURVES.items(), start=1)
     )
-    charts = [Chart(title, note, x_label, "score", lines, learned)]
+    x_label = "threshold (probability)"
+    title = "Scores by threshold"
+    return Chart(title, note, x_label, "score", lines, learned, follows="threshold")
+
+
+def build_alarms_chart(results: Results) -> Chart:
+    """Return the validation scores on the front by false alarms."""
+    curve = results.thresholds
     front = [place for place, is_on in enumerate(curve["front"]) if is_on == 1]
     alarms = [curve["clean_false_alarm"][place] for place in front]
     lines = tuple(
-        Line(label, alarms, [curve[name][place] for place in front], color)
+        Line(label, alarms, [curve[name][place] for place in front], color, STYLES[color - 1])
         for color, (name, label) in enumerate(CURVES.items(), start=1)
     )
     learned = ("learned", float(results.threshold.get("clean_false_alarm", math.nan)))
     note = "Where the objective is highest for so many false alarms, validation split."
     title, x_label = "Scores by false alarms", "share of clean images with a detection"
-    return [*charts, Chart(title, note, x_label, "score", lines, learned)]
+    return Chart(title, note, x_label, "score", lines, learned)
 
 
 def _take_best(x: list[float], y: list[float]) -> tuple[list[float], list[float]]:
@@ -93,22 +116,37 @@ def build_precision_chart(results: Results) -> Chart:
         if "precision" in values and "recall" in values:
             lines.append(Line(label, [values["recall"]], [values["precision"]], color, style))
     note = "All pixels of the test split."
-    return Chart("Precision and recall", note, "recall", "precision", tuple(lines), steps=True)
+    title, x_label = "Precision and recall", "recall"
+    return Chart(title, note, x_label, "precision", tuple(lines), steps=True, follows="precision")
 
 
-def build_froc_chart(froc: Columns) -> Chart:
-    """Return the share of defects found by the false components allowed."""
-    found = Line("defects found", froc["max_fp_per_image"], froc["recall"], 1)
+def build_froc_chart(froc: Columns, points: Points) -> Chart:
+    """Return the share of defects found by the false components allowed, and that at two pairs.
+
+    A pair whose false components lie beyond an end of the axis stands at that end.
+    """
+    allowed = froc["max_fp_per_image"]
+    low, high = min(allowed, default=0), max(allowed, default=0)
+    lines = [Line("defects found", allowed, froc["recall"], 1)]
+    pairs = (("learned threshold", points.learned, 2, "o"), ("threshold 0.5", points.fixed, 3, "s"))
+    for label, row, color, style in pairs:
+        numbers = compute_numbers(points, row)
+        found, false = numbers["found"], numbers["false_per_image"]
+        if found is not None and false is not None:
+            lines.append(Line(label, [min(max(false, low), high)], [found], color, style))
     note = "Share of the test split's defects found by the false components allowed."
     x_label = "false components per image, at most"
-    return Chart("FROC", note, x_label, "recall", (found,), x_scale="doubling")
+    return Chart("FROC", note, x_label, "recall", tuple(lines), x_scale="doubling", follows="froc")
 
 
-def build_reliability_chart(curve: Columns) -> Chart:
+def build_reliability_chart(results: Results) -> Chart:
     """Return the share of defect pixels by the probability given to them."""
+    curve = results.reliability
+    learned = ("learned threshold", float(results.threshold.get("threshold", math.nan)))
     lines = (
         Line("test pixels", curve["mean_probability"], curve["defect_share"], 1),
-        Line("perfect", [0.0, 1.0], [0.0, 1.0], 2, "--"),
+        Line("perfect", DIAGONAL, DIAGONAL, 2, "--"),
     )
     note = "Share of defect pixels by the probability given to them, in 15 equal bins."
-    return Chart("Reliability", note, "mean probability", "share of defect pixels", lines)
+    x_label, y_label = "mean probability", "share of defect pixels"
+    return Chart("Reliability", note, x_label, y_label, lines, learned, follows="threshold")

@@ -48,6 +48,9 @@ EPOCHS_SHOWN = (
     "val_iou_fixed",
     "val_dice_defect_opt",
     "val_f1_opt",
+    "learning_rate",
+    "grad_norm",
+    "train_images_per_second",
 )
 CURVE_SHOWN = ("threshold", "dice", "dice_defect", "f1", "iou", "clean_false_alarm", "front")
 """Columns that charts draw."""

@@ -78,6 +78,12 @@ def format_number(value: Any, decimals: int) -> str:
     return f"{value:,.{digits}f}"
 
 
+def format_signed(value: float | None, decimals: int) -> str:
+    """Format as `format_number` does, with a plus before what is above 0."""
+    text = format_number(value, decimals)
+    return f"+{text}" if value is not None and value > 0 else text
+
+
 def format_numbers(values: Iterable[Any], decimals: int) -> tuple[str, ...]:
     """Format each value as `format_number` does."""
     return tuple(format_number(value, decimals) for value in values)

@@ -108,7 +108,6 @@ SURPLUS: dict[str, set[str]] = {
         "data.images.find",
         "data.store.writer",
         "reporting.dice_plot",
-        "reporting.headline",
         "reporting.overlays",
         "reporting.problem_table",
         "reporting.screen",

@@ -36,7 +36,7 @@ def text(made_run: tuple[Page, str]) -> str:
 @pytest.fixture
 def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes the time."""
-    monkeypatch.setattr("steelcli.reporting.page.draw_chart", lambda _: "")
+    monkeypatch.setattr("steelcli.reporting.render.draw_chart", lambda _: "")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from make_run import OTHER, TEST, Run, by_title
+from make_run import OTHER, TEST, Run, by_title, images
 
 from steelcli.common.errors import RunError
 from steelcli.common.metrics_file import Metrics
@@ -17,6 +17,7 @@ from steelcli.reporting.table import show_tables
 def test_other_models_stand_beside_the_run(run: Run) -> None:
     assert not [table for table in run.report().tables if table.title.startswith("Other")]
     run.write_metrics("yolo.v8", OTHER)
+    run.write("yolo.v8_images.csv", images())
     run.write_metrics("<b>old", OTHER, data_key="other data")
     made = run.report()
     assert [row[:3] for row in by_title(made, "Other models: means").rows] == [
@@ -40,7 +41,7 @@ def test_other_models_stand_beside_the_run(run: Run) -> None:
         ("yolo.v8", "0.4321", "–", "–", "–"),
     )
     page = run.report_path.read_text(encoding="utf-8")
-    assert 'id="comparison"' in page
+    assert 'id="against"' in page
     assert "judged on other data: &lt;b&gt;old; evaluate" in page
     (run.metrics_dir / "broken.json").write_text("{", encoding="utf-8")
     with pytest.raises(RunError, match=r"broken\.json"):
@@ -73,6 +74,7 @@ def test_a_name_that_is_no_text_is_left_out_with_a_word(
     except OSError:
         pytest.skip("this file system takes no such name")
     run.write_metrics("yolo", OTHER)
+    run.write("yolo_images.csv", images())
     rows = by_title(run.report(), "Other models: means").rows
     assert [row[0] for row in rows] == ["this run", "this run", "yolo"]
     assert capsys.readouterr().out == "note: \\udcff.json is left out: its name is no UTF-8\n"

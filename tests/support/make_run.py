@@ -297,6 +297,9 @@ def epochs() -> list[dict[str, Any]]:
                 "val_dice_defect_opt": 0.77 * rise,
                 "val_f1_opt": 0.8 * rise,
                 "auprc": None,
+                "learning_rate": 1e-4 * (1 - rise),
+                "grad_norm": 0.5 + wave,
+                "train_images_per_second": 104.5 + wave,
             }
         )
     return rows

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 class ParsedPage(HTMLParser):
     """What a browser would take from the page: text, ids, tags and what they point to."""
 
-    VOID = frozenset({"meta", "link", "br", "img"})
+    VOID = frozenset({"meta", "link", "br", "img", "input"})
 
     def __init__(self, page: str) -> None:
         super().__init__()
