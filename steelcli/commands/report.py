@@ -69,7 +69,11 @@ def _compare(
 ) -> list[Comparison]:
     """Compare this run with the baseline first, then those named, then all models judged here."""
     data_key = results.settings["run.store"]
-    foreign = [name for name, metrics in results.others.items() if metrics.data_key == data_key]
+    foreign = [
+        name
+        for name, metrics in results.others.items()
+        if metrics.data_key == data_key and (metrics_dir / f"{name}_images.csv").is_file()
+    ]
     named = [*([params.baseline] if params.baseline else []), *params.against, *foreign]
     if not named:
         return []
