@@ -47,7 +47,7 @@ class Watch:
         """Open a file in a fresh window, 1280 × 900 unless ``options`` say otherwise."""
         size = {"width": 1280, "height": 900}
         context = self.browser.new_context(**{"viewport": size, **options})
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         page = context.new_page()
         own = path.resolve().as_uri()
 
