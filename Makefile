@@ -42,7 +42,7 @@ $(WEB)/.package-lock.json: tests/web/package.json tests/web/package-lock.json
 	touch $@
 
 test: setup $(if $(shell command -v npm),web) ## the default tests, a small training through every DVC stage among them
-	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 slow: setup ## the tests that take more than ten seconds each
 	python -m pytest -m slow

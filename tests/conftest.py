@@ -6,20 +6,28 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import dvc  # noqa: F401  # its log writes to the stderr of this moment: to no test's capture
 import pytest
 from make_params import data_params, model_params, train_params
 from walk import SMALL, steelcli, write_params
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+LONGEST = ("project/test_pipeline.py", "training/test_run.py")
+"""Files that take a minute or more, which begin first: at the end a worker would run one alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files for ``--dist loadfile``."""
+    items.sort(key=lambda item: not str(item.path).endswith(LONGEST))
 
 
 @pytest.fixture(scope="session")
 def project_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 synthetic strips of 1600×256 as a Supervisely project."""
-    from steelcli.commands.synthesize import synthesize
+    """24 synthetic strips of 800×128 as a Supervisely project."""
+    from small_project import write_small_project
 
     out_dir = tmp_path_factory.mktemp("raw") / "project"
-    synthesize(out_dir, 24, 7)
+    write_small_project(out_dir, 24, 7)
     return out_dir
 
 

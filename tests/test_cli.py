@@ -175,7 +175,7 @@ def test_overlays_are_pictures_at_native_size(walked_dir: Path) -> None:
     paths = sorted((walked_dir / "predictions" / "test" / "overlays").iterdir())
     assert [path.name.partition("_")[0] for path in paths] == ["best", "median", "worst"]
     for path in paths:
-        assert cv2.imread(str(path)).shape == (256, 1600, 3)
+        assert cv2.imread(str(path)).shape == (128, 800, 3)
 
 
 def test_nothing_half_written_is_left(walked_dir: Path) -> None:

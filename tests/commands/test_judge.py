@@ -303,10 +303,10 @@ def test_probabilities_of_another_size_are_brought_over_bilinearly(
     judge: Judge, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = {
-        image: from_levels(cv2.resize(levels, (400, 64))) for image, levels in judge.maps.items()
+        image: from_levels(cv2.resize(levels, (200, 32))) for image, levels in judge.maps.items()
     }
     native = {
-        i: cv2.resize(v, (1600, 256), interpolation=cv2.INTER_LINEAR) for i, v in small.items()
+        i: cv2.resize(v, (800, 128), interpolation=cv2.INTER_LINEAR) for i, v in small.items()
     }
     assert judge(make.write_npys(tmp_path / "preds", small)) == judge.expected(native)
     said = capsys.readouterr().out
@@ -542,7 +542,7 @@ COCO_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     ),
     "no size": (lambda c: c["annotations"][0]["segmentation"].pop("size"), "no run lengths"),
     "two sizes": (
-        lambda c: c["annotations"][0]["segmentation"].update(size=[1600, 256]),
+        lambda c: c["annotations"][0]["segmentation"].update(size=[800, 128]),
         "for one image",
     ),
     "no counts": (lambda c: c["annotations"][0]["segmentation"].pop("counts"), "counts"),
@@ -573,7 +573,7 @@ def test_run_lengths_that_leave_the_image_are_refused(judge: Judge, tmp_path: Pa
     path = make.write_kaggle(tmp_path / "submission.csv", judge.masks)
     first = next(iter(judge.masks))
     lines = path.read_text(encoding="utf-8").splitlines()
-    changed = [f"{first},2,409600 2" if line.startswith(first) else line for line in lines]
+    changed = [f"{first},2,102400 2" if line.startswith(first) else line for line in lines]
     path.write_text("\n".join(dict.fromkeys(changed)), encoding="utf-8")
     refused(judge, path, "past the last pixel", first)
 

@@ -63,7 +63,7 @@ def test_a_plan_is_written_shown_and_works(project_dir: Path, work_dir: Path) ->
     joined = " ".join(line.lstrip("# ") for line in text.split("\n\ndata:")[0].splitlines())
     for said in (
         f"fast-cpu.yaml: steelcli plan {project_dir} --set model.encoder_name=resnet18 --set",
-        "Data: supervisely, 24 JPEG of 1600x256; train / val / test 12 / 6 / 6.",
+        "Data: supervisely, 24 JPEG of 800x128; train / val / test 12 / 6 / 6.",
         "GiB of memory; steelcli ",
         "Not decided, as in ",
         "train lr, min_lr, seed, ",

@@ -32,7 +32,7 @@ Masks = dict[str, NDArray[np.bool_]]
 def out_dir(project_dir: Path, predict_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Predictions of the whole project in every format, cut so that many have some."""
     out_dir = tmp_path_factory.mktemp("exports") / "out"
-    asked = ([str(project_dir)], out_dir, WRITE, 8, data_params(), 0.6, 20)
+    asked = ([str(project_dir)], out_dir, WRITE, 8, data_params(), 0.52, 5)
     counts = predict(*asked, predict_dir / "models", predict_dir / "metrics/threshold.json")
     assert counts["images"] == 24
     assert counts["defect_images"] > 4
@@ -104,7 +104,7 @@ def test_a_second_round_through_supervisely_changes_nothing(
 ) -> None:
     first_dir, second_dir = out_dir / "supervisely", tmp_path / "out/supervisely"
     paths = (predict_dir / "models", predict_dir / "metrics/threshold.json")
-    asked = ([str(first_dir)], tmp_path / "out", ("supervisely",), 8, data_params(), 0.6, 20)
+    asked = ([str(first_dir)], tmp_path / "out", ("supervisely",), 8, data_params(), 0.52, 5)
     predict(*asked, *paths)
     files = sorted(path.relative_to(first_dir) for path in first_dir.rglob("*.*"))
     assert files == sorted(path.relative_to(second_dir) for path in second_dir.rglob("*.*"))

@@ -13,7 +13,7 @@ from export_run import Run
 from make_params import data_params
 from walk import steelcli
 
-from steelcli.commands import predict_model
+from steelcli.commands import export, predict_model
 from steelcli.commands.predict import predict
 from steelcli.commands.predict_model import Overrides, open_model
 from steelcli.common.errors import ModelError, ParamsError, RunError, UserError
@@ -49,8 +49,19 @@ class Files(NamedTuple):
 @pytest.fixture(scope="module")
 def files(tuned: Run) -> Files:
     images_dir = tuned.work_dir / "images"
-    for wanted in Format:
-        tuned.export(wanted)
+    capture = export.capture
+    programs: list[Any] = []
+
+    def capture_once(*arguments: Any) -> Any:
+        """Trace the network for the first format; each writes the same graph."""
+        if not programs:
+            programs.append(capture(*arguments))
+        return programs[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "capture", capture_once)
+        for wanted in Format:
+            tuned.export(wanted)
     images_dir.mkdir()
     store = Store(tuned.store_dir)
     for position in store.positions("test")[:3]:

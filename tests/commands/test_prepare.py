@@ -35,7 +35,7 @@ def test_the_store_holds_what_the_raw_data_shows(project_dir: Path, store_dir: P
         sample = raw[record.image]
         image = read_image(sample.image_path, "grey")
         masks = source.read_masks(sample, *image.shape)
-        assert (record.height, record.width) == image.shape == (256, 1600)
+        assert (record.height, record.width) == image.shape == (128, 800)
         assert np.array_equal(store.class_masks(position), masks)
         assert record.class_pixels == tuple(int(mask.sum()) for mask in masks)
         box = store.letterbox(position)
@@ -57,7 +57,7 @@ def test_metrics_count_images_and_pixels(store_dir: Path) -> None:
         assert metrics[split]["defect_images"] == sum(record.has_defect for record in members)
         assert metrics[split]["clean_images"] == len(members) - metrics[split]["defect_images"]
         for channel, title in enumerate(store.class_titles):
-            share = sum(r.class_pixels[channel] for r in members) / (len(members) * 256 * 1600)
+            share = sum(r.class_pixels[channel] for r in members) / (len(members) * 128 * 800)
             assert metrics[split][f"pixel_share_class.{title}"] == pytest.approx(share)
 
 

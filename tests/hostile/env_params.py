@@ -201,19 +201,19 @@ _KEYS: list[tuple[str, str, Callable[[Path], None], tuple[str, ...]]] = [
     (
         "an address as encoder",
         "model.encoder_name",
-        change("encoder_name: resnet18", "encoder_name: tu-hf_hub:a/b"),
+        change("encoder_name: tu-test_efficientnet", "encoder_name: tu-hf_hub:a/b"),
         ("not the name of an encoder",),
     ),
     (
         "an unknown encoder",
         "model.encoder_name",
-        change("encoder_name: resnet18", "encoder_name: resnt18"),
+        change("encoder_name: tu-test_efficientnet", "encoder_name: resnt18"),
         ("did you mean resnet18",),
     ),
     (
         "an unknown timm encoder",
         "model.encoder_name",
-        change("encoder_name: resnet18", "encoder_name: tu-resnt18"),
+        change("encoder_name: tu-test_efficientnet", "encoder_name: tu-resnt18"),
         ("did you mean tu-resnet18",),
     ),
     (

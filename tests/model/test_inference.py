@@ -25,7 +25,7 @@ def test_probability_maps_do_not_depend_on_the_batch(run_dir: Path, store_dir: P
         for size in (1, 3)
     ]
     for position in positions:
-        assert maps[0][position].shape == (256, 1600)
+        assert maps[0][position].shape == (128, 800)
         assert abs(maps[0][position].astype(int) - maps[1][position].astype(int)).max() <= 1
 
 

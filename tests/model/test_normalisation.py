@@ -88,7 +88,8 @@ def test_a_wrong_value_is_named_by_its_parameter(value: object, where: str, says
 
 
 def test_a_run_s_files_hold_numbers(store_dir: Path, tmp_path: Path) -> None:
-    params = SMALL.model_copy(update={"mean": "auto", "std": "auto"})
+    encoder_name = "tu-tf_mobilenetv3_small_minimal_100"
+    params = SMALL.model_copy(update={"mean": "auto", "std": "auto", "encoder_name": encoder_name})
     models_dir = tmp_path / "models"
     train(params, train_params(epochs=1), store_dir, models_dir, tmp_path / "metrics/train.json")
     settings = json.loads((models_dir / "args.json").read_text(encoding="utf-8"))

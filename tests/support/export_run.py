@@ -22,7 +22,7 @@ from steelcli.model.exported import FILE_NAMES, Exported
 from steelcli.model.inference import predict
 from steelcli.model.trained_model import load_trained
 
-PARAMS = threshold_params(objective="f1", min_areas_px=[0, 40], flip_tta=True)
+PARAMS = threshold_params(objective="f1", min_areas_px=[0, 40], flip_tta=True, batch_size=1)
 
 
 class Run:

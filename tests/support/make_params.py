@@ -45,7 +45,7 @@ def model_params(**changes: Any) -> ModelParams:
     """Return the smallest useful network, with changes."""
     raw: dict[str, Any] = {
         "architecture": "unet",
-        "encoder_name": "resnet18",
+        "encoder_name": "tu-test_efficientnet",
         "encoder_weights": None,
         "decoder_channels": [32, 16, 8, 8, 4],
         "mean": [0.5, 0.5, 0.5],

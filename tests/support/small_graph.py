@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import nn
 from torch.export import ExportedProgram
@@ -23,6 +25,7 @@ def build_small() -> SegmentationModel:
     return SegmentationModel(layers, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)).eval()
 
 
+@cache
 def capture_small(flip_tta: bool, channels: int) -> ExportedProgram:
     """Return its graph."""
     return capture(build_small(), flip_tta, channels, (WIDTH, HEIGHT))

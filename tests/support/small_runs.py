@@ -17,9 +17,7 @@ from steelcli.params.train import TrainParams
 from steelcli.training.loop import Trainer
 
 TIMES = {"epoch_time", "train_images_per_second"}
-SMALL = model_params(
-    encoder_name="tu-tf_mobilenetv3_small_minimal_100", decoder_channels=[16, 8, 8, 8, 4]
-)
+SMALL = model_params(encoder_name="tu-test_efficientnet", decoder_channels=[16, 8, 8, 8, 4])
 PARAMS = train_params(
     epochs=2, save_every_minutes=1e-9, ema_decay=0.9, accumulate_steps=2, batch_size=2
 )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from subprocess import CompletedProcess
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -13,7 +18,7 @@ from closure import ROOT
 SMALL = {
     "data": {"image_size": [128, 32]},
     "model": {
-        "encoder_name": "resnet18",
+        "encoder_name": "tu-test_efficientnet",
         "encoder_weights": None,
         "decoder_channels": [32, 16, 8, 8, 4],
     },
@@ -30,7 +35,22 @@ def write_params(work_dir: Path, changes: dict[str, dict[str, Any]]) -> None:
     (work_dir / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
 
 
-def steelcli(work_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in ``work_dir``."""
-    command = [sys.executable, "-m", "steelcli", *arguments]
-    return subprocess.run(command, cwd=work_dir, capture_output=True, text=True, check=False)
+def steelcli(work_dir: Path, *arguments: str) -> CompletedProcess[str]:
+    """Run a command in ``work_dir``, in a process of its own; see `forking_server`."""
+    server = _start_server()
+    assert server.stdin
+    assert server.stdout
+    with TemporaryDirectory() as folder:
+        paths = [f"{folder}/stdout", f"{folder}/stderr"]
+        call = json.dumps([str(work_dir), arguments, dict(os.environ), *paths])
+        print(call, file=server.stdin, flush=True)
+        code = int(server.stdout.readline())
+        stdout, stderr = (Path(path).read_text(encoding="utf-8") for path in paths)
+    return CompletedProcess(["steelcli", *arguments], code, stdout, stderr)
+
+
+@cache
+def _start_server() -> subprocess.Popen[str]:
+    """Start the server of this process; it ends with it."""
+    command = [sys.executable, f"{ROOT}/tests/support/forking_server.py"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -1,0 +1,47 @@
+"""Run as a script: ``steelcli`` commands, each in a process of its own that has its imports
+already.
+
+Importing torch takes longer than most commands do. This process does nothing but import, so what is
+forked from it is what ``python -m steelcli`` is before it runs. Each line of its input is JSON: the
+folder, the arguments, the environment, and the files for stdout and stderr; it answers with the
+exit code.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+
+import steelcli.commands.evaluate
+import steelcli.commands.judge
+import steelcli.commands.report
+import steelcli.commands.train  # noqa: F401
+from steelcli.cli import main
+from steelcli.model.smp_import import import_smp
+
+import_smp()
+gc.freeze()
+for line in sys.stdin:
+    folder, arguments, environment, *paths = json.loads(line)
+    pid = os.fork()
+    if not pid:
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        for number, path in enumerate((os.devnull, *paths)):
+            os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+        sys.argv = ["steelcli", *arguments]
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
+            code = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code or 0)  # without taking all modules apart, which takes a second
+    _, status = os.waitpid(pid, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
