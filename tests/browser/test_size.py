@@ -21,7 +21,11 @@ from pathlib import Path
 from make_params import report_params
 from steelcli.commands.report import report
 report(report_params(cards=60), *map(Path, sys.argv[1:]))
+for line in Path("/proc/self/status").read_text().splitlines():
+    if line.startswith("VmHWM"):
+        print("KiB", line.split()[1])
 """
+"""Builds the page, and prints the most memory that the process held."""
 
 
 def multiply(project_dir: Path, copies: int) -> None:
@@ -47,18 +51,17 @@ def test_two_thousand_images(watch: Watch, tmp_path: Path) -> None:
     paths = (run.metrics_dir, run.models_dir, run.report_path, run.store_dir, run.test_dir)
     env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'support'}"}
     start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", REPORT, *map(str, paths)], env=env)
-    _, status, usage = os.wait4(process.pid, 0)
+    command = [sys.executable, "-c", REPORT, *map(str, paths)]
+    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
     seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
+    kib = int(done.stdout.split()[-1])
     page = watch.open(run.report_path)
     timing = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
     opened_ms = page.evaluate(timing)
     size = run.report_path.stat().st_size
-    print(f"{seconds:.1f} s, {usage.ru_maxrss / 1024:.0f} MiB, {size:,} bytes, {opened_ms:.0f} ms")
-    assert process.returncode == 0
+    print(f"{seconds:.1f} s, {kib / 1024:.0f} MiB, {size:,} bytes, {opened_ms:.0f} ms")
     assert seconds <= 30
-    assert usage.ru_maxrss <= 1024**2
+    assert kib <= 1024**2
     assert size <= 6_000_000
     assert opened_ms < 1000
     assert page.locator(".card").count() == 60
