@@ -26,17 +26,6 @@ def check_inert(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("width", [400, 1280])
-def test_names_stay_text(watch: Watch, noisy_run: NoisyRun, width: int) -> None:
-    page = watch.open(noisy_run.report_path, viewport={"width": width, "height": 900})
-    page.locator("[data-miss]").last.click()
-    page.locator(".card:visible .open").first.click()
-    check_inert(page)
-    shown = page.locator("body").text_content() or ""
-    assert all(title in shown for title in TITLES)
-    assert all(name in shown for name in FILE_NAMES)
-
-
 def draw(name: str, *, truth: bool, found: bool) -> Scored:
     """Return an image of 64 × 16 with a square defect, or a prediction of one, or both."""
     square = np.zeros((1, 16, 64), bool)
@@ -89,3 +78,14 @@ def test_ten_thousand_images(watch: Watch, tmp_path: Path) -> None:
     page = watch.open(run.report_path)
     assert run.report_path.stat().st_size < 2_000_000
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_names_stay_text(watch: Watch, noisy_run: NoisyRun, width: int) -> None:
+    page = watch.open(noisy_run.report_path, viewport={"width": width, "height": 900})
+    page.locator("[data-miss]").last.click()
+    page.locator(".card:visible .open").first.click()
+    check_inert(page)
+    shown = page.locator("body").text_content() or ""
+    assert all(title in shown for title in TITLES)
+    assert all(name in shown for name in FILE_NAMES)
