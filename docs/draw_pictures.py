@@ -1,23 +1,21 @@
-"""Draw the two pictures of README.md from the finished run in this folder: `make pictures`.
+"""Draw the pictures of the pages from the finished run in this folder: `make pictures`.
 
 docs/images/strip.png: a test image with its truth, its prediction and its heat map.
-docs/images/report.png: the top of reports/report.html, as headless Chromium shows it.
+docs/images/*.png: parts of reports/report.html, as headless Chromium shows them; see PARTS.
 """
 
 from __future__ import annotations
 
 import csv
-import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from steelcli.common.errors import UserError
 from steelcli.common.paths import (
@@ -32,17 +30,23 @@ from steelcli.data.predictions.saved import SavedPredictions
 from steelcli.data.store.reader import Store
 
 IMAGES_DIR = Path("docs/images")
-WIDTH, REPORT_HEIGHT = 830, 1000  # pixels; GitHub shows a README about that wide
+WIDTH = 830  # pixels; GitHub shows a page about that wide
+PARTS = {
+    "report": ("header", 900),
+    "report-point": ("#operating", 900),
+    "report-gallery": ("#gallery", 700),
+    "report-misses": ("#misses", 600),
+}  # name of the picture: where it begins, pixels high
 MAX_BYTES = 150_000  # as tests/project/test_docs.py
 GREEN, RED = (60, 220, 80), (255, 80, 60)
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 def main() -> None:
-    """Write both pictures, or end with a sentence."""
+    """Write all pictures, or end with a sentence."""
     try:
         draw_strip(IMAGES_DIR / "strip.png")
-        draw_report(IMAGES_DIR / "report.png")
+        draw_report()
     except UserError as error:
         sys.exit(f"Error: {error}")
     except FileNotFoundError as error:
@@ -108,23 +112,28 @@ def outline(
     return cv2.drawContours(photo.copy(), edges, -1, color, 2)
 
 
-def draw_report(path: Path) -> None:
-    """Photograph the top of the report."""
+def draw_report() -> None:
+    """Photograph the parts of the report."""
     REPORT_PATH.stat()  # chromium would photograph its own error
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
-        sys.exit("Error: no chromium on PATH; install it to draw docs/images/report.png.")
-    with tempfile.TemporaryDirectory() as folder:
-        shot = Path(folder) / "report.png"
-        command = [program, "--headless", "--hide-scrollbars", f"--user-data-dir={folder}/profile"]
-        command += [f"--window-size={WIDTH},{REPORT_HEIGHT}", f"--screenshot={shot}"]
-        if os.geteuid() == 0:
-            command.append("--no-sandbox")  # it does not start as root otherwise
-        command += ["--virtual-time-budget=3000", REPORT_PATH.resolve().as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        if not shot.is_file():
-            sys.exit(f"Error: {program} took no picture: {done.stderr.strip()[-300:]}")
-        save_small(cv2.cvtColor(cv2.imread(str(shot)), cv2.COLOR_BGR2RGB), path)
+        sys.exit("Error: no chromium on PATH; install it to draw the report.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program)
+        page = browser.new_page(viewport={"width": WIDTH, "height": 1000})
+        page.goto(REPORT_PATH.resolve().as_uri())
+        page.wait_for_selector("body[data-ready]")
+        for name, (part, height) in PARTS.items():
+            page.evaluate("part => document.querySelector(part).scrollIntoView()", part)
+            page.wait_for_timeout(500)  # what follows the sliders is drawn a frame later
+            box = page.locator(part).bounding_box()
+            assert box
+            top = max(0, box["y"])
+            clip = {"x": 0, "y": top, "width": WIDTH, "height": min(height, 1000 - top)}
+            shot = np.frombuffer(page.screenshot(clip=clip), np.uint8)
+            picture = cv2.cvtColor(cv2.imdecode(shot, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+            save_small(picture, IMAGES_DIR / f"{name}.png")
+        browser.close()
 
 
 def save_small(picture: NDArray[np.uint8], path: Path) -> None:

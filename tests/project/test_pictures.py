@@ -68,7 +68,7 @@ def test_without_a_run_or_chromium_it_ends_in_a_sentence(
     monkeypatch.setattr(script, "REPORT_PATH", SCRIPT)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SystemExit, match="no chromium on PATH"):
-        script.draw_report(tmp_path / "report.png")
+        script.draw_report()
 
 
 def test_chromium_photographs_the_report(
@@ -76,10 +76,16 @@ def test_chromium_photographs_the_report(
 ) -> None:
     if not any(map(script.shutil.which, script.CHROMIUM)):
         pytest.skip("no chromium on PATH")
+    parts = "<header></header>"
+    for part, _ in script.PARTS.values():
+        parts += f"<div id={part[1:]}></div>" if part.startswith("#") else ""
+    style = "body {margin: 0} div, header {height: 1000px; background: rgb(10, 200, 30)}"
     page = tmp_path / "report.html"
-    page.write_text("<body style='margin:0;background:rgb(10,200,30)'>", encoding="utf-8")
+    page.write_text(f"<style>{style}</style><body data-ready>{parts}", encoding="utf-8")
     monkeypatch.setattr(script, "REPORT_PATH", page)
-    script.draw_report(tmp_path / "report.png")
-    picture = cv2.imread(str(tmp_path / "report.png"))
-    assert picture.shape == (script.REPORT_HEIGHT, script.WIDTH, 3)
-    assert picture[500, 400].tolist() == [30, 200, 10]
+    monkeypatch.setattr(script, "IMAGES_DIR", tmp_path)
+    script.draw_report()
+    for name, (_, height) in script.PARTS.items():
+        picture = cv2.imread(str(tmp_path / f"{name}.png"))
+        assert picture.shape == (height, script.WIDTH, 3)
+        assert picture[height // 2, 400].tolist() == [30, 200, 10]
