@@ -33,10 +33,11 @@ IMAGES_DIR = Path("docs/images")
 WIDTH = 830  # pixels; GitHub shows a page about that wide
 PARTS = {
     "report": ("header", 900),
-    "report-point": ("#operating", 900),
-    "report-gallery": ("#gallery", 700),
-    "report-misses": ("#misses", 600),
+    "report-point": ("#operating-title", 900),
+    "report-gallery": ("#gallery-title", 700),
+    "report-misses": ("#misses-title", 600),
 }  # name of the picture: where it begins, pixels high
+SCROLL = "part => document.querySelector(part).closest('section, header').scrollIntoView()"
 MAX_BYTES = 150_000  # as tests/project/test_docs.py
 GREEN, RED = (60, 220, 80), (255, 80, 60)
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -124,7 +125,7 @@ def draw_report() -> None:
         page.goto(REPORT_PATH.resolve().as_uri())
         page.wait_for_selector("body[data-ready]")
         for name, (part, height) in PARTS.items():
-            page.evaluate("part => document.querySelector(part).scrollIntoView()", part)
+            page.evaluate(SCROLL, part)
             page.wait_for_timeout(500)  # what follows the sliders is drawn a frame later
             box = page.locator(part).bounding_box()
             assert box

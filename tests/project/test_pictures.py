@@ -78,8 +78,8 @@ def test_chromium_photographs_the_report(
         pytest.skip("no chromium on PATH")
     parts = "<header></header>"
     for part, _ in script.PARTS.values():
-        parts += f"<div id={part[1:]}></div>" if part.startswith("#") else ""
-    style = "body {margin: 0} div, header {height: 1000px; background: rgb(10, 200, 30)}"
+        parts += f"<section id={part[1:]}></section>" if part.startswith("#") else ""
+    style = "body {margin: 0} section, header {height: 1000px; background: rgb(10, 200, 30)}"
     page = tmp_path / "report.html"
     page.write_text(f"<style>{style}</style><body data-ready>{parts}", encoding="utf-8")
     monkeypatch.setattr(script, "REPORT_PATH", page)
