@@ -43,7 +43,10 @@ def report(
     results = read_results(metrics_dir, models_dir)
     cards, examples = _draw_images(params, results, store_dir, predictions_dir)
     comparisons = _compare(params, results, metrics_dir, models_dir)
-    page = build_page(results, params.title, params.decimals, cards, examples, comparisons)
+    baseline = comparisons[0] if params.baseline else None
+    page = build_page(
+        results, params.title, params.decimals, cards, examples, comparisons, baseline
+    )
     with staged_file(report_path) as partial_path:
         html = render_page(page, params.decimals)
         partial_path.write_text(html, encoding="utf-8", newline="\n")
@@ -60,7 +63,9 @@ def _draw_images(
     store = Store(store_dir)
     if store.fingerprint != results.settings["run.store"]:
         raise RunError("the prepared store holds other data than the run", store_dir, MAKE_STORE)
-    cards = build_cards(results, store, SavedPredictions(predictions_dir), params.cards)
+    saved = SavedPredictions(predictions_dir)
+    # whoever removed the predictions for room has a page without them, which says so
+    cards = build_cards(results, store, saved, params.cards) if saved.masks_dir.is_dir() else []
     return cards, build_examples(store)
 
 

@@ -55,7 +55,9 @@ ARGS_NAME = "args.json"
 STATES_NAME = ".steelcli/train"
 """Beside `MODELS_DIR`: the states of interrupted trainings, ignored by git and no output of DVC."""
 STATES_VARIABLE = "STEELCLI_STATE_DIR"
-"""Of the environment: a folder for these states that outlives the folder of an experiment."""
+"""Of the environment: a folder that outlives that of an experiment, and holds these states then.
+
+They are in a folder of their own in it: the oldest of that folder are removed, see `StateDir`."""
 FORMER_DIR = Path(".steelcli/before")
 """What stood before the `steelcli run` that is at work."""
 
@@ -69,7 +71,7 @@ RESTART_TRAINING = "run `steelcli train --restart` to start the training afresh"
 def find_states(models_dir: Path) -> Path:
     """Return the folder of the states of interrupted trainings."""
     given = os.environ.get(STATES_VARIABLE)
-    return Path(given) if given else models_dir.parent / STATES_NAME
+    return (Path(given) if given else models_dir.parent) / STATES_NAME
 
 
 def overlay_name(image: str, kind: str, rank: int) -> str:

@@ -48,6 +48,8 @@ def choose_cards(
         for row in rows[:share]:
             chosen[row["image"]] = (*chosen.get(row["image"], ()), kind)
     chosen = dict(list(chosen.items())[:count])
-    left = [str(row["image"]) for row in images if row["image"] not in chosen]
-    drawn = random.Random(0).sample(left, min(count - len(chosen), len(left)))
-    return chosen | dict.fromkeys(drawn, (KINDS[-1],))
+    # all are shuffled, so that a lower count draws none that a higher one does not show
+    names = [str(row["image"]) for row in images]
+    random.Random(0).shuffle(names)
+    left = [name for name in names if name not in chosen]
+    return chosen | dict.fromkeys(left[: count - len(chosen)], (KINDS[-1],))

@@ -14,7 +14,7 @@ from steelcli.reporting.table import ABSENT, format_number
 SIZES = ("small", "medium", "large")
 ALL = ""
 MAX_NAMES = 200
-"""Of the images listed under one cell."""
+"""Of the images that the page lists under one cell."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,7 @@ class Cell:
     Attributes:
         found, defects: how many.
         recall: their quotient as text.
-        images: names of the images with a missed one, each once, at most MAX_NAMES.
-        left_out: how many names more there are.
+        images: names of the images with a missed one, each once.
     """
 
     class_title: str
@@ -34,11 +33,19 @@ class Cell:
     defects: int
     recall: str
     images: tuple[str, ...]
-    left_out: int
 
     @property
     def missed(self) -> int:
         return self.defects - self.found
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        return self.images[:MAX_NAMES]
+
+    @property
+    def left_out(self) -> int:
+        """How many names the list lacks."""
+        return len(self.images) - len(self.listed)
 
 
 def count_misses(results: Results, decimals: int) -> list[list[Cell]]:
@@ -70,7 +77,6 @@ def name_size(area_px: float, bounds: Mapping[str, Any]) -> str:
 
 def _build_cell(title: str, size: str, defects: Sequence[tuple[str, bool]], decimals: int) -> Cell:
     found = sum(is_found for _, is_found in defects)
-    missed = list(dict.fromkeys(image for image, is_found in defects if not is_found))
+    missed = tuple(dict.fromkeys(image for image, is_found in defects if not is_found))
     recall = format_number(found / len(defects), decimals) if defects else ABSENT
-    shown = tuple(missed[:MAX_NAMES])
-    return Cell(title, size, found, len(defects), recall, shown, len(missed) - len(shown))
+    return Cell(title, size, found, len(defects), recall, missed)

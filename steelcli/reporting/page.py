@@ -128,6 +128,7 @@ def build_page(
     cards: Sequence[Card] = (),
     examples: Sequence[Example] = (),
     comparisons: Sequence[Comparison] = (),
+    baseline: Comparison | None = None,
 ) -> Page:
     """Put numbers, tables, charts and pictures in order.
 
@@ -137,12 +138,12 @@ def build_page(
         decimals: digits after the point.
         cards: test images for the gallery.
         examples: training images.
-        comparisons: of this run (B) with others (A); the first is with the baseline.
+        comparisons: of this run (B) with others (A).
+        baseline: the one of them that the run is judged by.
     """
     test, settings = results.test, results.settings
     points = arrange_points(results.points, test)
     misses = count_misses(results, decimals)
-    baseline = comparisons[0] if comparisons else None
     learned, fixed = (show_numbers(points, row, decimals) for row in (points.learned, points.fixed))
     return Page(
         title=title,

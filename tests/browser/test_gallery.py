@@ -182,7 +182,8 @@ def test_the_learned_outlines_come_back(page: Page) -> None:
     page.click('[data-go="learned"]')
     before = page.evaluate(outlines)
     page.fill("#threshold", "10")
-    page.wait_for_function(f"before => JSON.stringify({outlines}) !== before", arg=str(before))
+    changed = f"before => JSON.stringify({outlines}) !== JSON.stringify(before)"
+    page.wait_for_function(changed, arg=before)
     page.click('[data-go="learned"]')
     assert page.evaluate(outlines) == before
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from steelcli.reporting.card_choice import KINDS, choose_cards, count_missed
+from steelcli.reporting.card_choice import CARDS, KINDS, choose_cards, count_missed
 
 
 def row(
@@ -53,3 +53,13 @@ def test_missed_defects_are_counted_by_image() -> None:
     found = [("a", 1), ("a", 0), ("b", 1), ("a", 0)]
     rows = [{"image": image, "found": is_found} for image, is_found in found]
     assert count_missed(rows) == {"a": 2, "b": 0}
+
+
+def test_the_maps_that_evaluate_keeps_are_those_of_every_lower_count() -> None:
+    images = [
+        row(f"{place:03}", place / 200, 9 * (place % 3 > 0), place % 5) for place in range(200)
+    ]
+    missed = {f"{place:03}": place % 4 for place in range(200) if place % 3}
+    kept = choose_cards(images, missed, CARDS).keys()
+    for count in range(CARDS):
+        assert choose_cards(images, missed, count).keys() <= kept

@@ -10,7 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from make_params import report_params
 
+from steelcli.commands.report import report
 from steelcli.data.levels import from_levels
 from steelcli.data.predictions.saved import SavedPredictions
 from steelcli.data.store.reader import Store
@@ -96,6 +98,16 @@ def test_a_map_that_was_not_kept_is_left_out(
     shown = build_cards(results, store, SavedPredictions(tmp_path / "test"), 5)
     assert len(shown) == 5
     assert all(card.probability is None for card in shown)
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_without_saved_masks_the_page_says_so(walked_dir: Path, tmp_path: Path) -> None:
+    report_path = tmp_path / "report.html"
+    inputs = (walked_dir / "metrics", walked_dir / "models", report_path)
+    folders = (walked_dir / "data" / "prepared", tmp_path / "removed")
+    page = report(report_params(cards=5), *inputs, *folders)[1]
+    assert (page.cards, bool(page.examples)) == ([], True)
+    assert "No pictures: the saved masks" in report_path.read_text(encoding="utf-8")
 
 
 def test_examples_are_of_every_class_and_of_clean_sheets(

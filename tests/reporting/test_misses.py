@@ -39,7 +39,8 @@ def test_defects_are_counted_by_class_and_size(run: Run) -> None:
 def test_long_lists_of_names_are_cut(run: Run) -> None:
     rows = [(f"{number}", "pit", 1, 0) for number in range(MAX_NAMES + 3)]
     (pit,) = count_misses(with_defects(run, rows), 2)
-    assert len(pit[0].images) == MAX_NAMES
+    assert len(pit[0].listed) == MAX_NAMES
+    assert len(pit[0].images) == MAX_NAMES + 3  # the gallery shows the cards of all
     assert pit[0].left_out == 3
     assert pit[0].missed == MAX_NAMES + 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from make_params import report_params
 from make_run import OTHER, TEST, Run, by_title, images
 
 from steelcli.common.errors import RunError
@@ -42,6 +43,11 @@ def test_other_models_stand_beside_the_run(run: Run) -> None:
     )
     page = run.report_path.read_text(encoding="utf-8")
     assert 'id="against"' in page
+    assert not made.verdict  # there is no report.baseline
+    params = report_params(baseline="yolo.v8")
+    judged = run.report(params)
+    assert (judged.baseline, judged.verdict[0].word) == ("yolo.v8", "the same")
+    assert "<h2>Against yolo.v8</h2>" in run.report_path.read_text(encoding="utf-8")
     assert "judged on other data: &lt;b&gt;old; evaluate" in page
     (run.metrics_dir / "broken.json").write_text("{", encoding="utf-8")
     with pytest.raises(RunError, match=r"broken\.json"):

@@ -146,7 +146,7 @@ def test_the_arithmetic_of_the_script_is_that_of_python(points: Points, tmp_path
 
 def test_the_data_holds_no_markup_and_names_the_cards_of_a_cell(points: Points) -> None:
     cards = [card(image="a.jpg"), card(image=HOSTILE), card(probability=None)]
-    cell = Cell("scratch", "small", 1, 3, "0.3333", (HOSTILE, "not among the cards", "a.jpg"), 0)
+    cell = Cell("scratch", "small", 1, 3, "0.3333", (HOSTILE, "not among the cards", "a.jpg"))
     text = describe_for_script(points, cards, [[cell]], 4)
     assert "<" not in text
     data = json.loads(text)

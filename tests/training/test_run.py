@@ -80,12 +80,16 @@ def test_a_run_killed_in_another_folder_goes_on_from_the_named_folder_of_states(
     whole_dir: Path, small_store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STEELCLI_STATE_DIR", str(tmp_path / "states"))
+    others = [tmp_path / "states" / f"of another {place}" for place in range(5)]
+    for folder in others:
+        folder.mkdir(parents=True)
     with monkeypatch.context() as patch:
         kill_at(patch, StateDir, "save", 3, after=True)
         with pytest.raises(Killed):
             run_small(tmp_path / "temporary", small_store_dir)
     assert not (tmp_path / "temporary").exists()
-    (state,) = (tmp_path / "states").glob("*/state-*.pt")
+    (state,) = (tmp_path / "states").glob(".steelcli/train/*/state-*.pt")
+    assert all(folder.is_dir() for folder in others)
     with monkeypatch.context() as patch:
         loaded: list[Path] = []
         load = StateDir.load
@@ -98,7 +102,7 @@ def test_a_run_killed_in_another_folder_goes_on_from_the_named_folder_of_states(
         run_small(tmp_path / "again", small_store_dir)
     assert loaded == [state]
     assert_same_run(whole_dir, tmp_path / "again")
-    assert not list((tmp_path / "states").iterdir())
+    assert not list((tmp_path / "states" / ".steelcli" / "train").iterdir())
     assert not list((tmp_path / "again").glob(".*"))
 
 

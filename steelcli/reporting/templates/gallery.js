@@ -101,14 +101,15 @@ class Gallery {
   async drawInto(figure, place) {
     const card = this.cards[place];
     const path = pathOf(figure);
-    if (!card || !path) return;
+    const picture = figure.querySelector(".picture"); // another one may stand there later
+    if (!card || !path || !picture) return;
     const { cut } = this;
     const wantsHeat = (document.body.dataset.layers ?? "").includes("heat");
     figure.classList.toggle("stale", !card.probability && !cut.isLearned);
     if (cut.isLearned) path.setAttribute("d", this.learned[place] ?? "");
     if (!card.probability || (cut.isLearned && !wantsHeat)) return;
     const map = await this.loadMap(place, card.probability);
-    if (wantsHeat) showHeat(figure, map);
+    if (wantsHeat) showHeat(picture, map);
     if (cut.isLearned || cut !== this.cut) return;
     const minArea = cut.minArea * card.scale ** 2;
     const mask = cutMap(map.values, map.width, map.height, cut.threshold, minArea);
@@ -231,12 +232,11 @@ function contextOf(canvas, width, height) {
 
 /**
  * Lay the map over the photo, in colour; what is near 0 lets it shine through.
- * @param {HTMLElement} figure
+ * @param {Element} picture
  * @param {GreyMap} map
  */
-function showHeat(figure, map) {
-  const picture = figure.querySelector(".picture");
-  if (!picture || picture.querySelector("canvas")) return;
+function showHeat(picture, map) {
+  if (picture.querySelector("canvas")) return;
   const canvas = document.createElement("canvas");
   const context = contextOf(canvas, map.width, map.height);
   const pixels = context.createImageData(map.width, map.height);
