@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ from steelcli.data.levels import TOP_LEVEL
 from steelcli.data.predictions.saved import SavedPredictions
 from steelcli.data.store.reader import Store
 from steelcli.reporting.card_choice import choose_cards, count_missed
+from steelcli.reporting.misses import SIZES, name_size
 from steelcli.reporting.stage_files import Results
 
 MAX_SIDE = 800
@@ -25,7 +27,6 @@ EXAMPLES = 10
 """Training images shown."""
 LOOKED_AT = 300
 """Training images among which those are chosen, evenly spaced."""
-SIZES = ("small", "medium", "large")
 
 Mask = NDArray[np.bool_]
 
@@ -130,7 +131,7 @@ def _list_defects(results: Results) -> dict[str, list[dict[str, Any]]]:
     places = zip(results.defect_images, results.defect_classes, strict=True)
     for place, (image, title) in enumerate(places):
         area, found = (int(results.defects[name][place]) for name in ("area_px", "found"))
-        size = SIZES[sum(area > bounds[name] for name in ("small_max", "medium_max"))]
+        size = name_size(area, bounds)
         row = {"image": image, "class": title, "size": size, "found": found}
         by_image.setdefault(image, []).append(row)
     return by_image
@@ -156,13 +157,14 @@ def _list_present(store: Store, position: int) -> NDArray[np.bool_]:
 def _take_in_turn(groups: Mapping[int, Sequence[int]], count: int) -> list[int]:
     """Return ``count`` members, one of each group after the other, evenly spaced in it."""
     share = -(-count // max(1, len(groups)))
-    taken: list[int] = []
-    for turn in range(share):
-        for key in sorted(groups):
-            members = groups[key]
-            if turn < len(members):
-                taken.append(members[turn * len(members) // min(share, len(members))])
-    return taken[:count]
+    queues = []
+    for key in sorted(groups):
+        members = list(groups[key])
+        step = max(1, len(members) // share)
+        spaced = members[::step]
+        queues.append(spaced + [member for member in members if member not in spaced])
+    turns = zip_longest(*queues)
+    return [member for turn in turns for member in turn if member is not None][:count]
 
 
 def _build_example(store: Store, position: int) -> Example:

@@ -23,8 +23,6 @@ NAMES = {
     "false_per_image": "false components per image",
 }
 """The numbers that follow the sliders: each key, and what the page calls it."""
-COUNTED = ("image_recall", "clean_false_alarm", "found")
-"""Those of them that are a part of a whole."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def arrange_points(columns: Columns, test: Mapping[str, Any]) -> Points:
 
 
 def count_parts(points: Points, row: int) -> dict[str, tuple[int, int]]:
-    """Return part and whole of the COUNTED numbers at a pair."""
+    """Return part and whole of the numbers that are a share of images or defects, at a pair."""
     counts = {key: int(points.columns[key][row]) for key in ("detected", "false_alarms", "found")}
     return {
         "image_recall": (counts["detected"], points.defect_images),

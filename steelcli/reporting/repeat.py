@@ -33,7 +33,10 @@ def list_commands(settings: Mapping[str, str]) -> list[str]:
     if not _COMMIT.fullmatch(commit):
         return ["# the commit of the code is not known", *commands]
     if code != commit:
-        commands.insert(0, "# the code had changes that are in no commit")
+        commands.insert(
+            0,
+            "# files differed, such as params.yaml after -S: see `dvc exp apply`",
+        )
     return [f"git checkout {commit}", *commands]
 
 

@@ -55,7 +55,7 @@ def judge(comparison: Comparison, decimals: int) -> list[Judgement]:
             judgements.append(Judgement(label, "too few images to tell", detail))
             continue
         low, high = (format_signed(bound, decimals) for bound in (row.low, row.high))
-        word = "no clear difference" if row.difference else "the same"
+        word = "the same" if row.low == row.high == 0 else "no clear difference"
         if row.low > 0 or row.high < 0:
             word = "better" if row.low * sign > 0 else "worse"
         judgements.append(Judgement(label, word, f"{detail}, 95 % interval {low} to {high}"))

@@ -123,6 +123,12 @@ def test_examples_are_of_every_class_and_of_clean_sheets(
         assert bool(example.truth) == bool(example.classes)
 
 
+def test_examples_are_taken_in_turn_until_there_are_enough() -> None:
+    taken = cards._take_in_turn({0: [7], 4: list(range(100, 120))}, 10)
+    assert len(taken) == len(set(taken)) == 10
+    assert taken[:4] == [7, 100, 104, 108]
+
+
 def test_an_outline_follows_the_pixels_and_has_holes() -> None:
     mask = np.zeros((9, 11), bool)
     mask[1:8, 2:9] = True

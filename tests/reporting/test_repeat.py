@@ -13,7 +13,7 @@ def test_commands_begin_at_the_commit() -> None:
     changed = list_commands({"run.code": f"{commit}+"})
     assert changed[:2] == [
         f"git checkout {commit}",
-        "# the code had changes that are in no commit",
+        "# files differed, such as params.yaml after -S: see `dvc exp apply`",
     ]
     assert changed[-1] == "steelcli report"
 
