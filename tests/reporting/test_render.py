@@ -9,7 +9,7 @@ import re
 
 import pytest
 from make_cards import HOSTILE, card, example
-from make_run import Run
+from make_run import TEST, Run
 from parsed_page import ParsedPage
 
 from steelcli.reporting.page import build_page
@@ -80,3 +80,12 @@ def test_a_page_without_pictures_says_so(run: Run) -> None:
     page = run.page()
     assert "No pictures" in page
     assert 'class="card"' not in page
+
+
+@pytest.mark.usefixtures("no_charts")
+@pytest.mark.parametrize(("defects", "is_told"), [(0, True), (591, False), (1257, True)])
+def test_without_both_kinds_of_images_no_cost_is_told(
+    run: Run, defects: int, is_told: bool
+) -> None:
+    run.write_metrics("test", TEST | {"defect_images": defects})
+    assert ("No cost without test images of both kinds" in run.page()) == is_told
