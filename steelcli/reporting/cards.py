@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.common.errors import RunError
+from steelcli.common.paths import MAKE_TEST, TEST_IMAGES_NAME
 from steelcli.data.images.decode import read_image_bytes
 from steelcli.data.levels import TOP_LEVEL
 from steelcli.data.predictions.saved import SavedPredictions
@@ -82,7 +84,7 @@ def build_cards(results: Results, store: Store, saved: SavedPredictions, count: 
     """Return the cards of ``count`` test images, by `choose_cards`.
 
     Raises:
-        DataError: an image, map or mask that cannot be read.
+        UserError: an image, map or mask that cannot be read, or tables of other images.
     """
     names = results.image_names
     rows = [
@@ -92,14 +94,19 @@ def build_cards(results: Results, store: Store, saved: SavedPredictions, count: 
     defects = _list_defects(results)
     missed = count_missed([row for rows_of in defects.values() for row in rows_of])
     row_of = {row["image"]: row for row in rows}
-    position_of = {store.records[place].image: place for place in store.positions("test")}
+    positions = store.positions("test")
+    if len(positions) != len(names):
+        what = f"the table has {len(names)} images, the prepared data {len(positions)} to test"
+        raise RunError(what, TEST_IMAGES_NAME, MAKE_TEST)
+    position_of = dict(zip(names, positions, strict=True))  # a csv may protect a name
     cards = []
     for name, kinds in choose_cards(rows, missed, count).items():
         position, row, own = position_of[name], row_of[name], defects.get(name, [])
-        image = read_image_bytes(store.original(position), store.color, name)
+        file_name = store.records[position].image
+        image = read_image_bytes(store.original(position), store.color, file_name)
         scale = min(1.0, MAX_SIDE / max(image.shape[:2]))
         photo = _shrink(image, scale)
-        levels = saved.load_map(name) if saved.has_map(name) else None
+        levels = saved.load_map(file_name) if saved.has_map(file_name) else None
         cards.append(
             Card(
                 image=name,
@@ -118,7 +125,7 @@ def build_cards(results: Results, store: Store, saved: SavedPredictions, count: 
                 truth=draw_outline(
                     np.logical_or.reduce(store.class_masks(position), axis=0), scale
                 ),
-                predicted=draw_outline(saved.load_mask(name), scale),
+                predicted=draw_outline(saved.load_mask(file_name), scale),
             )
         )
     return cards
