@@ -106,7 +106,7 @@ def evaluate(
         metrics = summarise(scorer, point)
         metrics["flip_tta"] = int(frozen.flip_tta)
         metrics |= measure_speed(trained, point, frozen.flip_tta, params.timing_images)
-        for name, (table, columns) in _list_tables(scorer, point).items():
+        for name, (table, columns) in list_tables(scorer, point).items():
             files[metrics_dir / name] = format_csv(table, columns)
         tables = {path: text for path, text in files.items() if path.suffix == ".csv"}
         text = format_metrics(metrics, store.fingerprint, trained.run_key, tables)
@@ -117,10 +117,10 @@ def evaluate(
     return metrics
 
 
-def _list_tables(
+def list_tables(
     scorer: SplitScorer, point: OperatingPoint
 ) -> dict[str, tuple[Sequence[Mapping[str, Any]], Sequence[str]]]:
-    """Return rows and columns of each csv by its name."""
+    """Return rows and columns of each csv of the test split by its name."""
     return {
         TEST_IMAGES_NAME: (scorer.image_rows(point), IMAGE_COLUMNS),
         TEST_DEFECTS_NAME: (scorer.defect_rows(point), DEFECT_COLUMNS),

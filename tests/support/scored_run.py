@@ -8,16 +8,9 @@ from pathlib import Path
 
 from make_run import DATA, DATA_KEY, RUN_KEY, SPLIT, TEST, THRESHOLD, Run
 
+from steelcli.commands.evaluate import list_tables
 from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import format_csv, write_together
-from steelcli.scores.columns import (
-    DEFECT_COLUMNS,
-    FROC_COLUMNS,
-    IMAGE_COLUMNS,
-    POINT_COLUMNS,
-    PR_COLUMNS,
-    RELIABILITY_COLUMNS,
-)
 from steelcli.scores.counts import FIXED, OperatingPoint
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import SplitScorer
@@ -37,15 +30,10 @@ def score_run(folder: Path, images: Sequence[Scored], titles: Sequence[str]) -> 
         split |= {f"images_class.{title}": 0, f"pixel_share_class.{title}": 0.0}
     run.write_metrics("data", DATA | {"train": SPLIT, "val": SPLIT, "test": split})
     run.write_metrics("threshold", THRESHOLD | POINT._asdict())
-    tables = {
-        "test_images.csv": format_csv(scorer.image_rows(POINT), IMAGE_COLUMNS),
-        "test_defects.csv": format_csv(scorer.defect_rows(POINT), DEFECT_COLUMNS),
-        "test_points.csv": format_csv(scorer.point_rows(), POINT_COLUMNS),
-        "pr_curve.csv": format_csv(scorer.pr_curve(), PR_COLUMNS),
-        "froc.csv": format_csv(scorer.froc_rows(), FROC_COLUMNS),
-        "reliability.csv": format_csv(scorer.reliability(), RELIABILITY_COLUMNS),
+    files = {
+        run.metrics_dir / name: format_csv(rows, columns)
+        for name, (rows, columns) in list_tables(scorer, POINT).items()
     }
-    files = {run.metrics_dir / name: text for name, text in tables.items()}
     speed = {key: TEST[key] for key in ("ms_per_image", "ms_per_image_end_to_end")}
     metrics = summarise(scorer, POINT) | speed
     files[run.metrics_dir / "test.json"] = format_metrics(metrics, DATA_KEY, RUN_KEY)

@@ -246,7 +246,7 @@ def test_16_bit_values_are_shown_against_the_range(
     assert suspicions["all values within a tenth of data.value_range"] == ["dim.png"]
     assert suspicions["no mask file, so clean"] == ["bright.png", "dim.png", "eight.png"]
     show_check(found, params)
-    printed = " ".join(capsys.readouterr().out.split())  # prose wraps where there is a width
+    printed = " ".join(capsys.readouterr().out.split())  # pytest-xdist sets COLUMNS
     lowest, highest = deep.min() // 64, deep.max() + 900
     assert f"16-bit values ({lowest} to {highest} here): 0 becomes 0, 3840 255." in printed
     assert "Values of the masks: pits 200." in printed
