@@ -12,8 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.common.errors import RunError
-from steelcli.common.paths import MAKE_TEST, TEST_IMAGES_NAME
 from steelcli.data.images.decode import read_image_bytes
 from steelcli.data.levels import TOP_LEVEL
 from steelcli.data.predictions.saved import SavedPredictions
@@ -84,7 +82,7 @@ def build_cards(results: Results, store: Store, saved: SavedPredictions, count: 
     """Return the cards of ``count`` test images, by `choose_cards`.
 
     Raises:
-        UserError: an image, map or mask that cannot be read, or tables of other images.
+        UserError: an image, map or mask that cannot be read.
     """
     names = results.image_names
     rows = [
@@ -94,11 +92,8 @@ def build_cards(results: Results, store: Store, saved: SavedPredictions, count: 
     defects = _list_defects(results)
     missed = count_missed([row for rows_of in defects.values() for row in rows_of])
     row_of = {row["image"]: row for row in rows}
-    positions = store.positions("test")
-    if len(positions) != len(names):
-        what = f"the table has {len(names)} images, the prepared data {len(positions)} to test"
-        raise RunError(what, TEST_IMAGES_NAME, MAKE_TEST)
-    position_of = dict(zip(names, positions, strict=True))  # a csv may protect a name
+    # by their order: a csv protects names that a spreadsheet would take for formulas
+    position_of = dict(zip(names, store.positions("test"), strict=True))
     cards = []
     for name, kinds in choose_cards(rows, missed, count).items():
         position, row, own = position_of[name], row_of[name], defects.get(name, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -108,6 +109,18 @@ def test_without_saved_masks_the_page_says_so(walked_dir: Path, tmp_path: Path) 
     page = report(report_params(cards=5), *inputs, *folders)[1]
     assert (page.cards, bool(page.examples)) == ([], True)
     assert "No pictures: the saved masks" in report_path.read_text(encoding="utf-8")
+
+
+def test_a_name_that_the_csv_protects_has_its_own_image(
+    parts: tuple[Results, Store, SavedPredictions],
+) -> None:
+    results, store, saved = parts
+    protected = [f"'={name}" for name in results.image_names]
+    defects = [f"'={name}" for name in results.defect_images]
+    renamed = replace(results, image_names=protected, defect_images=defects)
+    plain = {card.image: card for card in build_cards(results, store, saved, 500)}
+    for card in build_cards(renamed, store, saved, 500):
+        assert replace(card, image=card.image[2:]) == plain[card.image[2:]]
 
 
 def test_examples_are_of_every_class_and_of_clean_sheets(
