@@ -288,7 +288,8 @@ class Trainer:
         for members, logits in batches:
             if self.accelerator.num_processes == 1:  # several agree after their steps alone
                 self.hook.after_step(self.hook.flags())
-            masks = torch.from_numpy(store.masks[members])[:, None]  # [N, 1, H, W]
+            truth = np.stack([store.masks[position] for position in members])
+            masks = torch.from_numpy(truth)[:, None]  # [N, 1, H, W]
             losses.append(self._loss(pixel_sums(logits, masks)).item() * len(members))
             for position, probs in zip(members, finite_probs(logits), strict=True):
                 levels = native_levels(probs, store.letterbox(position))

@@ -85,7 +85,7 @@ def test_limit_takes_that_many_per_split(project_dir: Path, tmp_path: Path) -> N
     assert all(metrics[split]["defect_images"] >= 1 for split in SPLITS)
 
 
-def test_a_store_travels_without_its_memory_maps(store_dir: Path) -> None:
+def test_a_store_travels_without_its_open_files(store_dir: Path) -> None:
     store = Store(store_dir)
     assert store.images.shape == (24, 64, 256)
     assert len(pickle.dumps(store)) < 100_000

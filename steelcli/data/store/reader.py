@@ -34,6 +34,7 @@ from steelcli.data.store.index import (
     read_index,
 )
 from steelcli.data.store.letterbox import Letterbox, fit
+from steelcli.data.store.pixels import PixelArray
 from steelcli.data.types import SPLITS, Color, Split
 
 
@@ -64,20 +65,20 @@ class Store:
     @property
     def color(self) -> Color:
         """Channels of the stored images."""
-        return "rgb" if self.images.ndim == 4 else "grey"
+        return "rgb" if len(self.images.shape) == 4 else "grey"
 
     def positions(self, split: Split) -> tuple[int, ...]:
         """Return the store positions of a split's images, in the fixed order of all tables."""
         return tuple(i for i, record in enumerate(self.records) if record.split == split)
 
     @cached_property
-    def images(self) -> NDArray[np.uint8]:
-        """Memory-mapped uint8 [N, H, W] or [N, H, W, 3]."""
+    def images(self) -> PixelArray:
+        """Uint8 [N, H, W] or [N, H, W, 3]."""
         return self._open_array("images.npy", ((), (3,)))
 
     @cached_property
-    def masks(self) -> NDArray[np.uint8]:
-        """Memory-mapped uint8 [N, H, W], 0 or 1."""
+    def masks(self) -> PixelArray:
+        """Uint8 [N, H, W], 0 or 1."""
         return self._open_array("masks.npy", ((),))
 
     def check_pixels(self) -> None:
@@ -122,14 +123,14 @@ class Store:
         """Return the bytes of the raw file of a test image."""
         return self._slice("originals.bin", self.records[position].original)
 
-    def _open_array(self, name: str, tails: Sequence[tuple[int, ...]]) -> NDArray[np.uint8]:
-        """Map uint8 [N, H, W, *tail] with one of the tails."""
+    def _open_array(self, name: str, tails: Sequence[tuple[int, ...]]) -> PixelArray:
+        """Open uint8 [N, H, W, *tail] with one of the tails."""
         path = self.store_dir / name
         width, height = self.image_size
         try:
             if not path.is_file():
                 raise ValueError("no regular file")
-            array: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r")
+            array: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="r")
         except Exception as error:  # numpy parses the head as Python and raises much
             reason = quote(f"{type(error).__name__}: {error}", 120)
             what = f"the prepared store cannot be read ({reason})"
@@ -142,7 +143,7 @@ class Store:
             found = f"{array.dtype} {list(array.shape)}"
             what = f"the prepared store holds {found}, not uint8 of {width}×{height}"
             raise DataError(what, path, MAKE_STORE)
-        return array
+        return PixelArray(path, array.shape, array.offset)
 
     def _check_size(self, name: str, least: int) -> None:
         """Refuse a file with fewer than ``least`` bytes, before hours of work."""
@@ -165,7 +166,7 @@ class Store:
             raise _unreadable(path, error) from error
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the memory maps behind: the receiving process opens its own."""
+        """Leave the open files behind: the receiving process opens its own."""
         state = dict(self.__dict__)
         state.pop("images", None)
         state.pop("masks", None)
