@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -106,7 +107,9 @@ def survey(params: DataParams, get_result: Callable[[RawImage], R]) -> Survey[R]
     source = open_source(params, problems)
     unlisted = len(problems.images)
     samples, results = [], []
-    work = partial(_read_one, source, params, get_result)
+    reader = copy(source)
+    reader.samples = ()  # each worker gets a copy: it must not grow with the data set
+    work = partial(_read_one, reader, params, get_result)
     answers = over_cores(work, source.samples, "reading", use_one_thread)
     for sample, (result, faults) in zip(source.samples, answers, strict=True):
         problems.rows += faults
