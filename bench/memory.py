@@ -14,8 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.params_file import write_params
+from bench.figure import Figure
+from bench.params_file import ROOT, write_params
 from bench.process_tree import Usage, python_env, run
+from bench.timing import Spread
 from steelcli.data.raw.kaggle_rle import encode_rle
 
 IMAGES = (200, 1000, 5000)
@@ -40,27 +42,52 @@ COMMANDS = {
     "predict": ["predict", "raw/train_images", "--out", "found"],
 }
 
-Table = dict[str, dict[int, Usage]]
+
+def measure(folder: Path) -> list[Figure]:
+    """Return what each command's peak at the most images is by that at a fifth of them.
+
+    A single run each, in a fresh process.
+    """
+    table = run_commands(folder, IMAGES)
+    *_, before, last = IMAGES
+    figures = []
+    for name, by_images in table.items():
+        value = by_images[last].rss_mib / by_images[before].rss_mib
+        absolute = {f"MiB at {count:,}": by_images[count].rss_mib for count in IMAGES}
+        figures.append(
+            Figure(
+                f"peak memory of {name}, {last:,} ÷ {before:,} images",
+                Spread(value, value, value),
+                target=1.05,
+                sense="at most",
+                absolute=absolute,
+                note="resident memory of all its processes, one run each",
+            )
+        )
+    return figures
 
 
-def measure(folder: Path, images: Sequence[int] = IMAGES) -> Table:
+def run_commands(
+    folder: Path, images: Sequence[int], code_dir: Path = ROOT
+) -> dict[str, dict[int, Usage]]:
     """Run each command once for each number of images, every time in a fresh process.
 
     Args:
-        folder: an empty one; takes a project for each number of images, 40 kB an image.
+        folder: an empty one; takes a project for each number of images, about 50 kB an image.
+        code_dir: holds the code to run.
 
     Returns:
-        What each command took, by the number of images. About five minutes on two cores.
+        What each command took, by the number of images.
     """
-    table: Table = {name: {} for name in COMMANDS}
+    table: dict[str, dict[int, Usage]] = {name: {} for name in COMMANDS}
+    env = python_env(code_dir)
     for count in images:
         project_dir = folder / str(count)
         draw_images(project_dir / "raw", count)
         write_params(project_dir / "params.yaml", CHANGES)
         for name, words in COMMANDS.items():
             command = [sys.executable, "-m", "steelcli", *words]
-            usage = run(command, project_dir, python_env(), project_dir / "log")
-            table[name][count] = usage
+            table[name][count] = run(command, project_dir, env, project_dir / "log")
     return table
 
 
@@ -82,9 +109,3 @@ def draw_images(root: Path, count: int) -> None:
                 grey += 100 * mask
                 rows.writerow([f"{index:06d}.jpg", index // 2 % 4 + 1, encode_rle(mask > 0)])
             cv2.imwrite(str(root / "train_images" / f"{index:06d}.jpg"), grey)
-
-
-def growth(by_images: dict[int, Usage]) -> float:
-    """Return the peak at the most images by that at the number before; 1.0: it does not grow."""
-    before, last = sorted(by_images)[-2:]
-    return by_images[last].rss_mib / by_images[before].rss_mib

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import psutil
 
-_PAUSE_S = 0.02
+_PAUSE_S = 0.05
 """Between two looks at the processes."""
 _ROOT = Path(__file__).resolve().parents[1]
 MIB = 2**20

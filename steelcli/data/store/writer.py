@@ -70,18 +70,21 @@ class StoreWriter:
             blob.close()
         rows = [asdict(record) for record in records]
         digests = digest_files(self.store_dir)
-        described = json.dumps([VERSION, self.image_size, list(class_titles), rows, digests])
-        fingerprint = hashlib.sha256(described.encode()).hexdigest()
+        described = [VERSION, self.image_size, list(class_titles), rows, digests]
+        fingerprint = hashlib.sha256()
+        for piece in json.JSONEncoder().iterencode(described):  # the whole text would be large
+            fingerprint.update(piece.encode())
         index = {
             "version": VERSION,
-            "fingerprint": fingerprint,
+            "fingerprint": fingerprint.hexdigest(),
             "image_size": self.image_size,
             "class_titles": list(class_titles),
             "digests": digests,
             "records": rows,
         }
-        text = json.dumps(index, indent=0) + "\n"
-        (self.store_dir / INDEX_NAME).write_text(text, encoding="utf-8")
+        with (self.store_dir / INDEX_NAME).open("w", encoding="utf-8") as file:
+            json.dump(index, file, indent=0)
+            file.write("\n")
 
 
 def write_pixels(
