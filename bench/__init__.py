@@ -1,0 +1,1 @@
+"""How close steelcli comes to what the machine can do; `make bench`."""
