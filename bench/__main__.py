@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import multiprocessing
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from bench.figure import Figure, build_table, write_results
 from bench.machine import describe_machine
-from steelcli.common.cores import count_cores
+from bench.running import measure_apart
 from steelcli.common.errors import UserError
 from steelcli.common.progress import say
 from steelcli.reporting.table import show_tables
@@ -25,26 +21,6 @@ DEFAULT = ("training", "epoch", "prepare", "scoring", "inference", "startup")
 OTHERS = ("make",)
 """Those that take longer: by name alone."""
 RESULTS_PATH = Path(__file__).with_name("results.json")
-
-
-def measure(name: str) -> list[Figure]:
-    """Run one module's ``measure`` in this process, in a folder that goes away."""
-    import cv2
-    import torch
-
-    torch.set_num_threads(count_cores())  # whatever OMP_NUM_THREADS says
-    cv2.setNumThreads(count_cores())
-    module = importlib.import_module(f"bench.{name}")
-    with tempfile.TemporaryDirectory(prefix="steelcli-bench-") as folder:
-        figures: list[Figure] = module.measure(Path(folder))
-    return figures
-
-
-def measure_apart(name: str) -> list[Figure]:
-    """Run `measure` in a process of its own, which leaves neither settings nor memory behind."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(measure, name).result()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

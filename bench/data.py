@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from steelcli.commands.prepare import prepare
+from steelcli.data.levels import to_levels
 from steelcli.data.raw.supervisely_export import annotation, project_meta
 from steelcli.data.store.reader import Store
 from steelcli.data.synthetic.defects import CLASS_TITLES
@@ -18,6 +19,7 @@ from steelcli.data.synthetic.strip import Strip, draw_strip
 from steelcli.data.synthetic.texture import HEIGHT, WIDTH
 from steelcli.params.all import Params, load_params
 from steelcli.params.data import DataParams
+from steelcli.scores.parallel import Scored
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 42
@@ -67,6 +69,25 @@ def draw_large_project(folder: Path, images: int) -> None:
 @lru_cache(maxsize=_DRAWN)
 def _drawn(index: int) -> Strip:
     return draw_strip(SEED, index)
+
+
+def draw_maps(number: int) -> tuple[list[Scored], tuple[str, ...]]:
+    """Return maps as a fair network makes them, and the classes' titles.
+
+    A defect's outline is blurred, its height is drawn, and the background is rough and low.
+    """
+    images = []
+    for index in range(number):
+        strip, rng = _drawn(index), np.random.default_rng([SEED, index])
+        masks = [
+            strip.outlines.get(title, np.zeros_like(strip.grey, bool)) for title in CLASS_TITLES
+        ]
+        truth = np.logical_or.reduce(masks).astype(np.float32)
+        probs = cv2.GaussianBlur(truth, (0, 0), 6) * rng.uniform(0.6, 1.0)
+        rough = cv2.resize(rng.random((32, 200), np.float32), (WIDTH, HEIGHT))
+        probs = np.maximum(probs, 0.08 * rough).clip(0, 1).astype(np.float32)
+        images.append(Scored(f"{index}", to_levels(probs), np.stack(masks)))
+    return images, CLASS_TITLES
 
 
 def prepare_store(params: DataParams, project: Path, work_dir: Path) -> Store:

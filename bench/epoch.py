@@ -81,9 +81,7 @@ def build_both(params: Params, store: Store, project: Path) -> tuple[Ours, Loop]
     """Return the two sides, with the same weights; the network is untrained."""
     accelerator = build_accelerator(params.train)
     network = resolve_normalisation(params.model)
-    trainer = build_trainer(
-        accelerator, network, params.train, store, read_precision(accelerator)
-    )
+    trainer = build_trainer(accelerator, network, params.train, store, read_precision(accelerator))
     settle_statistics(trainer, store)
     plain = build_model(**network.model_dump(), channels_last=False)
     plain.load_state_dict(trainer.plain.state_dict())
