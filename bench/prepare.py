@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def _prepare(params: DataParams, work_dir: Path) -> None:
     prepare(params, work_dir / "store", work_dir / "metrics" / "data.json")
 
 
-def _on_cores(cores: list[int], work: partial[object]) -> None:
+def _on_cores(cores: list[int], work: Callable[[], object]) -> None:
     """Do the work with this thread, and the processes that it starts, on these cores alone."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)

@@ -141,11 +141,11 @@ def _score(new_scorer: Callable[[], Scorer], images: Sequence[Scored]) -> Scorer
 def by_scikit_learn(probs: NDArray[np.float32], truth: NDArray[np.bool_]) -> tuple[float, float]:
     """Return average precision and the best F1 of `THRESHOLDS`, of float32 [N] and bool [N]."""
     f1 = 0.0
-    positives = np.count_nonzero(truth)
+    positives = int(np.count_nonzero(truth))
     for threshold in THRESHOLDS:
         predicted = probs >= threshold
         tp = np.count_nonzero(predicted & truth)
-        f1 = max(f1, 2 * tp / max(1, np.count_nonzero(predicted) + positives))
+        f1 = max(f1, 2 * int(tp) / max(1, int(np.count_nonzero(predicted)) + positives))
     return float(average_precision_score(truth, probs)), f1
 
 
@@ -204,7 +204,7 @@ def _measure_saved_map() -> Figure:
     truth = np.repeat(rng.random((25, shape[1] // 100), np.float32) < 0.04, 100, axis=1)
     logits = 3 * rng.standard_normal(shape, np.float32)
     logits += np.where(truth, np.float32(2), np.float32(-4))
-    levels = to_levels(1 / (1 + np.exp(-logits)))
+    levels = to_levels((1 / (1 + np.exp(-logits))).astype(np.float32))
 
     def ours() -> float:
         found = average_precision(PixelHistogram.of_image(levels, truth))
