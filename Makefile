@@ -7,7 +7,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures test slow faults trackers sam scale hostile fuzz lint smoke smoke-diff web clean
+.PHONY: help setup demo pictures test slow faults trackers sam scale bench hostile fuzz lint smoke smoke-diff web clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -60,6 +60,9 @@ sam: setup ## install transformers, and run the SAM2 example with a small random
 
 scale: setup ## measure speed and memory over 10^8 pixels
 	python -m pytest -m scale -s
+
+bench: setup ## measure the speed as ratios against baselines, into bench/results.json; fifteen minutes
+	python -m bench
 
 hostile: setup ## run every hostile file through the command line; about fifteen minutes
 	OMP_NUM_THREADS=1 python -m pytest -m hostile -n 2

@@ -1,1 +1,1 @@
-"""Measurements of speed and memory that anyone can repeat; no part of the package."""
+"""How close steelcli comes to what the machine can do; `make bench`."""
