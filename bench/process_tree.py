@@ -91,9 +91,10 @@ def _list_processes(parent: psutil.Process) -> list[psutil.Process]:
 
 def _is_stage(process: psutil.Process) -> bool:
     try:
-        return process.cmdline()[1:3] == ["-m", "steelcli"]
+        words: list[str] = process.cmdline()
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return False
+    return words[1:3] == ["-m", "steelcli"] or words[1:4] == ["-u", "-m", "steelcli"]
 
 
 def _add_memory(processes: Sequence[psutil.Process]) -> tuple[int, int]:
