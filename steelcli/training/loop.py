@@ -288,8 +288,7 @@ class Trainer:
         for members, logits in batches:
             if self.accelerator.num_processes == 1:  # several agree after their steps alone
                 self.hook.after_step(self.hook.flags())
-            truth = np.stack([store.masks[position] for position in members])
-            masks = torch.from_numpy(truth)[:, None]  # [N, 1, H, W]
+            masks = torch.from_numpy(store.masks.take(members))[:, None]  # [N, 1, H, W]
             losses.append(self._loss(pixel_sums(logits, masks)).item() * len(members))
             for position, probs in zip(members, finite_probs(logits), strict=True):
                 levels = native_levels(probs, store.letterbox(position))

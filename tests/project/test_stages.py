@@ -46,6 +46,7 @@ SURPLUS: dict[str, set[str]] = {
         "data.images.level_png",
         "data.raw.supervisely_export",
         "data.raw.suspicions",
+        "data.store.pixels",
         "data.store.reader",
     },
     "train": {

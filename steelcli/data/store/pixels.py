@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +42,7 @@ class PixelArray:
         size = math.prod(self.shape[1:])
         raw = os.pread(self._descriptor, size, self._offset + int(position) * size)
         return np.frombuffer(raw, np.uint8).reshape(self.shape[1:])
+
+    def take(self, positions: Sequence[int]) -> NDArray[np.uint8]:
+        """Return some images, uint8 [len(positions), *shape]; raises as indexing does."""
+        return np.stack([self[position] for position in positions])

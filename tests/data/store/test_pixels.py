@@ -18,6 +18,7 @@ def test_each_image_is_the_files(store_dir: Path, name: str) -> None:
     for position in range(len(whole)):
         assert array[position].dtype == np.uint8
         assert np.array_equal(array[position], whole[position])
+    assert np.array_equal(array.take([5, 2]), whole[[5, 2]])
 
 
 @pytest.mark.parametrize("position", [-1, 24])
