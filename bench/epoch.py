@@ -103,9 +103,7 @@ def build_both(params: Params, store: Store, project: Path) -> tuple[Ours, Loop]
 def settle_statistics(trainer: Trainer, store: Store) -> None:
     """Let batch normalisation see some images: untrained, its output may be one value."""
     model = trainer.plain.train()
-    images = torch.stack([torch.from_numpy(store.images[place].copy()) for place in (0, 1)])[
-        :, None
-    ]
+    images = torch.from_numpy(store.images.take([0, 1]))[:, None]
     with torch.no_grad():
         for _ in range(3):
             model(images.to(trainer.accelerator.device))
