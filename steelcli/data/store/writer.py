@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,15 +80,21 @@ class StoreWriter:
         (self.store_dir / INDEX_NAME).write_text(text, encoding="utf-8")
 
 
-def channel_bits(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Pack masks bool [C, H, W] into one bit a class, uint64 [H, W]; bit i is channel i."""
-    packed = np.zeros(masks.shape[1:], np.uint64)
-    for channel, mask in enumerate(masks):
-        packed |= mask.astype(np.uint64) << np.uint64(channel)
-    return packed
-
-
 def pack_truth(class_masks: NDArray[np.bool_]) -> bytes:
-    """Compress native masks bool [C, H, W] to the bytes `Store.class_masks` reads."""
-    bits = channel_bits(class_masks).astype(bits_dtype(len(class_masks)))
+    """Compress native masks bool [C, H, W] to the bytes `Store.class_masks` reads.
+
+    Bit i of a pixel is channel i.
+    """
+    dtype, shape = bits_dtype(len(class_masks)), class_masks.shape[1:]
+    if not class_masks.any():
+        return _compress_zeros(shape[0] * shape[1] * dtype.itemsize)
+    bits = np.zeros(shape, dtype)
+    for channel, mask in enumerate(class_masks):
+        bits |= mask * dtype.type(1 << channel)
     return zlib.compress(bits.tobytes(), 6)
+
+
+@lru_cache(maxsize=1)
+def _compress_zeros(count: int) -> bytes:
+    """Return the truth of a clean image: most have the size of the one before."""
+    return zlib.compress(bytes(count), 6)
