@@ -131,7 +131,7 @@ def draft_image(params: DataParams, draft_dir: Path, image: RawImage) -> Draft:
     facts = _get_facts(image)
     width, height = params.image_size
     box = letterbox.fit(facts.height, facts.width, height, width)
-    mask = letterbox.apply_to_mask(np.logical_or.reduce(image.masks, axis=0), box)
+    mask = letterbox.apply_to_mask(image.union, box)
     truth = pack_truth(image.masks)
     path = draft_dir / str(os.getpid())
     with path.open("ab") as file:

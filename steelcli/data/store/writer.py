@@ -6,7 +6,6 @@ import hashlib
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -64,7 +63,7 @@ class StoreWriter:
         """Write the index, with the fingerprint of all that was stored."""
         for file in self._files.values():
             file.close()
-        rows = [asdict(record) for record in records]
+        rows = [vars(record) for record in records]
         digests = digest_files(self.store_dir)
         described = json.dumps([VERSION, self.image_size, list(class_titles), rows, digests])
         fingerprint = hashlib.sha256(described.encode()).hexdigest()
