@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from steelcli.commands.plan_choices import Choices
 from steelcli.commands.plan_data import Splits
 from steelcli.common.errors import RunError
 from steelcli.data.raw.survey import Survey, read_sample
-from steelcli.data.raw.to_store import get_facts, write_store
+from steelcli.data.raw.to_store import draft_image, write_store
 from steelcli.data.store.reader import Store
 from steelcli.data.types import SPLITS
 from steelcli.model.normalisation import resolve_normalisation
@@ -141,15 +141,16 @@ def measure(choices: Choices, found: Survey[Any], splits: Splits, reading: float
     for split in SPLITS:
         members = [image for image in splits.chosen if image.split == split]
         count = TRIAL_IMAGES.get(split, wanted)
-        for image in members[:: max(1, len(members) // count)][:count]:
-            # the survey read them in colour, so their content was another
-            facts = get_facts(read_sample(found.source, params.data, image.sample))
-            taken.append(replace(image, facts=facts))
+        taken += members[:: max(1, len(members) // count)][:count]
     keep_freed_memory()
     accelerator = build_accelerator(params.train)
-    with tempfile.TemporaryDirectory() as folder:
-        write_store(Path(folder), found.source, params.data, taken)
-        store = Store(Path(folder))
+    with tempfile.TemporaryDirectory() as name:
+        folder, drafts = Path(name), {}
+        for image in taken:
+            read = read_sample(found.source, params.data, image.sample)
+            drafts[image.sample.image] = draft_image(params.data, folder, read)
+        write_store(folder, found.source.class_titles, params.data, taken, drafts)
+        store = Store(folder)
         network, precision = resolve_normalisation(params.model), read_precision(accelerator)
         trainer = build_trainer(accelerator, network, params.train, store, precision)
         *_, last = trainer.iter_epochs(2)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from closure import SHARED
 from make_params import data_params
+from numpy.typing import NDArray
 
 from steelcli.commands.prepare import prepare
+from steelcli.common import inputs
 from steelcli.common.errors import DataError
 from steelcli.data.images.decode import read_image, read_image_bytes
 from steelcli.data.raw.recognise import open_source
@@ -76,6 +80,35 @@ def test_workers_give_the_same_bytes_as_one_process(
     prepare(data_params(root=str(project_dir)), tmp_path / "prepared", tmp_path / "data.json")
     for path in store_dir.iterdir():
         assert (tmp_path / "prepared" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_each_image_is_decoded_once_and_each_file_opened_once(
+    project_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the raw files of test images, which are copied once the split is known."""
+    decoded, opened = Counter[bytes](), Counter[str]()
+    decode, read = cv2.imdecode, inputs.read_bytes
+
+    def count_decode(raw: NDArray[np.uint8], *flags: int) -> Any:
+        decoded[raw.tobytes()] += 1
+        return decode(raw, *flags)
+
+    def count_read(path: Path, max_bytes: int | None) -> bytes:
+        opened[path.name] += 1
+        return read(path, max_bytes)
+
+    monkeypatch.setattr(cv2, "imdecode", count_decode)
+    monkeypatch.setattr(inputs, "read_bytes", count_read)
+    prepare(data_params(root=str(project_dir)), tmp_path / "prepared", tmp_path / "data.json")
+    records = Store(tmp_path / "prepared").records
+    expected = Counter({"meta.json": 1})
+    for record in records:
+        expected[record.image] = 2 if record.split == "test" else 1
+        expected[f"{record.image}.json"] = 1
+    assert opened == expected
+    jpegs = {raw: count for raw, count in decoded.items() if raw.startswith(b"\xff\xd8")}
+    assert set(jpegs) == {path.read_bytes() for path in (project_dir / "strips/img").iterdir()}
+    assert set(jpegs.values()) == {1}
 
 
 def test_limit_takes_that_many_per_split(project_dir: Path, tmp_path: Path) -> None:

@@ -180,14 +180,15 @@ def test_a_clean_run_leaves_no_stale_problems(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["vanishes", "changes"])
-def test_a_file_that_changes_during_the_run_is_named(
+def test_a_test_image_that_changes_before_it_is_copied_is_named(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_project(tmp_path / "raw", 12)
-    victim = tmp_path / "raw" / "ds" / "img" / "good_05.png"
 
     def choose_and_spoil(*arguments: Any) -> Any:
         chosen = choose_images(*arguments)
+        victim = chosen[0][-1].sample.image_path
+        assert chosen[0][-1].split == "test"
         if change == "vanishes":
             victim.unlink()
         else:
@@ -195,14 +196,14 @@ def test_a_file_that_changes_during_the_run_is_named(
         return chosen
 
     monkeypatch.setattr("steelcli.commands.prepare.choose_images", choose_and_spoil)
-    with pytest.raises(DataError, match=r"good_05\.png"):
+    told = {"vanishes": "No such file", "changes": "changed while it was read"}[change]
+    with pytest.raises(DataError, match=rf"{told}.*good_\d\d\.png"):
         prepare(
             data_params(root=str(tmp_path / "raw")),
             tmp_path / "prepared",
             tmp_path / "metrics" / "data.json",
         )
-    assert not (tmp_path / "prepared").exists()
-    assert not (tmp_path / "metrics").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
 def test_problems_come_in_the_same_order_from_workers(

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -52,13 +52,18 @@ class RawImage:
         """Pixels of each class."""
         return tuple(int(np.count_nonzero(mask)) for mask in self.masks)
 
+    @cached_property
+    def union(self) -> NDArray[np.bool_]:
+        """All classes together, bool [H, W]."""
+        return np.asarray(np.logical_or.reduce(self.masks, axis=0), np.bool_)
+
     @property
     def smallest_defect(self) -> int:
         """Pixels of the smallest 8-connected defect, whatever its class; 0 where there is none."""
-        union = np.logical_or.reduce(self.masks, axis=0).view(np.uint8)
-        x, y, width, height = cv2.boundingRect(union)
-        if not width:
+        if not self.union.any():
             return 0
+        union = self.union.view(np.uint8)
+        x, y, width, height = cv2.boundingRect(union)
         _, labels = cv2.connectedComponents(union[y : y + height, x : x + width], connectivity=8)
         return int(np.bincount(labels.reshape(-1))[1:].min())
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from steelcli.common.cores import over_cores
 from steelcli.common.errors import DataError
-from steelcli.data.images.decode import use_one_thread
+from steelcli.common.progress import track
+from steelcli.data.images.decode import file_limit, read_bytes, read_image_bytes
 from steelcli.data.images.header import read_header
-from steelcli.data.raw.source import RawSample, RawSource
+from steelcli.data.raw.source import RawSample
 from steelcli.data.raw.split import Candidate, assign, pick
-from steelcli.data.raw.survey import RawImage, read_sample
+from steelcli.data.raw.survey import RawImage
 from steelcli.data.store import letterbox
 from steelcli.data.store.index import StoredImage
-from steelcli.data.store.writer import StoreWriter, pack_truth, write_pixels
+from steelcli.data.store.writer import StoreWriter, pack_truth
 from steelcli.data.types import SPLITS, Split
 from steelcli.params.data import DataParams
 
@@ -44,6 +45,25 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """Where the letterboxed pixels and mask and the packed truth of an image wait to be stored.
+
+    Attributes:
+        facts: what the split needs to know.
+        path, offset: file and place; the mask has a bit a pixel.
+        truth_bytes: length of the truth, which comes last.
+        raw_bytes, raw_crc: length and CRC-32 of the raw file.
+    """
+
+    facts: Facts
+    path: Path
+    offset: int
+    truth_bytes: int
+    raw_bytes: int
+    raw_crc: int
+
+
+@dataclass(frozen=True)
 class ChosenImage:
     """An image that goes into the store, and its split."""
 
@@ -52,7 +72,7 @@ class ChosenImage:
     facts: Facts
 
 
-def get_facts(image: RawImage) -> Facts:
+def _get_facts(image: RawImage) -> Facts:
     """Return what the split needs to know of an image."""
     height, width = image.pixels.shape[:2]
     return Facts(image.content, image.class_pixels, height, width, image.smallest_defect)
@@ -103,68 +123,81 @@ def choose_images(
     return chosen, counts
 
 
+def draft_image(params: DataParams, draft_dir: Path, image: RawImage) -> Draft:
+    """Append what the store will hold of an image to this process's file of ``draft_dir``.
+
+    Its split is known only when all images are read: it depends on the pixels of every one.
+    """
+    facts = _get_facts(image)
+    width, height = params.image_size
+    box = letterbox.fit(facts.height, facts.width, height, width)
+    mask = letterbox.apply_to_mask(image.union, box)
+    truth = pack_truth(image.masks)
+    path = draft_dir / str(os.getpid())
+    with path.open("ab") as file:
+        offset = file.tell()
+        file.write(letterbox.apply_to_image(image.pixels, box).data)
+        file.write(np.packbits(mask).data)
+        file.write(truth)
+    return Draft(facts, path, offset, len(truth), len(image.raw), zlib.crc32(image.raw))
+
+
 def write_store(
-    store_dir: Path, source: RawSource, params: DataParams, images: Sequence[ChosenImage]
+    store_dir: Path,
+    titles: Sequence[str],
+    params: DataParams,
+    images: Sequence[ChosenImage],
+    drafts: Mapping[str, Draft],
 ) -> list[StoredImage]:
-    """Read the images again, on all cores, and write them to ``store_dir``.
+    """Write the images to ``store_dir`` from their drafts, and the raw files of those of test.
+
+    Args:
+        titles: of the classes.
+        drafts: by the names of the images.
 
     Raises:
-        DataError: an image or its annotation changed since it was surveyed.
+        DataError: the raw file of a test image changed since it was drafted.
     """
     stored = []
-    work = partial(_write_image, source, params, store_dir)
+    mask_pixels = params.image_size[0] * params.image_size[1]
+    image_bytes = mask_pixels * (3 if params.color == "rgb" else 1)
     with StoreWriter(store_dir, len(images), params.image_size, params.color) as writer:
-        blobs = over_cores(work, list(enumerate(images)), "writing", use_one_thread)
-        for image, blob in zip(images, blobs, strict=True):
+        for image in track(images, "writing", len(images)):
+            draft = drafts[image.sample.image]
+            facts = draft.facts
+            with draft.path.open("rb") as file:
+                file.seek(draft.offset)
+                writer.append("images.npy", file.read(image_bytes))
+                bits = np.frombuffer(file.read((mask_pixels + 7) // 8), np.uint8)
+                writer.append("masks.npy", np.unpackbits(bits, count=mask_pixels).tobytes())
+                truth = writer.append("truth.bin", file.read(draft.truth_bytes))
+            original = _read_original(params, image.sample, draft) if image.split == "test" else b""
             stored.append(
                 StoredImage(
                     image=image.sample.image,
                     split=image.split,
-                    content=image.facts.content,
-                    height=blob.height,
-                    width=blob.width,
-                    class_pixels=image.facts.class_pixels,
-                    truth=writer.append("truth.bin", blob.truth),
-                    original=writer.append("originals.bin", blob.original),
+                    content=facts.content,
+                    height=facts.height,
+                    width=facts.width,
+                    class_pixels=facts.class_pixels,
+                    truth=truth,
+                    original=writer.append("originals.bin", original),
                 )
             )
-        writer.finish(source.class_titles, stored)
+        writer.finish(titles, stored)
     return stored
 
 
-@dataclass(frozen=True)
-class _Blob:
-    """What a worker sends back: native size, packed truth, and the raw file of a test image."""
-
-    height: int
-    width: int
-    truth: bytes
-    original: bytes
-
-
-def _write_image(
-    source: RawSource, params: DataParams, store_dir: Path, item: tuple[int, ChosenImage]
-) -> _Blob:
-    """Put one image's pixels and mask in their place in the arrays."""
-    place, chosen = item
-    image = read_sample(source, params, chosen.sample)
-    if (image.content, image.class_pixels) != (chosen.facts.content, chosen.facts.class_pixels):
-        what = "the image or its annotation changed while it was read"
-        raise DataError(what, chosen.sample.image_path, "run prepare again")
-    height, width = image.pixels.shape[:2]
-    canvas_width, canvas_height = params.image_size
-    box = letterbox.fit(height, width, canvas_height, canvas_width)
-    mask = letterbox.apply_to_mask(np.logical_or.reduce(image.masks, axis=0), box)
-    write_pixels(store_dir, place, letterbox.apply_to_image(image.pixels, box), mask)
-    original = _get_original(image) if chosen.split == "test" else b""
-    return _Blob(height, width, pack_truth(image.masks), original)
-
-
-def _get_original(image: RawImage) -> bytes:
+def _read_original(params: DataParams, sample: RawSample, draft: Draft) -> bytes:
     """Return the raw file; one of 16 bits as a PNG of the 8 bits that were made of them."""
-    if read_header(image.raw, "image").bits <= 8:
-        return image.raw
-    grey = image.pixels if image.pixels.ndim == 2 else image.pixels[:, :, 0]
+    path, limit = sample.image_path, params.max_image_pixels
+    raw = read_bytes(path, file_limit(limit))
+    if (len(raw), zlib.crc32(raw)) != (draft.raw_bytes, draft.raw_crc):
+        raise DataError("the image changed while it was read", path, "run prepare again")
+    if read_header(raw, path).bits <= 8:
+        return raw
+    pixels = read_image_bytes(raw, params.color, path, limit, params.value_range)
+    grey = pixels if pixels.ndim == 2 else pixels[:, :, 0]
     return cv2.imencode(".png", grey)[1].tobytes()
 
 

@@ -80,8 +80,10 @@ def apply_to_mask(mask: NDArray[np.bool_], box: Letterbox) -> NDArray[np.uint8]:
     Returns:
         uint8 [canvas_height, canvas_width], 0 or 1; the padding is 0.
     """
-    grey = mask.astype(np.uint8) * 255
-    return (apply_to_image(grey, box) >= 128).astype(np.uint8)
+    if not mask.any():
+        return np.zeros((box.canvas_height, box.canvas_width), np.uint8)
+    grey = mask.view(np.uint8) * np.uint8(255)
+    return (apply_to_image(grey, box) >= 128).view(np.uint8)
 
 
 def restore(probs: NDArray[np.float32], box: Letterbox) -> NDArray[np.float32]:

@@ -1,13 +1,12 @@
-"""Write a prepared store: the arrays first, then the blobs, the index last."""
+"""Write a prepared store: its four files of pixels, the index last."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +15,10 @@ from numpy.typing import NDArray
 
 from steelcli.data.store.index import (
     INDEX_NAME,
+    PIXEL_FILES,
     VERSION,
+    PixelFile,
+    Place,
     StoredImage,
     bits_dtype,
     digest_files,
@@ -24,51 +26,44 @@ from steelcli.data.store.index import (
 from steelcli.data.types import Color
 
 
-def channel_bits(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Pack masks bool [C, H, W] into one bit a class, uint64 [H, W]; bit i is channel i."""
-    packed = np.zeros(masks.shape[1:], np.uint64)
-    for channel, mask in enumerate(masks):
-        packed |= mask.astype(np.uint64) << np.uint64(channel)
-    return packed
-
-
 class StoreWriter:
-    """Creates the arrays of a store and appends to its blobs, in the order of the index."""
+    """Appends images to the files of a store, in the order of the index."""
 
     def __init__(
         self, store_dir: Path, count: int, image_size: tuple[int, int], color: Color
     ) -> None:
         self.store_dir, self.image_size = store_dir, image_size
+        self._files: dict[PixelFile, BinaryIO] = {}
+        for name in PIXEL_FILES:
+            self._files[name] = (store_dir / name).open("wb")
         width, height = image_size
         channels = (3,) if color == "rgb" else ()
-        shapes = {"images": (count, height, width, *channels), "masks": (count, height, width)}
-        for name, shape in shapes.items():
-            path = store_dir / f"{name}.npy"
-            np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
-            _reserve(path)
-        self._blobs: dict[str, BinaryIO] = {}
-        for name in ("truth.bin", "originals.bin"):
-            self._blobs[name] = (store_dir / name).open("wb")
+        self._begin_array("images.npy", (count, height, width, *channels))
+        self._begin_array("masks.npy", (count, height, width))
+
+    def _begin_array(self, name: PixelFile, shape: tuple[int, ...]) -> None:
+        head = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._files[name], head)
 
     def __enter__(self) -> StoreWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Close the blobs, whatever happened."""
-        for blob in self._blobs.values():
-            blob.close()
+        """Close the files, whatever happened."""
+        for file in self._files.values():
+            file.close()
 
-    def append(self, name: str, raw: bytes) -> tuple[int, int]:
-        """Append bytes to a blob; return their offset and length."""
-        offset = self._blobs[name].tell()
-        self._blobs[name].write(raw)
+    def append(self, name: PixelFile, raw: bytes) -> Place:
+        """Append bytes to a file; return their offset and length."""
+        offset = self._files[name].tell()
+        self._files[name].write(raw)
         return offset, len(raw)
 
     def finish(self, class_titles: Sequence[str], records: Sequence[StoredImage]) -> None:
         """Write the index, with the fingerprint of all that was stored."""
-        for blob in self._blobs.values():
-            blob.close()
-        rows = [asdict(record) for record in records]
+        for file in self._files.values():
+            file.close()
+        rows = [vars(record) for record in records]
         digests = digest_files(self.store_dir)
         described = [VERSION, self.image_size, list(class_titles), rows, digests]
         fingerprint = hashlib.sha256()
@@ -87,24 +82,21 @@ class StoreWriter:
             file.write("\n")
 
 
-def write_pixels(
-    store_dir: Path, position: int, image: NDArray[np.uint8], mask: NDArray[np.uint8]
-) -> None:
-    """Put one letterboxed image and mask into the arrays; processes may write side by side."""
-    for name, pixels in (("images", image), ("masks", mask)):
-        array = np.lib.format.open_memmap(store_dir / f"{name}.npy", mode="r+")
-        array[position] = pixels
-        array.flush()
-
-
 def pack_truth(class_masks: NDArray[np.bool_]) -> bytes:
-    """Compress native masks bool [C, H, W] to the bytes `Store.class_masks` reads."""
-    bits = channel_bits(class_masks).astype(bits_dtype(len(class_masks)))
+    """Compress native masks bool [C, H, W] to the bytes `Store.class_masks` reads.
+
+    Bit i of a pixel is channel i.
+    """
+    dtype, shape = bits_dtype(len(class_masks)), class_masks.shape[1:]
+    if not class_masks.any():
+        return _compress_zeros(shape[0] * shape[1] * dtype.itemsize)
+    bits = np.zeros(shape, dtype)
+    for channel, mask in enumerate(class_masks):
+        bits |= mask * dtype.type(1 << channel)
     return zlib.compress(bits.tobytes(), 6)
 
 
-def _reserve(path: Path) -> None:
-    """Allocate the file's blocks: writing a memory map to a full disk would kill the process."""
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+@lru_cache(maxsize=1)
+def _compress_zeros(count: int) -> bytes:
+    """Return the truth of a clean image: most have the size of the one before."""
+    return zlib.compress(bytes(count), 6)

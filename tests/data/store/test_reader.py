@@ -20,7 +20,7 @@ from steelcli.common.errors import DataError
 from steelcli.data.store import reader
 from steelcli.data.store.index import PIXEL_FILES, StoredImage
 from steelcli.data.store.reader import Store, open_store
-from steelcli.data.store.writer import StoreWriter, pack_truth, write_pixels
+from steelcli.data.store.writer import StoreWriter, pack_truth
 
 Command = Callable[[Path], object]
 
@@ -121,7 +121,8 @@ def test_the_fingerprint_stands_for_the_pixels(tmp_path: Path) -> None:
         folder.mkdir(exist_ok=True)
         mask = np.zeros((1, 32, 32), bool)
         with StoreWriter(folder, 1, (32, 32), "grey") as writer:
-            write_pixels(folder, 0, np.full((32, 32), value, np.uint8), mask[0].astype(np.uint8))
+            writer.append("images.npy", bytes([value]) * 32 * 32)
+            writer.append("masks.npy", mask.tobytes())
             truth = writer.append("truth.bin", pack_truth(mask))
             image = StoredImage("a.png", "train", "content", 32, 32, (0,), truth, (0, 0))
             writer.finish(["defect"], [image])
