@@ -12,7 +12,8 @@ TOP_LEVEL = 65535
 def to_levels(probs: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Round probabilities, float32 in [0, 1], to the nearest levels 0 ... 65535."""
     scaled = probs * np.float32(TOP_LEVEL)
-    return np.rint(scaled, out=scaled).astype(np.uint16)
+    np.rint(scaled, out=scaled)
+    return scaled.astype(np.uint16)
 
 
 def from_levels(levels: NDArray[np.uint16]) -> NDArray[np.float32]:
