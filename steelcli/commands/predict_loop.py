@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from steelcli.commands.predict_image import (
     write_picture,
 )
 from steelcli.commands.predict_model import Predictor
+from steelcli.common.cores import short_turns
 from steelcli.common.errors import DataError
 from steelcli.common.progress import track
 from steelcli.training.signals import StopRequest
@@ -122,11 +124,11 @@ def predict_batches(
     model, kinds = work.model, work.kinds
     read = partial(read_picture, reading=work.reading, kinds=kinds)
     write = partial(write_picture, point=model.point, kinds=kinds, out_dir=journal.folder)
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with short_turns(), ThreadPoolExecutor(_THREADS) as pool, ThreadPoolExecutor(1) as network:
         asked = (item for batch in batches for item in batch.images.items())
         read_ones = _run_ahead(pool, read, asked, 2 * work.batch_size)
 
-        def iter_predicted() -> Iterator[tuple[Picture, NDArray[np.float32]]]:
+        def iter_read() -> Iterator[tuple[list[Picture], set[str]]]:
             for batch in batches:
                 if request.number:
                     return
@@ -137,12 +139,12 @@ def predict_batches(
                     else:
                         pictures.append(one)
                 if any(picture.name in batch.todo for picture in pictures):
-                    probs = _compute(model, pictures)
-                    for picture, own in zip(pictures, probs, strict=True):
-                        if picture.name in batch.todo:
-                            yield picture, own
+                    yield pictures, batch.todo
 
-        rows = _run_ahead(pool, write, iter_predicted(), 2 * work.batch_size)
+        # The next batch is there when one is computed: the network does not wait for the journal.
+        computed = _run_ahead(network, partial(_compute, model), iter_read(), 2)
+        done = chain.from_iterable(computed)
+        rows = _run_ahead(pool, write, done, 2 * work.batch_size)
         own_count = sum(len(batch.todo) for batch in batches)
         for row in track(rows, "images", own_count):
             journal.add(row)
@@ -163,9 +165,13 @@ def _remove_outputs(out_dir: Path, name: str, kinds: Sequence[Kind]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _compute(model: Predictor, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-    """Return the probabilities of a batch, float32 [N, 1, H, W]."""
-    return model.run(np.stack([picture.canvas for picture in pictures]))
+def _compute(
+    model: Predictor, pictures: Sequence[Picture], todo: Collection[str]
+) -> list[tuple[Picture, NDArray[np.float32]]]:
+    """Return the pictures to do of a batch with their probabilities, float32 [1, H, W]."""
+    probs = model.run(np.stack([picture.canvas for picture in pictures]))
+    pairs = zip(pictures, probs, strict=True)
+    return [(picture, own) for picture, own in pairs if picture.name in todo]
 
 
 def _run_ahead(

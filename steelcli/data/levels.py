@@ -11,7 +11,9 @@ TOP_LEVEL = 65535
 
 def to_levels(probs: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Round probabilities, float32 in [0, 1], to the nearest levels 0 ... 65535."""
-    return np.asarray(np.rint(probs * np.float32(TOP_LEVEL)), np.uint16)
+    scaled = probs * np.float32(TOP_LEVEL)
+    np.rint(scaled, out=scaled)
+    return scaled.astype(np.uint16)
 
 
 def from_levels(levels: NDArray[np.uint16]) -> NDArray[np.float32]:

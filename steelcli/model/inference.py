@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -73,7 +74,28 @@ def finite_probs(logits: torch.Tensor) -> torch.Tensor:
 
 
 def compute_logits(model: nn.Module, images: torch.Tensor, precision: str) -> torch.Tensor:
-    """Return the logits, float32 [N, 1, H, W], of images uint8 [N, C, H, W] on the device."""
+    """Return the logits, float32 [N, 1, H, W], of images uint8 [N, C, H, W] on the device.
+
+    On a CPU the threads share out the images, not each layer's work: they meet once, at the end.
+    """
+    threads = torch.get_num_threads()
+    parts = images.chunk(threads if images.device.type == "cpu" else 1)
+    if len(parts) == 1:
+        return _compute_logits(model, images, precision)
+
+    def begin() -> None:
+        torch.set_num_threads(threads // len(parts))
+
+    compute = partial(_compute_logits, model, precision=precision)
+    try:
+        with ThreadPoolExecutor(len(parts), initializer=begin) as pool:
+            return torch.cat(list(pool.map(compute, parts)))
+    finally:
+        torch.set_num_threads(threads)  # what threads that start later begin with
+
+
+@torch.inference_mode()
+def _compute_logits(model: nn.Module, images: torch.Tensor, precision: str) -> torch.Tensor:
     with autocast(precision, images.device):
         logits: torch.Tensor = model(images).float()
     return logits

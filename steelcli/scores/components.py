@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isqrt
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +25,15 @@ def label(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Ints]:
 
 def remove_small(mask: NDArray[np.bool_], min_area_px: int) -> NDArray[np.bool_]:
     """Return a mask [H, W] without its components of fewer pixels; 0 and 1 remove nothing."""
-    box = bounding_box(mask)  # labelling takes as long as it has pixels
-    if min_area_px <= 1 or not mask[box].size:
+    if min_area_px <= 1:
         return mask
-    labels, areas = label(mask[box])
-    is_kept = areas >= min_area_px
-    is_kept[0] = False
     kept = np.zeros_like(mask)
-    kept[box] = is_kept[labels]
+    if np.count_nonzero(mask) >= min_area_px:  # counting takes a tenth of labelling
+        box = bounding_box(mask)  # which takes as long as it has pixels
+        labels, areas = label(mask[box])
+        is_kept = areas >= min_area_px
+        is_kept[0] = False
+        kept[box] = is_kept[labels]
     return kept
 
 
@@ -39,28 +42,20 @@ def highest_component(levels: NDArray[np.uint16], min_area_px: int) -> int:
 
     0 where there is none above 0.
     """
-    top = int(levels.max())
     if min_area_px <= 1:
-        return top
-    # First where the map is highest: all pixels from a level on lie in their bounding box, so a
-    # component that is found there above that level is the map's.
-    for share in (16, 4):
-        floor = np.uint16(top - top // share)
-        searched = np.maximum(levels[bounding_box(levels >= floor)], floor) - floor
-        found = _search(searched, min_area_px)
-        if found > 0:
-            return found + int(floor)
-    return _search(levels, min_area_px)
-
-
-def _search(levels: NDArray[np.uint16], min_area_px: int) -> int:
-    low, high = 0, int(levels.max())  # the answer is at least low and at most high
+        return int(levels.max())
+    # A square of so many pixels is part of a component as large: the answer is no lower.
+    square = np.ones(2 * [isqrt(min_area_px - 1) + 1], np.uint8)
+    inside = cv2.erode(levels, square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    low = int(inside.max())
+    levels = levels[bounding_box(levels > low)]
+    high = int(levels.max(initial=low))  # the answer is at least low and at most high
     while low < high:
         middle = (low + high + 1) // 2
-        mask = levels >= middle
-        # labelling takes ten times as long as counting
-        if np.count_nonzero(mask) >= min_area_px and label(mask)[1][1:].max() >= min_area_px:
-            low, levels = middle, levels[bounding_box(mask)]
+        mask = remove_small(levels >= middle, min_area_px)
+        if mask.any():
+            box = bounding_box(mask)
+            low, levels = middle, levels[box] * mask[box]
         else:
             high = middle - 1
     return low

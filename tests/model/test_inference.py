@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from steelcli.common.errors import RunError
-from steelcli.model.inference import iter_levels, predict
+from steelcli.model.inference import compute_logits, iter_levels, predict
 from steelcli.model.trained_model import load_trained
 
 
@@ -52,3 +53,26 @@ def test_a_mirror_image_that_breaks_the_network_is_told() -> None:
     predict(BreaksOnWhiteFirst(), images, "fp32", flip_tta=False)
     with pytest.raises(RunError, match=r"not finite.*lower train\.lr"):
         predict(BreaksOnWhiteFirst(), images, "fp32", flip_tta=True)
+
+
+@pytest.mark.parametrize(("threads", "parts"), [(1, {5: 1}), (3, {2: 1, 1: 1}), (10, {1: 2})])
+def test_threads_share_the_images_out(threads: int, parts: dict[int, int]) -> None:
+    seen = {}
+
+    class Doubles(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen[len(images)] = torch.get_num_threads()
+            return 2 * images.float()
+
+    images = torch.arange(5, dtype=torch.uint8)[:, None, None, None]
+    usual = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        logits = compute_logits(Doubles(), images, "fp32")
+        with ThreadPoolExecutor(1) as pool:
+            later = pool.submit(torch.get_num_threads).result()
+        assert later == torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(usual)
+    assert logits.flatten().tolist() == [0, 2, 4, 6, 8]
+    assert seen == parts

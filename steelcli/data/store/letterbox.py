@@ -98,5 +98,7 @@ def restore(probs: NDArray[np.float32], box: Letterbox) -> NDArray[np.float32]:
     inner = np.ascontiguousarray(probs[box.inner])
     if inner.shape == (box.height, box.width):
         return inner
-    native = cv2.resize(inner, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(native, np.float32).clip(0.0, 1.0)
+    native = np.asarray(
+        cv2.resize(inner, (box.width, box.height), interpolation=cv2.INTER_LINEAR), np.float32
+    )
+    return np.clip(native, 0.0, 1.0, out=native)
