@@ -55,7 +55,7 @@ def _compiler_comes_late() -> Iterator[None]:
     disable = torch.compiler.disable
 
     def disable_late(function: Callable[..., Any]) -> Callable[..., Any]:
-        disabled = cache(lambda: disable(function))
+        disabled = cache(lambda: disable(function))  # type: ignore[no-untyped-call]
 
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
