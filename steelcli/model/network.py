@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from steelcli.common.errors import ModelError, quote
 from steelcli.model.depthwise import StripedWeightGradient
@@ -22,6 +23,8 @@ from steelcli.model.weights import load_encoder, weights_path
 ARCHITECTURES = {"unet": "Unet", "unetplusplus": "UnetPlusPlus", "fpn": "FPN"}
 COMPUTES_WHILE_BUILT = "mit_b"
 """How the encoders begin that cannot be built without memory; the largest takes 330 MB."""
+_FILLS = (nn.init.normal_, nn.init.uniform_, torch.Tensor.normal_, torch.Tensor.uniform_)
+"""What draws random numbers; all other filling with them calls these."""
 
 
 class SegmentationModel(nn.Module):
@@ -43,8 +46,8 @@ class SegmentationModel(nn.Module):
         super().__init__()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
-        self.register_buffer("mean", 255 * torch.tensor(mean).reshape(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(std).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", _scale_to_bytes(mean), persistent=False)
+        self.register_buffer("std", _scale_to_bytes(std), persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images uint8 [N, C, H, W] with C = 1 or 3 to logits [N, 1, H, W]."""
@@ -55,6 +58,15 @@ class SegmentationModel(nn.Module):
         with StripedWeightGradient() if trains_on_cpu else nullcontext():
             logits: torch.Tensor = self.network(normalised)
         return logits
+
+
+def _scale_to_bytes(values: Sequence[float]) -> torch.Tensor:
+    """Return 255 times the values, float32 [1, 3, 1, 1], on the device of `torch.device` blocks.
+
+    Computed on the CPU: without memory it would import torch's compiler.
+    """
+    scaled = 255 * torch.tensor(values, device="cpu").reshape(1, 3, 1, 1)
+    return scaled.to(torch.get_default_device())
 
 
 def to_probs(logits: torch.Tensor) -> torch.Tensor:
@@ -139,7 +151,7 @@ def _build_network(
     build = getattr(smp, ARCHITECTURES[architecture])
     arguments = {"in_channels": 3, "classes": 1, **_decoder(architecture, decoder_channels)}
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _UnfilledFrames():
             warnings.simplefilter("ignore")  # smp's advice on names
             network: nn.Module = build(encoder_name, encoder_weights=weights, **arguments)
     except Exception as error:  # smp, timm and the hub's client each raise kinds of their own
@@ -160,6 +172,23 @@ def _build_network(
             remedy = f"run `{INSTALL}`, or set it to null or a file"
         raise CannotLoadError(what, where, remedy) from error
     return network
+
+
+class _UnfilledFrames(TorchFunctionMode):
+    """Leave out the filling of tensors that have no memory: it would import torch's compiler."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        named = kwargs or {}
+        tensor = args[0] if args else named.get("tensor")
+        if func in _FILLS and tensor.is_meta:
+            return tensor
+        return func(*args, **named)
 
 
 def _decoder(architecture: str, channels: Sequence[int]) -> dict[str, Any]:
