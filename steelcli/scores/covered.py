@@ -37,9 +37,9 @@ class CoveredDefects:
         box = bounding_box(levels >= np.uint16(np.flatnonzero(reached)[0]))
         self.growth = Growth(levels[box], reached)
         number = labels[box].reshape(-1).take(self.growth.pixels)
-        self._inside = np.flatnonzero(number)
+        self._inside = np.flatnonzero(number > 0)
         # the pixels of one defect in one basin are counted together
-        keys = self.growth.basin.take(self._inside).astype(np.int64) * areas.size
+        keys = self.growth.basin[self._inside] * areas.size
         pairs, self._member = np.unique(keys + number.take(self._inside), return_inverse=True)
         self._basin, self._defect = np.divmod(pairs, areas.size)
         self._count = np.zeros(pairs.size, np.int64)

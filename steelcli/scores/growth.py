@@ -19,8 +19,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 Ints = NDArray[np.int64]
-Numbers = NDArray[np.int32]
-"""Of pixels and basins: half the memory, and enough for 2^31 pixels."""
 _ROWS = 32
 """Of a map climbed together, few enough for the processor's cache; no pixel climbs out of them."""
 
@@ -39,11 +37,25 @@ class Step(NamedTuple):
     owners: Ints
 
 
-class Borders(NamedTuple):
-    """Pairs of basins that meet, int32 [N] each, and the step from which on they do, [N]."""
+class Basins(NamedTuple):
+    """The pixels that are ever predicted.
 
-    first: Numbers
-    second: Numbers
+    Attributes:
+        pixels: where they lie in the flat map, int64 [P].
+        steps: of each of them, [P].
+        number: the basin of each of them, int64 [P].
+    """
+
+    pixels: Ints
+    steps: NDArray[np.unsignedinteger]
+    number: Ints
+
+
+class Borders(NamedTuple):
+    """Pairs of basins that meet, int64 [N] each, and the step from which on they do, [N]."""
+
+    first: Ints
+    second: Ints
     steps: NDArray[np.unsignedinteger]
 
 
@@ -71,42 +83,29 @@ class Growth:
             reach step 0 alone are never predicted.
 
     Attributes:
-        pixels: where the others lie in the flat map, the highest step first: int32 [P].
+        pixels: where the others lie in the flat map, the highest step first: int64 [P].
         steps: the step of each of them, [P].
-        basin: the basin of each of them, int32 [P].
+        basin: the basin of each of them, int64 [P].
         merges: of all steps.
         area: pixels of each component at the current step, int64 [B].
         components: their number at the current step.
     """
 
     def __init__(self, levels: NDArray[np.uint16], reached: NDArray[np.unsignedinteger]) -> None:
-        # a column and a row of 0, so that no neighbour in the flat map lies across an edge
-        padded = np.pad(levels, ((0, 1), (0, 1)))
-        width = padded.shape[1]
-        steps = reached[padded].reshape(-1)
-        active = np.flatnonzero(steps).astype(np.int32)
-        up = _climb(padded, active)
-        is_peak = up == np.arange(active.size)
-        basin = (np.cumsum(is_peak, dtype=np.int32) - 1)[up]
-        self._peaks = np.bincount(steps[active[is_peak]])
-        basins = int(self._peaks.sum())
-        self.merges = _merge(
-            _spanning_forest(_borders(steps, width, active, basin), basins), basins
-        )
-        self.area = np.zeros(basins, np.int64)
+        basins, self._peaks, forest = _find_basins(levels, reached)
+        self.merges = _merge(forest, int(self._peaks.sum()))
+        self.area = np.zeros(self._peaks.sum(), np.int64)
         self.components = 0
-        self._parent = np.arange(basins)
-        order = np.argsort(~steps[active], kind="stable")
-        active, self.basin = active[order], basin[order]
-        self.steps = steps[active]
-        self.pixels = active - active // width
+        self._parent = np.arange(self.area.size)
+        order = np.argsort(~basins.steps, kind="stable")
+        self.pixels, self.steps, self.basin = (part[order] for part in basins)
 
     def __iter__(self) -> Iterator[Step]:
         """Yield the steps that occur, the highest first; `area` and `components` follow."""
-        ends = np.flatnonzero(np.diff(self.steps.astype(np.int64), append=0)) + 1
+        counts = np.bincount(self.steps)
         start = merged = 0
-        for end in ends.tolist():
-            step = int(self.steps[start])
+        for step in np.flatnonzero(counts)[::-1].tolist():
+            end = start + int(counts[step])
             self.components += int(self._peaks[step])
             while merged < len(self.merges.steps) and self.merges.steps[merged] == step:
                 child, parent = self.merges.child[merged], self.merges.parent[merged]
@@ -116,7 +115,7 @@ class Growth:
                 merged += 1
             new = slice(start, end)
             owners = self.owners(self.basin[new])
-            np.add.at(self.area, owners, 1)
+            self.area += np.bincount(owners, minlength=self.area.size)
             yield Step(step, new, owners)
             start = end
 
@@ -136,54 +135,95 @@ class Growth:
             owners = higher
 
 
-def _climb(levels: NDArray[np.uint16], active: Numbers) -> Numbers:
-    """Return the peak above each active pixel, both as positions in ``active``: int32 [P].
+def count_components(levels: NDArray[np.uint16], reached: NDArray[np.unsignedinteger]) -> Ints:
+    """Return the number of components at each step from 1 to the highest there is, int64 [steps].
 
-    Of neighbours at the same level the last one in the flat map counts as the highest.
+    Each peak begins one, and each border of the forest makes two into one.
+
+    Args:
+        levels: uint16 [H, W].
+        reached: the step that each level reaches, as `Growth` takes it.
     """
-    (height, width), size = levels.shape, float(levels.size)
-    highest = np.empty(levels.shape, np.int32)
+    _, peaks, forest = _find_basins(levels, reached)
+    new = peaks - np.bincount(forest.steps, minlength=peaks.size)
+    return new[:0:-1].cumsum()[::-1]
+
+
+def _find_basins(
+    levels: NDArray[np.uint16], reached: NDArray[np.unsignedinteger]
+) -> tuple[Basins, Ints, Borders]:
+    """Return the basins of a map, the number of peaks at each step, and the spanning forest."""
+    # a column and a row of 0, so that no neighbour in the flat map lies across an edge
+    steps = np.pad(reached.take(levels), ((0, 1), (0, 1)))
+    width = steps.shape[1]
+    peak = _climb(steps)
+    steps = steps.reshape(-1)
+    is_active = steps > 0
+    is_peak = (peak == np.arange(peak.size)) & is_active
+    number = (np.cumsum(is_peak) - 1)[peak]
+    peaks = np.bincount(steps[is_peak], minlength=1)
+    forest = _spanning_forest(_borders(steps, width, number), int(peaks.sum()))
+    active = np.flatnonzero(is_active)
+    return Basins(active - active // width, steps[active], number[active]), peaks, forest
+
+
+def _climb(steps: NDArray[np.unsignedinteger]) -> Ints:
+    """Return the peak above each pixel of a map [H, W], as a position in it: int64 [H * W].
+
+    Of neighbours at the same step the last one in the flat map counts as the highest.
+    """
+    height, width = steps.shape
+    peaks = np.empty(steps.shape, np.int64)
     window = np.ones((3, 3), np.uint8)
     for top in range(0, height, _ROWS):
-        rows = levels[top : top + _ROWS]
-        key = np.arange(float(rows.size)).reshape(rows.shape)
-        key += np.multiply(rows, size)  # whole numbers under 2^53, hence exact
-        best = cv2.dilate(key, window)
-        best -= np.multiply(cv2.dilate(rows, window), size, out=key)
-        highest[top : top + _ROWS] = best + top * width
-    number = np.zeros(levels.size, np.int32)
-    number[active] = np.arange(active.size)
-    up = number.take(highest.reshape(-1).take(active))
-    while True:
-        higher = up.take(up)
-        if np.array_equal(higher, up):
-            return up
-        up = higher
+        rows = steps[top : top + _ROWS]
+        key = np.arange(rows.size) + rows.reshape(-1) * np.int64(rows.size)
+        # whole numbers under 2^53, hence exact
+        best = cv2.dilate(key.astype(np.float64).reshape(rows.shape), window).astype(np.int64)
+        best -= cv2.dilate(rows, window).astype(np.int64) * rows.size
+        up = best.reshape(-1)
+        while not np.array_equal(up, higher := up[up]):
+            up = higher
+        peaks[top : top + _ROWS] = up.reshape(rows.shape) + top * width
+    return peaks.reshape(-1)
 
 
-def _borders(
-    steps: NDArray[np.unsignedinteger], width: int, active: Numbers, basin: Numbers
-) -> Borders:
-    """Return every pair of neighbours in two basins, the highest step first.
+def _borders(steps: NDArray[np.unsignedinteger], width: int, basin: Ints) -> Borders:
+    """Return pairs of neighbours in two basins, the highest step first.
+
+    Left out are pairs that others of the same square of four pixels make good for at any step.
 
     Args:
         steps: of the flat map.
         width: of the map.
-        active: where the pixels of the basins lie.
-        basin: of each of these.
+        basin: of each of its pixels that reaches a step above 0.
     """
-    numbers = np.full(steps.size, -1, np.int32)
-    numbers[active] = basin
-    first, second = [], []
-    for offset in (1, width - 1, width, width + 1):
-        at = np.flatnonzero(numbers[:-offset] != numbers[offset:])
-        at = at[(numbers[at] >= 0) & (numbers[at + offset] >= 0)]
-        first.append(at)
-        second.append(at + offset)
-    one, other = np.concatenate(first), np.concatenate(second)
+    here, below = steps[:-width], steps[width:]
+    across = np.minimum(steps[:-1], steps[1:])
+    down = np.minimum(here, below)
+    # of pairs side by side across the same border the highest is enough, of equal ones the last
+    is_down = down > 0
+    is_down[:-1] &= down[:-1] > down[1:]
+    is_down[1:] &= down[1:] >= down[:-1]
+    # diagonal pairs matter only where both other pixels of the square are lower
+    falling = np.minimum(here[:-1], below[1:]), np.maximum(here[1:], below[:-1])
+    rising = np.minimum(here[1:], below[:-1]), np.maximum(here[:-1], below[1:])
+    ones, others = [], []
+    for start, offset, is_pair in (
+        (0, 1, across > 0),
+        (0, width, is_down),
+        (0, width + 1, falling[0] > falling[1]),
+        (1, width - 1, rising[0] > rising[1]),
+    ):
+        end = start + is_pair.size
+        is_border = basin[start:end] != basin[start + offset : end + offset]
+        one = np.flatnonzero(is_pair & is_border) + start
+        ones.append(one)
+        others.append(one + offset)
+    one, other = np.concatenate(ones), np.concatenate(others)
     joined = np.minimum(steps[one], steps[other])
     order = np.argsort(~joined, kind="stable")
-    return Borders(numbers[one[order]], numbers[other[order]], joined[order])
+    return Borders(basin[one[order]], basin[other[order]], joined[order])
 
 
 def _spanning_forest(borders: Borders, basins: int) -> Borders:
