@@ -65,7 +65,7 @@ class LateFigures:
         figures = torch.stack([*losses, norm]).to("cpu", non_blocking=True)
         copied = None
         if norm.device.type == "cuda":
-            copied = torch.cuda.Event()
+            copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             copied.record()
         self._steps.append(_Step(place, tuple(members), figures, copied))
 
