@@ -69,7 +69,7 @@ def plan_batch(choices: Choices, train_images: int) -> None:
 def plan_workers(choices: Choices) -> None:
     """Choose no more loading processes than there are cores beside the training's."""
     wanted, cores = choices.params.train.workers, count_cores()
-    if wanted:
+    if wanted != "auto" and wanted:
         choices.choose("train.workers", min(wanted, cores - 1), f"of {cores} cores")
 
 

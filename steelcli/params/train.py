@@ -69,8 +69,9 @@ class TrainParams(Section):
     """Minutes between saves of the state within an epoch; every epoch's end saves it too."""
     checkpoint_every_epochs: Whole
     """Epochs between checkpoints kept for good; 0 keeps none."""
-    workers: Annotated[int, Field(ge=0, le=64)]
-    """Processes that load images; 0: the training process does. Results do not depend on it."""
+    workers: Annotated[int, Field(ge=0, le=64)] | Literal["auto"]
+    """Processes that load images; 0: the training process does; auto: beside a GPU as many as there
+    are other cores, at most 8, else 0. Results do not depend on it."""
     min_overlap: Annotated[Float, Field(gt=0, le=1)]
     """Share of a component's pixels that makes it found, or true, in the csv of the epochs."""
     trackers: tuple[Tracker, ...]

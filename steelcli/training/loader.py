@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Literal
 
 import albumentations as A
 import numpy as np
@@ -12,11 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from steelcli.common.cores import count_cores
 from steelcli.common.parent import die_with_parent
 from steelcli.data.store.reader import Store
 from steelcli.data.types import channels_first
 from steelcli.params.augment import AugmentParams
 from steelcli.training.augment import apply_augmentation, build_augmentation
+
+MAX_AUTO_WORKERS = 8
 
 Draw = tuple[int, int, int]
 """Epoch, index of the draw within the epoch, position in the store."""
@@ -158,6 +162,19 @@ class TrainLoader:
     def seek(self, epoch: int, first: int) -> None:
         """Let the next iteration start at batch ``first`` (0-based) of an epoch."""
         self.sampler.epoch, self.shares.first = epoch, first
+
+
+def count_workers(wanted: int | Literal["auto"], device: torch.device) -> int:
+    """Turn ``train.workers`` into the number of loading processes of one training process.
+
+    On a CPU the network keeps all cores busy, so that auto takes none.
+    """
+    if wanted != "auto":
+        return wanted
+    if device.type != "cuda":
+        return 0
+    cores = count_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(0, min(MAX_AUTO_WORKERS, cores - 1))
 
 
 def _cycle(generator: np.random.Generator, group: NDArray[np.intp], draws: int) -> NDArray[np.intp]:

@@ -15,7 +15,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from steelcli.common.errors import RunError
 from steelcli.common.progress import track
 from steelcli.data.store.reader import Store
 from steelcli.model.inference import (
@@ -39,7 +38,8 @@ from steelcli.training.distributed import (
 )
 from steelcli.training.loader import Batch, TrainLoader
 from steelcli.training.losses import loss_of_sums, pixel_sums
-from steelcli.training.optimizer import build_average, build_optimizer
+from steelcli.training.optimizer import MovingAverage, build_optimizer
+from steelcli.training.position import MAX_LATE_STEPS, LateFigures, Position, not_finite
 from steelcli.training.schedule import learning_rate
 
 
@@ -68,26 +68,6 @@ class EpochResult:
     seconds: float
     train_seconds: float
     train_images: int
-
-
-@dataclass
-class Position:
-    """How far the run is, and the sums of the current epoch.
-
-    Attributes:
-        epoch: the current one, 1-based.
-        step: steps done in it.
-        loss, grad_norm: summed over these steps.
-        images: number of images in these steps.
-        seconds: wall time of these steps.
-    """
-
-    epoch: int = 1
-    step: int = 0
-    loss: float = 0.0
-    grad_norm: float = 0.0
-    images: int = 0
-    seconds: float = 0.0
 
 
 class StepHook:
@@ -123,11 +103,13 @@ class Trainer:
         self.precision = precision
         self.hook = StepHook()
         self.position = Position()
+        self.late = LateFigures(MAX_LATE_STEPS if accelerator.device.type == "cuda" else 0)
+        self.images = [record.image for record in store.records]
         self.plain = model.to(accelerator.device)
         self.syncs_batchnorm = params.sync_batchnorm and accelerator.num_processes > 1
         if self.syncs_batchnorm and accelerator.device.type == "cuda":
             sync_batchnorm_layers(self.plain)
-        self.average = build_average(self.plain, params.ema_decay) if params.ema_decay else None
+        self.average = MovingAverage(self.plain, params.ema_decay) if params.ema_decay else None
         optimizer = build_optimizer(self.plain, params, accelerator.device)
         self.model, self.optimizer = accelerator.prepare(self.plain, optimizer)
         self.steps = max(1, len(loader) // params.accumulate_steps)
@@ -148,7 +130,11 @@ class Trainer:
         """Return all that the rest of the run depends on, in tensors and plain types.
 
         Every process must call it.
+
+        Raises:
+            RunError: a loss that is not finite.
         """
+        self.late.settle(self.position, self.images)
         scaler = self.accelerator.scaler
         return {
             "position": asdict(self.position),
@@ -161,6 +147,7 @@ class Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to where `state` was called, bit for bit."""
+        self.late.forget()
         self.position = Position(**state["position"])
         self.plain.load_state_dict(state["model"])
         if self.average:
@@ -182,7 +169,7 @@ class Trainer:
             trained, started = self.position, time.perf_counter()
             val_loss, scorer = self._validate()
             if not math.isfinite(val_loss):
-                raise _not_finite(val_loss, f"validation of epoch {epoch}")
+                raise not_finite(val_loss, f"validation of epoch {epoch}")
             self.position = Position(epoch + 1)
             yield EpochResult(
                 epoch=epoch,
@@ -213,28 +200,34 @@ class Trainer:
             position.step = step + 1
             position.seconds += time.perf_counter() - started
             self.hook.after_step(flags)
+        started = time.perf_counter()
+        self.late.settle(position, self.images)
+        position.seconds += time.perf_counter() - started
 
     def _step(self, batches: Iterator[Batch]) -> list[int]:
         """Take one step of the optimiser; return the sums of the hook's flags."""
         passes = min(self.params.accumulate_steps, len(self.loader))
-        total = 0.0
+        losses, members = [], []
         for index in range(passes):
+            batch = next(batches)
             is_last = index == passes - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.model):
-                loss, flags = self._pass(next(batches), passes)
-            total += loss / passes
+                loss, flags = self._pass(batch, passes)
+            losses.append(loss)
+            members.append(batch[2])
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.params.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average:
             self.average.update_parameters(self.plain)
-        self.position.loss += total
-        self.position.grad_norm += float(norm)
+        place = f"epoch {self.position.epoch}, step {self.position.step + 1}"
+        self.late.add(place, losses, norm, members)
+        self.late.settle(self.position, self.images, self.late.max_late)
         return flags
 
-    def _pass(self, batch: Batch, passes: int) -> tuple[float, list[int]]:
+    def _pass(self, batch: Batch, passes: int) -> tuple[torch.Tensor, list[int]]:
         """Go forward and backward; return the whole batch's loss and the sums of the flags."""
-        images, masks, members = batch
+        images, masks, _ = batch
         device = self.accelerator.device
         with synced_batchnorm(self.syncs_batchnorm and device.type == "cpu"):
             logits = self.model(images.to(device, non_blocking=True))
@@ -242,16 +235,11 @@ class Trainer:
             numbers = [len(images), *self.hook.flags()]
             sums, (all_images, *flags) = sum_over_processes(sums, numbers)
             loss = self._loss(sums)
-            value = loss.item()
-            if not math.isfinite(value):
-                names = [self.store.records[position].image for position in members.tolist()]
-                where = f"epoch {self.position.epoch}, step {self.position.step + 1}"
-                raise _not_finite(value, f"{where}, images {', '.join(names)}")
             self.position.images += all_images
             # Processes average their gradients; times the number of processes this is the
             # gradient of the loss of the sums.
             self.accelerator.backward(loss * (self.accelerator.num_processes / passes))
-        return value, flags
+        return loss.detach(), flags
 
     def _loss(self, sums: torch.Tensor) -> torch.Tensor:
         params = self.params
@@ -294,7 +282,3 @@ class Trainer:
                 levels = native_levels(probs, store.letterbox(position))
                 image = store.records[position].image
                 yield Scored(image, levels, store.class_masks(position))
-
-
-def _not_finite(loss: float, where: str) -> RunError:
-    return RunError(f"the loss is {loss}", where, "lower train.lr, or set train.precision to fp32")

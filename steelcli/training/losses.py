@@ -15,12 +15,12 @@ def pixel_sums(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         logits: any float dtype [N, 1, H, W]; computed in float32.
         masks: [N, 1, H, W], values 0 or 1.
     """
-    logits, truth = logits.float(), masks.to(logits.device, torch.float32)
+    logits = logits.float()
+    truth = masks.to(logits.device, non_blocking=True).float()  # copied in their own type
     bce = functional.binary_cross_entropy_with_logits(logits, truth, reduction="sum")
     probs = to_probs(logits)
-    return torch.stack(
-        [bce, (probs * truth).sum(), probs.sum() + truth.sum(), bce.new_tensor(truth.numel())]
-    )
+    pixels = bce.new_full((), truth.numel())  # new_tensor would wait for a copy to a GPU
+    return torch.stack([bce, (probs * truth).sum(), probs.sum() + truth.sum(), pixels])
 
 
 def loss_of_sums(

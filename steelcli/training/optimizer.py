@@ -24,13 +24,28 @@ def build_optimizer(
     return torch.optim.AdamW(groups, lr=params.lr, fused=device.type in ("cpu", "cuda"))
 
 
-def build_average(model: nn.Module, decay: float) -> AveragedModel:
-    """Return the exponential moving average of the weights.
+class MovingAverage(AveragedModel):
+    """The exponential moving average of a model's weights; its buffers are the model's.
 
-    Its decay grows with the number of steps n as (1 + n) / (10 + n), up to ``decay``.
+    Its decay grows with the number of steps n as (1 + n) / (10 + n), up to ``decay``. The number is
+    counted on the host, so that no step waits for a GPU.
     """
 
-    def average(mean: torch.Tensor, now: torch.Tensor, steps: torch.Tensor | int) -> torch.Tensor:
-        return mean.lerp(now, 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model)
+        self.decay = decay
 
-    return AveragedModel(model, avg_fn=average)
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take in the weights that ``model`` has after a step."""
+        steps = int(self.n_averaged)
+        means: list[torch.Tensor] = list(self.module.parameters())
+        weights: list[torch.Tensor] = list(model.parameters())
+        if steps == 0:
+            torch._foreach_copy_(means, weights)
+        else:
+            share = 1 - min(self.decay, (1 + steps) / (10 + steps))
+            torch._foreach_lerp_(means, weights, share)
+        for mean, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
+            mean.copy_(buffer)
+        self.n_averaged += 1

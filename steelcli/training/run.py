@@ -26,7 +26,7 @@ from steelcli.model.weights import encoder_digest
 from steelcli.params.model import ModelParams, NetworkParams
 from steelcli.params.train import TrainParams
 from steelcli.training.distributed import is_first_of_node, is_first_process
-from steelcli.training.loader import TrainLoader
+from steelcli.training.loader import TrainLoader, count_workers
 from steelcli.training.loop import Trainer
 from steelcli.training.peers import compare_processes
 from steelcli.training.run_folder import RunFolder
@@ -139,7 +139,7 @@ def build_trainer(
         params.batch_size,
         params.balance,
         params.seed,
-        params.workers,
+        count_workers(params.workers, accelerator.device),
         accelerator.process_index,
         accelerator.num_processes,
     )

@@ -37,6 +37,7 @@ OTHERS: dict[str, list[Any]] = {
     "threshold.max_clean_false_alarm": [0.1, None, 1],
     "threshold.min_areas_px": [[0], [0, 100], [250]],
     "train.trackers": [["dvclive"], [], ["wandb", "mlflow"]],
+    "train.workers": ["auto", 3],
 }
 """Other values of the keys that hold a list, a mapping, a word for them, or nothing."""
 
@@ -91,8 +92,8 @@ def file(tmp_path: Path) -> File:
 
 def test_every_list_and_every_empty_key_has_other_values_here() -> None:
     special = {key for key, value in COMMITTED.items() if value is None or isinstance(value, list)}
-    special |= {"model.mean", "model.std", "model.encoder_weights"}  # a word too
-    assert special == set(OTHERS)
+    words = {"model.mean", "model.std", "model.encoder_weights", "train.workers"}  # or a word
+    assert special | words == set(OTHERS)
 
 
 @pytest.mark.parametrize("key", OTHERS)

@@ -11,10 +11,14 @@ import distributed_run
 import pytest
 import torch
 from make_params import train_params
-from small_runs import Killed, assert_same_run, kill_at, run_small
+from small_runs import SMALL, Killed, assert_same_run, kill_at, run_small
 
 import steelcli.training.run
+from steelcli.data.store.reader import Store
+from steelcli.model.normalisation import resolve_normalisation
 from steelcli.training.launch import launch
+from steelcli.training.run import build_trainer
+from steelcli.training.set_up import build_accelerator
 
 pytestmark = [
     pytest.mark.gpu,
@@ -55,3 +59,18 @@ def test_batchnorm_on_a_gpu_uses_the_images_of_both_processes(tmp_path: Path) ->
     one = json.loads((tmp_path / "1").read_text(encoding="utf-8"))
     two = json.loads((tmp_path / "2").read_text(encoding="utf-8"))
     assert two == pytest.approx(one, rel=1e-4, abs=1e-5)
+
+
+def test_no_step_waits_for_the_gpu(small_store_dir: Path) -> None:
+    params = train_params(ema_decay=0.9, accumulate_steps=2, batch_size=2)
+    store, network = Store(small_store_dir), resolve_normalisation(SMALL)
+    accelerator = build_accelerator(params)
+    trainer = build_trainer(accelerator, network, params, store, "fp32")
+    trainer._train_epoch()  # the first steps make states and choose kernels
+    trainer.position.step = 0
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        trainer._train_epoch()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert trainer.position.loss > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import torch
 from make_params import train_params
 
 from steelcli.data.store.reader import Store
+from steelcli.training import loader
 from steelcli.training.augment import apply_augmentation, build_augmentation
-from steelcli.training.loader import EpochSampler, TrainLoader, TrainSet
+from steelcli.training.loader import EpochSampler, TrainLoader, TrainSet, count_workers
 
 AUGMENT = train_params().augment
 
@@ -129,3 +131,38 @@ def test_a_strip_is_never_turned_upside_down() -> None:
     for index in range(200):
         varied, _ = apply_augmentation(pipeline, image, image // 200, 0, 0, index)
         assert varied[:32].mean() > varied[32:].mean() + 10
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "cores", "processes", "workers"),
+    [
+        (3, "cuda", 2, 1, 3),
+        (0, "cuda", 16, 1, 0),
+        ("auto", "cpu", 16, 1, 0),
+        ("auto", "cuda", 1, 1, 0),
+        ("auto", "cuda", 6, 1, 5),
+        ("auto", "cuda", 64, 1, 8),
+        ("auto", "cuda", 16, 4, 3),
+        ("auto", "cuda", 2, 4, 0),
+    ],
+)
+def test_auto_takes_the_other_cores_beside_a_gpu(
+    wanted, device, cores, processes, workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "count_cores", lambda: cores)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    assert count_workers(wanted, torch.device(device)) == workers
+
+
+def test_the_store_s_files_are_opened_once_whatever_the_epochs(store_dir: Path) -> None:
+    opened: list[str] = []
+    sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+    store = Store(store_dir)
+    train_loader = TrainLoader(store, AUGMENT, 4, True, 42, 0)
+    opened.clear()
+    for epoch in (1, 2, 3):
+        train_loader.seek(epoch, 0)
+        assert len(list(train_loader)) > 1
+    names = [Path(name).name for name in opened if name.startswith(str(store_dir))]
+    assert sorted(set(names)) == ["images.npy", "masks.npy"]
+    assert len(names) <= 4  # numpy reads the head, then maps the file
