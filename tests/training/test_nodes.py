@@ -99,7 +99,7 @@ def test_a_killed_node_ends_the_other_and_a_restart_goes_on(
         process.kill()
     agents[victim].communicate()
     survivor = agents[1 - victim]
-    _, stderr = survivor.communicate(timeout=60)
+    _, stderr = survivor.communicate(timeout=180)
     assert survivor.returncode == 1
     (sentence,) = told_errors(stderr)
     start = f"Error: process {1 - victim} of 2 lost the connection to another one ("
@@ -122,7 +122,7 @@ def test_a_job_that_slurm_ends_is_saved_and_goes_on(
     processes = [process for agent in agents for process in list_processes(agent)]
     for process in processes:
         process.send_signal(signal.SIGTERM)
-    texts = [agent.communicate(timeout=60)[1] for agent in agents]
+    texts = [agent.communicate(timeout=180)[1] for agent in agents]
     assert not psutil.wait_procs(processes, timeout=20)[1]
     for agent, stderr in zip(agents, texts, strict=True):
         assert agent.returncode
@@ -162,7 +162,7 @@ def test_a_node_that_differs_is_named_on_both_before_the_first_step(
         start_agent(folders[node], node, unused_port, code_dir=code_dirs[node]) for node in (0, 1)
     ]
     for agent, folder in zip(agents, folders, strict=True):
-        stdout, stderr = agent.communicate(timeout=120)
+        stdout, stderr = agent.communicate(timeout=180)
         assert agent.returncode == 1
         assert "epoch" not in stdout
         (sentence,) = told_errors(stderr)
