@@ -53,7 +53,7 @@ def train(
             return read_metrics(metrics_path, MAKE_MODEL).values
         if world_size() > 1:
             die_with_parent()
-        with stop_on_signal(ignore_interrupt=world_size() > 1) as request, explain_lost_peer():
+        with stop_on_signal(is_launched=world_size() > 1) as request, explain_lost_peer():
             return run_training(
                 model_params, params, store_dir, models_dir, metrics_path, request, restart
             )

@@ -57,7 +57,7 @@ STATES_NAME = ".steelcli/train"
 STATES_VARIABLE = "STEELCLI_STATE_DIR"
 """Of the environment: a folder that outlives that of an experiment, and holds these states then.
 
-They are in a folder of their own in it: the oldest of that folder are removed, see `StateDir`."""
+Experiments of a queue share it, so that no run removes another one's, see `StateDir`."""
 FORMER_DIR = Path(".steelcli/before")
 """What stood before the `steelcli run` that is at work."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -72,21 +73,26 @@ def is_first_to_tell() -> bool:
     return True
 
 
-def compare_processes(facts: Mapping[str, Any]) -> None:
+def compare_processes(facts: Mapping[str, Any]) -> str:
     """Refuse processes that would train different things, on every one of them.
 
     Args:
         facts: what this process trains, by dotted name.
 
+    Returns:
+        The name of the machine of the first process.
+
     Raises:
         RunError: a process differs from the first one.
     """
-    first, *others = gather_object([dict(facts)])
-    for rank, other in enumerate(others, 1):
+    (first_host, first), *others = gather_object([(socket.gethostname(), dict(facts))])
+    for rank, (host, other) in enumerate(others, 1):
         names = [name for name in {**first, **other} if first.get(name) != other.get(name)]
         if names:
             name = names[0]
             values = f"{quote(other.get(name))}, not {quote(first.get(name))}"
-            what = f"process {rank} has another {name} than process 0 ({values})"
+            what = f"process {rank} on {quote(host)} has another {name} than process 0"
+            what = f"{what} on {quote(first_host)} ({values})"
             remedy = "give all processes the same parameters, prepared data, code and packages"
             raise RunError(what, ", ".join(names), remedy)
+    return str(first_host)

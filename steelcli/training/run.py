@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from steelcli.common.errors import RunError
+from steelcli.common.errors import RunError, quote
 from steelcli.common.fingerprint import code_digest
 from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import staged_dir
@@ -86,9 +86,11 @@ def run_training(
     precision = read_precision(accelerator)
     digest = encoder_digest(network_params.encoder_name, network_params.encoder_weights)
     facts = describe_key(network_params, params, store, precision, digest, code_digest(CODE))
-    compare_processes(facts)
+    first_host = compare_processes(facts)
     if is_first_of_node():
         store.check_pixels()
+        if not is_first_process():
+            say(f"process 0 on {quote(first_host)} writes and tells all; this node writes nothing")
     trainer = build_trainer(accelerator, network_params, params, store, precision)
     device = accelerator.device
     settings = describe_run(network_params, params, store, trainer.plain, device, precision, digest)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,11 +26,11 @@ from filelock import FileLock, Timeout
 
 from steelcli.common.errors import RunError
 from steelcli.common.outputs import staged_file
-from steelcli.common.paths import RESTART_TRAINING
+from steelcli.common.paths import RESTART_TRAINING, STATES_VARIABLE
 from steelcli.model.torch_file import load_values
 
 MAX_OTHER_RUNS = 3
-"""Unfinished runs kept beside the current one; older ones are removed."""
+"""Unfinished runs kept beside the current one in the project; older ones are removed."""
 
 
 class StateDir:
@@ -53,7 +54,8 @@ class StateDir:
         """
         try:
             self.models_dir.mkdir(parents=True, exist_ok=True)
-            self._forget_oldest()
+            if not os.environ.get(STATES_VARIABLE):
+                self._forget_oldest()
             with FileLock(self.path / "lock", timeout=0):
                 for path in self.path.glob(".*.partial"):  # of a run that was killed while saving
                     path.unlink()

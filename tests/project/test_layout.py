@@ -30,6 +30,7 @@ WITHOUT_A_MODULE = {
     "scores/test_torchmetrics.py",
     "scores/test_scale.py",
     "training/test_gpu.py",
+    "training/test_nodes.py",
 }
 """Tests of several modules together: other libraries, speed, a GPU, a killed run."""
 

@@ -35,6 +35,15 @@ def write_params(work_dir: Path, changes: dict[str, dict[str, Any]]) -> None:
     (work_dir / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
 
 
+def change_param(work_dir: Path, name: str, value: Any) -> None:
+    """Change one value of the parameters in ``work_dir``, by dotted name."""
+    path = work_dir / "params.yaml"
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    section, key = name.split(".")
+    raw[section][key] = value
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+
+
 def steelcli(work_dir: Path, *arguments: str) -> CompletedProcess[str]:
     """Run a command in ``work_dir``, in a process of its own; see `forking_server`."""
     server = _start_server()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from make_params import data_params
 from small_runs import run_small
+from walk import SMALL, steelcli, write_params
 
 from steelcli.commands.prepare import prepare
 
@@ -36,3 +37,12 @@ def whole_dir(small_store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -
     run_small(out_dir, small_store_dir)
     assert not list((out_dir / ".steelcli" / "train").iterdir())
     return out_dir
+
+
+@pytest.fixture(scope="session")
+def prepared_dir(project_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `train` can run."""
+    work_dir = tmp_path_factory.mktemp("node")
+    write_params(work_dir, SMALL | {"data": {"root": str(project_dir), **SMALL["data"]}})
+    assert steelcli(work_dir, "prepare").returncode == 0
+    return work_dir

@@ -66,3 +66,14 @@ def test_old_states_are_pruned(tmp_path: Path) -> None:
         "new",
         *(f"old{age}" for age in range(MAX_OTHER_RUNS)),
     ]
+
+
+def test_states_in_a_folder_that_runs_share_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEELCLI_STATE_DIR", str(tmp_path))
+    for age in range(MAX_OTHER_RUNS + 3):
+        (tmp_path / f"old{age}").mkdir()
+    with StateDir(tmp_path, "new").claim():
+        pass
+    assert len(list(tmp_path.iterdir())) == MAX_OTHER_RUNS + 4

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from steelcli.training.peers import LostPeerError
-from steelcli.training.signals import StopRequest, stop_on_signal
+from steelcli.training.signals import ECHO_S, StopRequest, stop_on_signal
 
 
 def test_a_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,6 +25,22 @@ def test_a_second_signal_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert killed == [(os.getpid(), signal.SIGTERM)]
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_signal_that_torchrun_passes_on_is_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(
+        "steelcli.training.signals.os.kill", lambda _, number: killed.append(number)
+    )
+    now = 100.0
+    monkeypatch.setattr("steelcli.training.signals.time.monotonic", lambda: now)
+    with stop_on_signal(is_launched=True) as request:
+        request.receive(signal.SIGTERM, None)
+        request.receive(signal.SIGTERM, None)
+        assert not killed
+        now += ECHO_S
+        request.receive(signal.SIGTERM, None)
+        assert killed == [signal.SIGTERM]
 
 
 @pytest.mark.parametrize(
