@@ -185,7 +185,7 @@ class _UnfilledFrames(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         named = kwargs or {}
-        tensor = args[0] if args else named.get("tensor")
+        tensor: Any = args[0] if args else named.get("tensor")
         if func in _FILLS and tensor.is_meta:
             return tensor
         return func(*args, **named)
