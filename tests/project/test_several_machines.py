@@ -14,21 +14,15 @@ from pathlib import Path
 import pytest
 from agents import start_agent
 from clone import Clone
+from walk import SMALL, write_params
 
 pytestmark = pytest.mark.slow
-CHANGES = (
-    "data.limit=4",
-    "data.image_size=[128,32]",
-    "model.encoder_name=tu-test_efficientnet",
-    "model.encoder_weights=null",
-    "model.decoder_channels=[16,8,8,8,4]",
-    "train.epochs=8",
-    "train.patience=8",
-    "train.batch_size=2",
-    "train.workers=0",
-    "evaluate.timing_images=1",
-)
-OPTIONS = [word for change in CHANGES for word in ("-S", change)]
+CHANGES = {
+    "data": {"limit": 4, "image_size": [128, 32]},
+    "model": SMALL["model"],
+    "train": SMALL["train"] | {"epochs": 8, "patience": 8, "batch_size": 2},
+    "evaluate": {"timing_images": 1},
+}
 RESUMED = "going on with an interrupted run"
 
 
@@ -37,7 +31,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone whose stages up to `prepare` have run."""
     clone = Clone(tmp_path_factory.mktemp("machines") / "clone")
     clone.draw_fewer_images()
-    clone("dvc", "exp", "run", *OPTIONS, "prepare")
+    write_params(clone.clone_dir, CHANGES)
+    clone("dvc", "repro", "prepare")
     clone("git", "commit", "-qam", "Prepare")
     return clone
 
@@ -89,8 +84,7 @@ def test_dvc_takes_over_what_two_nodes_trained(clone: Clone, tmp_path: Path) -> 
 
 def test_a_killed_experiment_in_a_folder_of_its_own_goes_on(clone: Clone, tmp_path: Path) -> None:
     environment = clone.env | {"STEELCLI_STATE_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", *OPTIONS, "train"]
-    command += ["-S", "train.lr=0.002"]
+    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-S", "train.lr=0.002"]
     process = subprocess.Popen(
         command,
         cwd=clone.clone_dir,
@@ -115,7 +109,7 @@ def test_a_killed_experiment_of_the_queue_goes_on(
     clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(clone.env, "STEELCLI_STATE_DIR", str(tmp_path))  # the worker inherits it
-    queue = ("dvc", "exp", "run", "--queue", *OPTIONS, "-S", "train.lr=0.003", "train", "-n")
+    queue = ("dvc", "exp", "run", "--queue", "-S", "train.lr=0.003", "-n")
     clone(*queue, "killed")
     clone("dvc", "queue", "start")
     wait_for_state(tmp_path)
