@@ -28,7 +28,7 @@ from steelcli.training.run import build_trainer
 from steelcli.training.set_up import build_accelerator, keep_freed_memory, read_precision
 
 IMAGES = 13
-"""Drawn; 7 are trained on, 3 validated, 3 for testing not used."""
+"""Drawn; 8 are trained on, 2 validated, 3 for testing are not used."""
 BATCH = 2
 ROUNDS = 2
 TARGET = 3.5
