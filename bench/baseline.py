@@ -64,15 +64,16 @@ class SteelDataset(Dataset[Any]):
         image = cv2.imread(str(path))
         assert image is not None
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        mask = read_mask(annotation_path(path), image.shape[0], image.shape[1])
+        mask = read_mask(annotation_path(path))
         done = self.transform(image=image, mask=mask)
         return done["image"], done["mask"][None].float()
 
 
-def read_mask(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+def read_mask(path: Path) -> NDArray[np.uint8]:
     """Return the union of a Supervisely annotation's bitmaps, uint8 [H, W] of 0 and 1."""
-    mask = np.zeros((height, width), np.uint8)
-    for item in json.loads(path.read_text(encoding="utf-8"))["objects"]:
+    annotation = json.loads(path.read_text(encoding="utf-8"))
+    mask = np.zeros((annotation["size"]["height"], annotation["size"]["width"]), np.uint8)
+    for item in annotation["objects"]:
         data = zlib.decompress(base64.b64decode(item["bitmap"]["data"]))
         bitmap = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         assert bitmap is not None
@@ -146,7 +147,7 @@ class Loop:
             for images, _ in self.val_loader:
                 for output in torch.sigmoid(self.model(images)).numpy():
                     path = self.val_loader.dataset.paths[index]  # type: ignore[attr-defined]
-                    truths.append(read_mask(annotation_path(path), 256, 1600))
+                    truths.append(read_mask(annotation_path(path)))
                     probs.append(to_native(output[0], *truths[-1].shape))
                     index += 1
         return score(np.concatenate(probs).ravel(), np.concatenate(truths).ravel())

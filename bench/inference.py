@@ -8,6 +8,7 @@ and the last bias lets a tenth of the pixels be defect, so that the masks have e
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -69,7 +70,10 @@ def _measure_network(name: str, paths: list[Path], work_dir: Path) -> list[Figur
     model = _build(params, images)
     ours = _open_ours(model, params, work_dir)
     runs = {"eager": _eager(params, model), "ours": ours.run, **_open_exports(model, work_dir)}
-    runs["torch.compile"] = _compile(model)
+    if shutil.which("g++"):
+        runs["torch.compile"] = _compile(model)
+    else:
+        say("torch.compile is not measured: there is no g++")
     masks = {way: _cut(run, images[:JUDGED]) for way, run in runs.items()}
     dice = {way: _mean_dice(own, masks["eager"]) for way, own in masks.items()}
     figures: list[Figure] = []
@@ -178,7 +182,7 @@ def _open_exports(model: SegmentationModel, work_dir: Path) -> dict[str, Run]:
 
 
 def _compile(model: SegmentationModel) -> Run:
-    """Return our network, compiled by inductor into one graph; needs a C++ compiler."""
+    """Return our network, compiled by inductor: an error where it is not one graph."""
     say("compiling")
     return _in_torch(torch.compile(model, fullgraph=True, dynamic=False))
 

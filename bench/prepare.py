@@ -74,7 +74,7 @@ def decode_all(paths: list[Path], image_size: tuple[int, int]) -> list[np.ndarra
         assert grey is not None
         box = letterbox.fit(grey.shape[0], grey.shape[1], height, width)
         size = box.inner_width, box.inner_height
-        mask = read_mask(annotation_path(path), grey.shape[0], grey.shape[1])
+        mask = read_mask(annotation_path(path))
         cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
         masks.append(cv2.resize(mask * 255, size, interpolation=cv2.INTER_AREA))
     return masks
