@@ -77,9 +77,9 @@ class StoreWriter:
             "digests": digests,
             "records": rows,
         }
-        with (self.store_dir / INDEX_NAME).open("w", encoding="utf-8") as file:
-            json.dump(index, file, indent=0)
-            file.write("\n")
+        with (self.store_dir / INDEX_NAME).open("w", encoding="utf-8") as text:
+            json.dump(index, text, indent=0)
+            text.write("\n")
 
 
 def pack_truth(class_masks: NDArray[np.bool_]) -> bytes:
