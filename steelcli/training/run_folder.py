@@ -20,6 +20,7 @@ from steelcli.params.train import Monitor, TrainParams
 from steelcli.scores.columns import EPOCH_COLUMNS
 from steelcli.scores.counts import FIXED
 from steelcli.scores.threshold import choose_threshold
+from steelcli.training.distributed import is_first_process
 from steelcli.training.loop import EpochResult
 from steelcli.training.schedule import count_waiting
 
@@ -87,10 +88,12 @@ class RunFolder:
         """Go back to where `state` was called.
 
         Raises:
-            RunError: a checkpoint of that time is missing.
+            RunError: a checkpoint of that time is missing; the first process has them.
         """
         values = json.loads(state)
         self.settings, self.rows, self.kept = values["settings"], values["rows"], values["kept"]
+        if not is_first_process():
+            return
         for name in self.kept:
             if name.endswith(".pth") and not (self.models_dir / name).is_file():
                 what = "a checkpoint of the interrupted training is missing"
