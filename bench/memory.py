@@ -43,12 +43,12 @@ COMMANDS = {
 }
 
 
-def measure(folder: Path) -> list[Figure]:
+def measure(work_dir: Path) -> list[Figure]:
     """Return what each command's peak at the most images is by that at a fifth of them.
 
     A single run each, in a fresh process.
     """
-    table = run_commands(folder, IMAGES)
+    table = run_commands(work_dir, IMAGES)
     *_, before, last = IMAGES
     figures = []
     for name, by_images in table.items():

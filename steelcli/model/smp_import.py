@@ -88,8 +88,8 @@ def _import_torchvision() -> None:
         _declare_operators()
     for name in ("datasets", "ops.misc", "transforms", "utils"):
         importlib.import_module(f"torchvision.{name}")
-    mobilenet = importlib.import_module("torchvision.models.mobilenetv2")
-    sys.modules["torchvision.models"].MobileNetV2 = mobilenet.MobileNetV2  # type: ignore[attr-defined]
+    mobilenet = importlib.import_module("torchvision.models.mobilenetv2").MobileNetV2
+    vars(sys.modules["torchvision.models"])["MobileNetV2"] = mobilenet
 
 
 def _import_late(name: str) -> None:

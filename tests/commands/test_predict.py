@@ -259,9 +259,9 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     compute = predict_loop._compute
 
-    def noting(model: Any, pictures: Any) -> Any:
+    def noting(model: Any, pictures: Any, todo: Any) -> Any:
         names.extend(picture.name for picture in pictures)
-        return compute(model, pictures)
+        return compute(model, pictures, todo)
 
     monkeypatch.setattr(predict_loop, "_compute", noting)
     return names

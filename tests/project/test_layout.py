@@ -29,10 +29,12 @@ WITHOUT_A_MODULE = {
     "scores/test_oracle.py",
     "scores/test_torchmetrics.py",
     "scores/test_scale.py",
+    "scores/test_work.py",
     "training/test_gpu.py",
+    "training/test_host_waits.py",
     "training/test_nodes.py",
 }
-"""Tests of several modules together: other libraries, speed, a GPU, a killed run."""
+"""Tests of several modules together: other libraries, speed, work done, a GPU, a killed run."""
 
 
 def test_the_package_has_ten_entries() -> None:

@@ -50,7 +50,6 @@ SURPLUS: dict[str, set[str]] = {
         "data.store.reader",
     },
     "train": {
-        "common.cores",
         "common.formats",
         "common.problems",
         "data.store.writer",
