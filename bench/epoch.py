@@ -16,6 +16,7 @@ from bench.baseline import Loop, Scores, SteelDataset, build_transform
 from bench.data import PARAMS_FILES, draw_project, list_images, prepare_store, read_network
 from bench.figure import Figure
 from bench.timing import interleave, ratio, spread
+from steelcli.common.memory import keep_freed_memory
 from steelcli.common.progress import say
 from steelcli.data.store.reader import Store
 from steelcli.data.types import Split
@@ -25,7 +26,7 @@ from steelcli.params.all import Params, load_params
 from steelcli.training.augment import build_augmentation
 from steelcli.training.loop import EpochResult, Trainer
 from steelcli.training.run import build_trainer
-from steelcli.training.set_up import build_accelerator, keep_freed_memory, read_precision
+from steelcli.training.set_up import build_accelerator, read_precision
 
 IMAGES = 13
 """Drawn; 8 are trained on, 2 validated, 3 for testing are not used."""

@@ -19,6 +19,7 @@ import torch
 from bench.data import PARAMS_FILES, draw_project, prepare_store, read_network
 from bench.figure import Figure
 from bench.timing import ratio, spread
+from steelcli.common.memory import keep_freed_memory
 from steelcli.data.store.reader import Store
 from steelcli.model.device import autocast
 from steelcli.model.network import build_model
@@ -29,7 +30,7 @@ from steelcli.training.loop import StepHook, Trainer
 from steelcli.training.losses import loss_of_sums, pixel_sums
 from steelcli.training.optimizer import build_optimizer
 from steelcli.training.run import build_trainer
-from steelcli.training.set_up import build_accelerator, keep_freed_memory, read_precision
+from steelcli.training.set_up import build_accelerator, read_precision
 
 IMAGES = 80
 BATCHES = {"default": 8, "reference": 2}

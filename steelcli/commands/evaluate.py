@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steelcli.commands.frozen import Frozen, read_frozen
+from steelcli.common.memory import keep_freed_memory
 from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import format_csv, staged_dir
 from steelcli.common.paths import (
@@ -79,6 +80,7 @@ def evaluate(
     """
     frozen = read_frozen(threshold_path)
     point = frozen.point
+    keep_freed_memory()
     trained = load_trained(models_dir, store_dir)
     frozen.refuse_other_run(trained.run_key, threshold_path)
     store = trained.store

@@ -14,6 +14,7 @@ from typing import Any
 from steelcli.commands.plan_choices import Choices
 from steelcli.commands.plan_data import Splits
 from steelcli.common.errors import RunError
+from steelcli.common.memory import keep_freed_memory
 from steelcli.data.raw.survey import Survey, read_sample
 from steelcli.data.raw.to_store import draft_image, write_store
 from steelcli.data.store.reader import Store
@@ -21,7 +22,7 @@ from steelcli.data.types import SPLITS
 from steelcli.model.normalisation import resolve_normalisation
 from steelcli.params.train import TrainParams
 from steelcli.training.run import build_trainer
-from steelcli.training.set_up import build_accelerator, keep_freed_memory, read_precision
+from steelcli.training.set_up import build_accelerator, read_precision
 
 RULE_STEPS = 600
 """Steps of the default recipe on small data (docs/recipe.md)."""

@@ -44,6 +44,7 @@ from steelcli.commands.predict_ranks import (
 from steelcli.commands.predict_summary import SUMMARY_CSV, SUMMARY_JSON, write_summary
 from steelcli.commands.predict_watch import Watcher, watch_images
 from steelcli.common.errors import DataError, Interrupted
+from steelcli.common.memory import keep_freed_memory
 from steelcli.common.outputs import staged_file
 from steelcli.common.paths import MODELS_DIR, THRESHOLD_PATH
 from steelcli.common.problems import Problem, Problems
@@ -114,6 +115,7 @@ def predict(
         if is_first_process() and not watcher:
             images = _list_images(paths, out_dir, kinds, problems)
         overrides = Overrides(threshold, min_area_px)
+        keep_freed_memory()
         model = open_model(model_path, data, overrides, models_dir, threshold_path)
         told = data or WITHOUT_PARAMS
         reading = Reading(model.color, model.image_size, told.max_image_pixels, told.value_range)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from steelcli.common.memory import keep_freed_memory
 from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import format_csv, staged_dir
 from steelcli.common.paths import (
@@ -44,6 +45,7 @@ def tune_threshold(
     Raises:
         UserError: a missing or foreign checkpoint or store; no point keeps the limit.
     """
+    keep_freed_memory()
     trained = load_trained(models_dir, store_dir)
     store = trained.store
     files = dict.fromkeys([curve_path, metrics_path], "")

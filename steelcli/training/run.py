@@ -12,6 +12,7 @@ from accelerate import Accelerator
 
 from steelcli.common.errors import RunError, quote
 from steelcli.common.fingerprint import code_digest
+from steelcli.common.memory import keep_freed_memory
 from steelcli.common.metrics_file import format_metrics
 from steelcli.common.outputs import staged_dir
 from steelcli.common.parent import parent_lives
@@ -39,7 +40,6 @@ from steelcli.training.set_up import (
     check_shares,
     describe_key,
     describe_run,
-    keep_freed_memory,
     read_precision,
     run_key,
 )

@@ -33,6 +33,7 @@ SURPLUS: dict[str, set[str]] = {
         "common.cores",
         "common.formats",
         "common.git",
+        "common.memory",
         "common.metrics_file",
         "common.parent",
         "common.problems",
@@ -42,6 +43,7 @@ SURPLUS: dict[str, set[str]] = {
     "prepare": {
         "common.formats",
         "common.git",
+        "common.memory",
         "common.settings",
         "data.images.level_png",
         "data.raw.supervisely_export",
@@ -103,6 +105,7 @@ SURPLUS: dict[str, set[str]] = {
     "report": {
         "common.cores",
         "common.formats",
+        "common.memory",
         "common.parent",
         "common.problems",
         "data.images.find",
