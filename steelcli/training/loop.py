@@ -103,8 +103,8 @@ class Trainer:
         self.precision = precision
         self.hook = StepHook()
         self.position = Position()
-        self.late = LateFigures(MAX_LATE_STEPS if accelerator.device.type == "cuda" else 0)
-        self.images = [record.image for record in store.records]
+        max_late = MAX_LATE_STEPS if accelerator.device.type == "cuda" else 0
+        self.late = LateFigures([record.image for record in store.records], max_late)
         self.plain = model.to(accelerator.device)
         self.syncs_batchnorm = params.sync_batchnorm and accelerator.num_processes > 1
         if self.syncs_batchnorm and accelerator.device.type == "cuda":
@@ -134,7 +134,7 @@ class Trainer:
         Raises:
             RunError: a loss that is not finite.
         """
-        self.late.settle(self.position, self.images)
+        self.late.settle(self.position)
         scaler = self.accelerator.scaler
         return {
             "position": asdict(self.position),
@@ -201,7 +201,7 @@ class Trainer:
             position.seconds += time.perf_counter() - started
             self.hook.after_step(flags)
         started = time.perf_counter()
-        self.late.settle(position, self.images)
+        self.late.settle(position)
         position.seconds += time.perf_counter() - started
 
     def _step(self, batches: Iterator[Batch]) -> list[int]:
@@ -222,7 +222,7 @@ class Trainer:
             self.average.update_parameters(self.plain)
         place = f"epoch {self.position.epoch}, step {self.position.step + 1}"
         self.late.add(place, losses, norm, members)
-        self.late.settle(self.position, self.images, self.late.max_late)
+        self.late.settle(self.position, self.late.max_late)
         return flags
 
     def _pass(self, batch: Batch, passes: int) -> tuple[torch.Tensor, list[int]]:

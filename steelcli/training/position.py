@@ -40,11 +40,12 @@ class LateFigures:
     """Losses and gradient norms of the last steps, which no step waits for on a GPU.
 
     Args:
+        images: the name of each image of the store.
         max_late: steps whose figures may be on their way; 0 where the device is the host.
     """
 
-    def __init__(self, max_late: int) -> None:
-        self.max_late = max_late
+    def __init__(self, images: Sequence[str], max_late: int) -> None:
+        self._images, self.max_late = images, max_late
         self._steps: deque[_Step] = deque()
 
     def add(
@@ -69,11 +70,8 @@ class LateFigures:
             copied.record()
         self._steps.append(_Step(place, tuple(members), figures, copied))
 
-    def settle(self, position: Position, images: Sequence[str], max_late: int = 0) -> None:
+    def settle(self, position: Position, max_late: int = 0) -> None:
         """Add the figures to the position's sums, but for those of the last ``max_late`` steps.
-
-        Args:
-            images: the name of each image of the store.
 
         Raises:
             RunError: a loss that is not finite.
@@ -84,7 +82,7 @@ class LateFigures:
             total = 0.0
             for loss, members in zip(losses, step.members, strict=True):
                 if not math.isfinite(loss):
-                    names = [images[member] for member in members.tolist()]
+                    names = [self._images[member] for member in members.tolist()]
                     raise not_finite(loss, f"{step.place}, images {', '.join(names)}")
                 total += loss / len(losses)
             position.loss += total

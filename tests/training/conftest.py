@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,6 @@ from small_runs import run_small
 from walk import SMALL, steelcli, write_params
 
 from steelcli.commands.prepare import prepare
-
-
-@pytest.fixture
-def unused_port() -> int:
-    """A port that nobody listens at."""
-    with socket.create_server(("localhost", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 @pytest.fixture(scope="session")

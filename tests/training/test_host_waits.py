@@ -22,7 +22,7 @@ from steelcli.data.store.reader import Store
 from steelcli.model.network import build_model
 from steelcli.training.loader import Batch, TrainLoader
 from steelcli.training.loop import Trainer
-from steelcli.training.position import MAX_LATE_STEPS, LateFigures
+from steelcli.training.position import MAX_LATE_STEPS
 
 aten = torch.ops.aten
 READS = (
@@ -98,7 +98,7 @@ def trainer(store_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traine
     monkeypatch.setattr(Accelerator, "device", torch.device("meta"))
     model = build_model(**model_params().model_dump(), channels_last=True)
     trainer = Trainer(accelerator, model, loader, store, params, "fp32")
-    trainer.late = LateFigures(MAX_LATE_STEPS)
+    trainer.late.max_late = MAX_LATE_STEPS
     trainer.model.train()
     yield trainer
     AcceleratorState._reset_state(True)

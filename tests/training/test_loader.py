@@ -156,13 +156,20 @@ def test_auto_takes_the_other_cores_beside_a_gpu(
 
 def test_the_store_s_files_are_opened_once_whatever_the_epochs(store_dir: Path) -> None:
     opened: list[str] = []
-    sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+    listening = False
+
+    def note(event: str, args: tuple[object, ...]) -> None:
+        if listening and event == "open":
+            opened.append(str(args[0]))
+
     store = Store(store_dir)
     train_loader = TrainLoader(store, AUGMENT, 4, True, 42, 0)
-    opened.clear()
+    sys.addaudithook(note)  # which stays
+    listening = True
     for epoch in (1, 2, 3):
         train_loader.seek(epoch, 0)
         assert len(list(train_loader)) > 1
+    listening = False
     names = [Path(name).name for name in opened if name.startswith(str(store_dir))]
     assert sorted(set(names)) == ["images.npy", "masks.npy"]
     assert len(names) == 6  # numpy reads the head and maps the file, then it stays open

@@ -11,7 +11,7 @@ from distributed_run import build
 
 from steelcli.common.errors import RunError
 from steelcli.training.loop import StepHook, Trainer
-from steelcli.training.position import LateFigures, Position
+from steelcli.training.position import Position
 
 
 class Enough(BaseException):
@@ -32,7 +32,7 @@ class Stopper(StepHook):
 
 def train_late(store_dir: Path, max_late: int, **changes: Any) -> Trainer:
     trainer = build(store_dir, StepHook(), **changes)
-    trainer.late = LateFigures(max_late)
+    trainer.late.max_late = max_late
     return trainer
 
 
