@@ -19,10 +19,11 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.data import ROOT
 from bench.machine import describe_machine
-from bench.params_file import ROOT, write_params
 from bench.process_tree import MIB, Usage, python_env, run
 from bench.severstal import IMAGES, draw_severstal
+from steelcli.commands.plan_file import set_values
 from steelcli.common.outputs import staged_file
 from steelcli.common.progress import say
 
@@ -110,7 +111,7 @@ def make_project(project_dir: Path, raw_dir: Path, epochs: int) -> None:
         subprocess.run(["git", *words], check=True, stdout=subprocess.DEVNULL)
 
     git("clone", "--quiet", str(ROOT), str(project_dir))
-    write_params(project_dir / "params.yaml", {"data.root": str(raw_dir), "train.epochs": epochs})
+    set_values(project_dir / "params.yaml", {"data.root": str(raw_dir), "train.epochs": epochs})
     who = ["-c", "user.name=bench", "-c", "user.email=bench@example.org"]
     git("-C", str(project_dir), *who, "commit", "--quiet", "-am", "Take the data of full size")
 

@@ -7,6 +7,7 @@ does not depend on their size.
 from __future__ import annotations
 
 import csv
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bench.data import PARAMS_FILES, ROOT
 from bench.figure import Figure
-from bench.params_file import ROOT, write_params
 from bench.process_tree import Usage, python_env, run
 from bench.timing import Spread
+from steelcli.commands.plan_file import set_values
 from steelcli.data.raw.kaggle_rle import encode_rle
 
 IMAGES = (200, 1000, 5000)
@@ -84,7 +86,8 @@ def run_commands(
     for count in images:
         project_dir = folder / str(count)
         draw_images(project_dir / "raw", count)
-        write_params(project_dir / "params.yaml", CHANGES)
+        shutil.copy(PARAMS_FILES["default"], project_dir / "params.yaml")
+        set_values(project_dir / "params.yaml", CHANGES)
         for name, words in COMMANDS.items():
             command = [sys.executable, "-m", "steelcli", *words]
             table[name][count] = run(command, project_dir, env, project_dir / "log")

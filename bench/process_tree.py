@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import psutil
 
+from bench.data import ROOT
+
 _PAUSE_S = 0.05
 """Between two looks at the processes."""
-_ROOT = Path(__file__).resolve().parents[1]
 MIB = 2**20
 
 
@@ -36,7 +37,7 @@ class Usage(NamedTuple):
     inner_seconds: float
 
 
-def python_env(code_dir: Path = _ROOT) -> dict[str, str]:
+def python_env(code_dir: Path = ROOT) -> dict[str, str]:
     """Return an environment in which commands find this Python and the code of a folder."""
     return os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import typer.main
 
+from bench.data import PARAMS_FILES
 from bench.figure import Figure
 from bench.timing import interleave, ratio, spread
 from steelcli.cli import app
@@ -20,10 +22,6 @@ WITHOUT_INPUTS = ("prepare", "tune-threshold", "evaluate", "report")
 
 def measure(work_dir: Path) -> list[Figure]:
     """Return a figure for each command's help and for each refusal."""
-    import shutil
-
-    from bench.data import PARAMS_FILES
-
     shutil.copy(PARAMS_FILES["default"], work_dir / "params.yaml")
     python = sys.executable
     lines = {"import torch": ([python, "-c", "import torch"], 0)}
