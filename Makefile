@@ -61,7 +61,7 @@ sam: setup ## install transformers, and run the SAM2 example with a small random
 scale: setup ## measure speed and memory over 10^8 pixels
 	python -m pytest -m scale -s
 
-bench: setup ## measure the speed as ratios against baselines, into bench/results.json; fifteen minutes
+bench: setup ## measure the speed as ratios against baselines, into bench/results.json
 	python -m bench
 
 hostile: setup ## run every hostile file through the command line; about fifteen minutes
