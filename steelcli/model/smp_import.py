@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
 from importlib.util import find_spec, module_from_spec
@@ -54,7 +54,9 @@ def _compiler_comes_late() -> Iterator[None]:
     """Let functions that are marked as not to be compiled import the compiler when first called."""
     disable = torch.compiler.disable
 
-    def disable_late(function: Callable[..., Any]) -> Callable[..., Any]:
+    def disable_late(function: Any = None, *rest: Any, **options: Any) -> Any:
+        if function is None or rest or options:
+            return disable(function, *rest, **options)  # type: ignore[no-untyped-call]
         disabled = cache(lambda: disable(function))  # type: ignore[no-untyped-call]
 
         @wraps(function)
