@@ -4,6 +4,7 @@ epochs."""
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import dvc  # noqa: F401  # its log writes to the stderr of this moment: to no test's capture
@@ -19,6 +20,14 @@ LONGEST = ("project/test_pipeline.py", "training/test_run.py")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the files for ``--dist loadfile``."""
     items.sort(key=lambda item: not str(item.path).endswith(LONGEST))
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that nobody listens at."""
+    with socket.create_server(("localhost", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
 
 
 @pytest.fixture(scope="session")
