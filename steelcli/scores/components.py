@@ -16,6 +16,8 @@ def label(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Ints]:
 
     Label 0 is what lies outside the mask.
     """
+    if not mask.any():
+        return np.zeros(mask.shape, np.int32), np.array([mask.size])
     pixels = np.ascontiguousarray(mask).view(np.uint8)
     number, labels = cv2.connectedComponents(pixels, connectivity=8)
     areas = np.bincount(labels[mask], minlength=number)

@@ -59,7 +59,7 @@ class ComponentScores:
         self,
         image: str,
         preds: Mapping[OperatingPoint, NDArray[np.bool_]],
-        truth: NDArray[np.bool_],
+        union: Defects,
         class_masks: NDArray[np.bool_],
     ) -> None:
         """Count one image.
@@ -67,12 +67,12 @@ class ComponentScores:
         Args:
             image: its name.
             preds: bool [H, W] by operating point.
-            truth: bool [H, W], the union of the classes.
+            union: the defects of all classes together.
             class_masks: bool [C, H, W].
         """
-        if not truth.any():
+        if not union.areas.size:
             return
-        union = Defects.of(truth)
+        truth = union.labels > 0
         self.areas.update(union.areas.tolist())
         # each class's defects, and which of the true pixels are theirs
         classes: dict[int, tuple[Defects, NDArray[np.bool_]]] = {}

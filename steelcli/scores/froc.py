@@ -11,17 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.scores.components import bounding_box
+from steelcli.scores.component_tree import ComponentTree
 from steelcli.scores.counts import PROBS
-from steelcli.scores.covered import CoveredDefects
-from steelcli.scores.growth import count_components
-from steelcli.scores.matching import overlap_pixels
+from steelcli.scores.matching import Defects, overlap_pixels
 
 FROC_THRESHOLDS: NDArray[np.float32] = (np.arange(1, 100) / 100).astype(np.float32)
 """0.01, 0.02 ... 0.99 as float32 [99]."""
 _REACHED = np.searchsorted(FROC_THRESHOLDS, PROBS, side="right").astype(np.uint8)
 """How many of the thresholds each level reaches: uint8 [65536], 0 ... 99."""
-_LOWEST = np.uint16(np.flatnonzero(_REACHED)[0])
 FP_LIMITS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False components per image at which ``froc.csv`` states the recall."""
 
@@ -41,30 +38,19 @@ class ImageFroc(NamedTuple):
     true_components: int
 
 
-def image_froc(
-    levels: NDArray[np.uint16], truth: NDArray[np.bool_], min_overlap: float
-) -> ImageFroc:
+def image_froc(levels: NDArray[np.uint16], defects: Defects, min_overlap: float) -> ImageFroc:
     """Count components of one image at the 99 thresholds; no component is removed for its area.
 
     Args:
         levels: uint16 [H, W].
-        truth: bool [H, W].
+        defects: those of its truth.
         min_overlap: share of a component's pixels, in (0, 1].
     """
-    found, false = np.zeros((2, 99), np.int64)
-    if not truth.any():
-        box = bounding_box(levels >= _LOWEST)
-        components = count_components(levels[box], _REACHED)
-        false[: components.size] = components
-        return ImageFroc(found, false, 0)
-    covered = CoveredDefects(levels, truth, _REACHED)
-    needed = overlap_pixels(covered.areas, min_overlap)
-    for step, hits in covered:
-        is_true = hits >= overlap_pixels(covered.growth.area, min_overlap)
-        # lower thresholds at which no pixel is new included; the others come later
-        found[:step] = np.count_nonzero(covered.pixels(is_true) >= needed)
-        false[:step] = covered.growth.components - np.count_nonzero(is_true)
-    return ImageFroc(found, false, covered.areas.size)
+    tree = ComponentTree.of(levels, _REACHED)
+    is_true = tree.inside(defects.labels) >= overlap_pixels(tree.areas, min_overlap)
+    needed = overlap_pixels(defects.areas, min_overlap)
+    found = tree.found(is_true, defects.labels, needed)
+    return ImageFroc(found, tree.at_steps(~is_true), defects.areas.size)
 
 
 class Froc:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.common.compiled import compiled
 from steelcli.data.levels import TOP_LEVEL
 from steelcli.scores.counts import PROBS, lowest_level
 
@@ -15,8 +16,6 @@ GRID: NDArray[np.float32] = (np.arange(1, 1024) / 1024).astype(np.float32)
 _GRID_LEVELS = [lowest_level(threshold) for threshold in GRID.tolist()]
 GRID_STEPS = np.searchsorted(GRID, PROBS, side="right").astype(np.uint16)
 """How many of the thresholds each level reaches: uint16 [65536], 0 ... 1023."""
-_CHUNK = 2**18
-"""Pixels counted at a time, so that memory does not grow with the image."""
 
 
 class PixelHistogram:
@@ -40,13 +39,7 @@ class PixelHistogram:
         """Count one image: ``levels`` uint16 [H, W], ``truth`` bool [H, W]."""
         histogram = cls()
         histogram.rounded = rounded
-        flat_levels, flat_truth = levels.reshape(-1), truth.reshape(-1)
-        for start in range(0, levels.size, _CHUNK):
-            part = flat_levels[start : start + _CHUNK]
-            inside = flat_truth[start : start + _CHUNK]
-            defect = np.bincount(part[inside], minlength=LEVELS)
-            histogram.defect += defect
-            histogram.clean += np.bincount(part, minlength=LEVELS) - defect
+        _add_pixels(levels, truth, histogram.defect, histogram.clean)
         return histogram
 
     def merge(self, other: PixelHistogram) -> None:
@@ -62,10 +55,22 @@ class PixelHistogram:
 
 def _counts_from(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sum counts by level from the lowest level of each threshold of GRID up: int64 [1023]."""
-    return sums_from(np.add.reduceat(counts, [0, *_GRID_LEVELS]))
-
-
-def sums_from(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum counts by step, int64 [1024], from each step but 0 up: int64 [1023]."""
-    sums: NDArray[np.int64] = np.cumsum(counts[:0:-1])[::-1]
+    sums: NDArray[np.int64] = np.add.reduceat(counts, [0, *_GRID_LEVELS])[:0:-1].cumsum()[::-1]
     return sums
+
+
+@compiled
+def _add_pixels(
+    levels: NDArray[np.uint16],
+    truth: NDArray[np.bool_],
+    defect: NDArray[np.int64],
+    clean: NDArray[np.int64],
+) -> None:
+    """Count the pixels of a map [H, W] by level, those of the truth apart from the others."""
+    height, width = levels.shape
+    for row in range(height):
+        for column in range(width):
+            if truth[row, column]:
+                defect[levels[row, column]] += 1
+            else:
+                clean[levels[row, column]] += 1

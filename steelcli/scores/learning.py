@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from steelcli.common.errors import RunError
 from steelcli.common.progress import say
+from steelcli.scores.component_tree import ComponentTree
 from steelcli.scores.counts import OperatingPoint
 from steelcli.scores.curves import GridScores, Row, threshold_curve
-from steelcli.scores.growth import Growth, highest_steps
-from steelcli.scores.histogram import GRID, GRID_STEPS, sums_from
+from steelcli.scores.histogram import GRID, GRID_STEPS
 from steelcli.scores.parallel import Scored, score_images
 from steelcli.scores.scorer import check_image
 from steelcli.scores.threshold import OBJECTIVES, TIE, Choice, Objective, choose_threshold, no_value
@@ -44,12 +44,12 @@ class PairScorer:
         """Count one image; the arguments are those of `SplitScorer.update`."""
         check_image(image, levels, class_masks, self.classes)
         truth: NDArray[np.bool_] = np.logical_or.reduce(class_masks, axis=0)
-        growth = Growth(levels, GRID_STEPS)
-        is_defect = truth.reshape(-1)[growth.pixels]
-        opened = highest_steps(growth, list(self.grids))
-        for grid, steps in zip(self.grids.values(), opened, strict=True):
-            predicted = sums_from(np.bincount(steps, minlength=GRID.size + 1))
-            tp = sums_from(np.bincount(steps[is_defect], minlength=GRID.size + 1))
+        tree = ComponentTree.of(levels, GRID_STEPS)
+        inside = tree.inside(truth)
+        for area, grid in self.grids.items():
+            is_large = tree.areas >= area
+            tp = tree.at_steps(inside * is_large)
+            predicted = tree.at_steps(tree.areas * is_large)
             grid.add(tp, predicted - tp, int(np.count_nonzero(truth)))
 
     def merge(self, other: PairScorer) -> None:

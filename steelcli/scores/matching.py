@@ -41,13 +41,15 @@ def true_components(
 
 
 class Defects(NamedTuple):
-    """The true components of a mask with P pixels.
+    """The true components of a mask [H, W] with P pixels.
 
     Attributes:
+        labels: of each pixel, 0 outside the mask, else from 1 on: int32 [H, W].
         areas: int64 [N].
         owner: the component of each pixel of the mask, in the order of the mask, int64 [P].
     """
 
+    labels: NDArray[np.int32]
     areas: Ints
     owner: Ints
 
@@ -55,7 +57,7 @@ class Defects(NamedTuple):
     def of(cls, mask: NDArray[np.bool_]) -> Defects:
         """Return the components of a mask [H, W]."""
         labels, areas = label(mask)
-        return cls(areas[1:], labels[mask].astype(np.int64) - 1)
+        return cls(labels, areas[1:], labels[mask].astype(np.int64) - 1)
 
     def hits(self, chosen: NDArray[np.bool_]) -> Ints:
         """Return how many pixels of each component are chosen, int64 [N].

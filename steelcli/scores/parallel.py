@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 IN_FLIGHT = 8
 """Images held in memory at once."""
 PIXELS_IN_FLIGHT = 2**24
-"""Their pixels together: counting takes up to 120 bytes for each. A larger image goes alone."""
+"""Their pixels together: counting takes up to 60 bytes for each. A larger image goes alone."""
 
 
 class Scored(NamedTuple):

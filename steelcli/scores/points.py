@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from steelcli.scores.component_tree import ComponentTree
 from steelcli.scores.counts import PROBS, OperatingPoint
-from steelcli.scores.covered import CoveredDefects
 from steelcli.scores.curves import GridScores, Row
 from steelcli.scores.froc import Froc
-from steelcli.scores.matching import overlap_pixels
+from steelcli.scores.matching import Defects, overlap_pixels
 
 
 class PointCounter:
@@ -42,27 +42,21 @@ class PointCounter:
         self.defects = 0
         self._reached = reached.astype(np.uint8)
 
-    def add(self, levels: NDArray[np.uint16], truth: NDArray[np.bool_]) -> None:
-        """Count one image: ``levels`` uint16 [H, W], ``truth`` bool [H, W]."""
-        covered = CoveredDefects(levels, truth, self._reached)
-        growth, needed = covered.growth, overlap_pixels(covered.areas, self.min_overlap)
-        tp, fp, found, false = np.zeros((4, *self.found.shape), np.int64)
-        for step, hits in covered:
-            is_true = hits >= overlap_pixels(growth.area, self.min_overlap)
-            roots = growth.roots()
-            sizes, inside = growth.area[roots], hits[roots]
-            for row, area in enumerate(self.areas):
-                is_large = sizes >= area
-                # lower thresholds at which no pixel is new included; the others come later
-                tp[row, :step] = inside[is_large].sum()
-                fp[row, :step] = sizes[is_large].sum() - tp[row, 0]
-                false[row, :step] = np.count_nonzero(is_large & ~is_true[roots])
-                pixels = covered.pixels(is_true & (growth.area >= area))
-                found[row, :step] = np.count_nonzero(pixels >= needed)
-        self.scores.add(tp, fp, int(np.count_nonzero(truth)))
-        self.found += found
-        self.false += false
-        self.defects += covered.areas.size
+    def add(self, levels: NDArray[np.uint16], defects: Defects) -> None:
+        """Count one image: its map uint16 [H, W], and the defects of its truth."""
+        tree = ComponentTree.of(levels, self._reached)
+        needed = overlap_pixels(defects.areas, self.min_overlap)
+        inside = tree.inside(defects.labels)
+        is_true = inside >= overlap_pixels(tree.areas, self.min_overlap)
+        tp, fp = np.zeros((2, *self.found.shape), np.int64)
+        for row, area in enumerate(self.areas):
+            is_large = tree.areas >= area
+            tp[row] = tree.at_steps(inside * is_large)
+            fp[row] = tree.at_steps(tree.areas * is_large) - tp[row]
+            self.false[row] += tree.at_steps(is_large & ~is_true)
+            self.found[row] += tree.found(is_large & is_true, defects.labels, needed)
+        self.scores.add(tp, fp, int(defects.areas.sum()))
+        self.defects += needed.size
 
     def merge(self, other: PointCounter) -> None:
         """Add the images of ``other``, which must be set up alike."""

@@ -14,6 +14,7 @@ from steelcli.scores.found_defects import ComponentScores, DefectRow
 from steelcli.scores.froc import Froc, image_froc
 from steelcli.scores.histogram import PixelHistogram
 from steelcli.scores.image_scores import image_scores
+from steelcli.scores.matching import Defects
 from steelcli.scores.points import PointCounter
 
 PROB_THRESHOLDS = (0.5, 0.75, 0.9)
@@ -136,12 +137,13 @@ class SplitScorer:
         tp, fp = histogram.grid_counts()
         self._grid.add(tp, fp, defect_pixels)
         self._histogram.merge(histogram)
-        if self._points:
-            self._points.add(levels, truth)
-        elif self._counted:
-            self._counted.add(image_froc(levels, truth, self.min_overlap))
         if self._components:
-            self._components.add(image, preds, truth, class_masks)
+            defects = Defects.of(truth)
+            self._components.add(image, preds, defects, class_masks)
+            if self._points:
+                self._points.add(levels, defects)
+            elif self._counted:
+                self._counted.add(image_froc(levels, defects, self.min_overlap))
 
     def merge(self, other: SplitScorer) -> None:
         """Append the images of ``other``, which must be set up alike.

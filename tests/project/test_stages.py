@@ -30,6 +30,7 @@ MODULES = {
 }
 SURPLUS: dict[str, set[str]] = {
     "check-params": {
+        "common.compiled",
         "common.cores",
         "common.formats",
         "common.git",
@@ -41,6 +42,7 @@ SURPLUS: dict[str, set[str]] = {
         "params.options",
     },
     "prepare": {
+        "common.compiled",
         "common.formats",
         "common.git",
         "common.memory",
@@ -103,6 +105,7 @@ SURPLUS: dict[str, set[str]] = {
         "scores.wilson",
     },
     "report": {
+        "common.compiled",
         "common.cores",
         "common.formats",
         "common.memory",

@@ -31,6 +31,7 @@ from steelcli.reporting.table import format_number
 from steelcli.scores.columns import POINT_COLUMNS
 from steelcli.scores.components import remove_small
 from steelcli.scores.counts import OperatingPoint
+from steelcli.scores.matching import Defects
 from steelcli.scores.points import PointCounter
 
 
@@ -41,7 +42,8 @@ def points() -> Points:
     counter = PointCounter(point, [0, 4, 30], 0.1)
     for seed in range(8):
         levels, truth = draw_map(seed, 24, 40, 2.0, "soft")
-        counter.add(levels * np.uint16(seed > 0), truth & (seed not in (3, 4)))
+        defects = Defects.of(truth & (seed not in (3, 4)))
+        counter.add(levels * np.uint16(seed > 0), defects)
     rows = counter.rows()
     columns: Columns = {
         name: [float(row.get(name, "nan")) for row in rows] for name in POINT_COLUMNS

@@ -14,6 +14,7 @@ from steelcli.data.levels import to_levels
 from steelcli.scores.counts import FIXED, OperatingPoint, cut
 from steelcli.scores.found_defects import ComponentScores
 from steelcli.scores.froc import FROC_THRESHOLDS, Froc, image_froc
+from steelcli.scores.matching import Defects
 from steelcli.scores.scorer import SplitScorer
 
 EIGHT = np.ones((3, 3))
@@ -23,7 +24,7 @@ def groups(probs, masks, min_overlap=0.1, point=FIXED):
     scores = ComponentScores([f"class{index}" for index in range(len(masks))], [point], min_overlap)
     masks = np.array(masks, bool)
     preds = cut(to_levels(np.array(probs, np.float32)), point)
-    scores.add("a", {point: preds}, masks.any(axis=0), masks)
+    scores.add("a", {point: preds}, Defects.of(masks.any(axis=0)), masks)
     return scores.groups(point)
 
 
@@ -144,11 +145,11 @@ def test_groups_equal_a_slow_oracle_and_merge(seed, images, overlap, area):
         levels = rng.integers(0, 65536, shape).astype(np.uint16)
         levels[rng.random(shape) < rng.choice([0, 0.7])] = 0
         truth = masks.any(axis=0)
-        whole.add("a", {point: cut(levels, point)}, truth, masks)
+        whole.add("a", {point: cut(levels, point)}, Defects.of(truth), masks)
         part = ComponentScores(["a", "b"], [point], float(overlap))
-        part.add("a", {point: cut(levels, point)}, truth, masks)
+        part.add("a", {point: cut(levels, point)}, Defects.of(truth), masks)
         parts.merge(part)
-        froc.add(image_froc(levels, truth, float(overlap)))
+        froc.add(image_froc(levels, Defects.of(truth), float(overlap)))
         predicted, true = predict(levels, point, truth, share)
         for mask, defects in ((truth, union), (masks[0], by_class["a"]), (masks[1], by_class["b"])):
             for pixels in pixel_sets(mask):

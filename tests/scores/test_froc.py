@@ -18,7 +18,7 @@ from steelcli.scores.froc import (
     Froc,
     image_froc,
 )
-from steelcli.scores.matching import overlap_pixels
+from steelcli.scores.matching import Defects, overlap_pixels
 
 LEFT = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
 EIGHT = np.ones((3, 3))
@@ -59,7 +59,7 @@ def pixel_sets(mask):
 def test_froc_equals_the_slow_oracle(*, seed, height, width, blur, kind, min_overlap):
     levels, truth = draw_map(seed, height, width, blur, kind)
     found, false, number = slow_froc(levels, truth, min_overlap)
-    counted = image_froc(levels, truth, min_overlap)
+    counted = image_froc(levels, Defects.of(truth), min_overlap)
     np.testing.assert_array_equal(counted.found, found)
     np.testing.assert_array_equal(counted.false, false)
     assert counted.true_components == number
@@ -68,7 +68,7 @@ def test_froc_equals_the_slow_oracle(*, seed, height, width, blur, kind, min_ove
 def test_froc_equals_the_slow_oracle_on_a_larger_map():
     levels, truth = draw_map(5, 60, 90, 1.5, "soft")
     found, false, number = slow_froc(levels, truth, 0.1)
-    counted = image_froc(levels, truth, 0.1)
+    counted = image_froc(levels, Defects.of(truth), 0.1)
     assert number > 5
     assert false.max() > 5
     np.testing.assert_array_equal(counted.found, found)
@@ -89,7 +89,7 @@ def test_by_hand():
     up to 0.3."""
     probs = np.array([[0.9, 0.6, 0.055, 0.305], [0.2, 0.1, 0.055, 0.305]], np.float32)
     levels = to_levels(probs)
-    counted = image_froc(levels, LEFT, 0.5)
+    counted = image_froc(levels, Defects.of(LEFT), 0.5)
     assert counted.found.tolist() == [1] * 60 + [0] * 39
     assert counted.false.tolist() == [0] * 5 + [1] * 25 + [0] * 69
     froc = Froc()
@@ -101,8 +101,12 @@ def test_by_hand():
 
 def test_clean_images_count_for_the_false_alarms_per_image():
     froc = Froc()
-    froc.add(image_froc(to_levels(np.full((2, 4), 0.505, np.float32)), LEFT, 0.1))
-    froc.add(image_froc(to_levels(np.full((2, 4), 0.995, np.float32)), np.zeros((2, 4), bool), 0.1))
+    froc.add(image_froc(to_levels(np.full((2, 4), 0.505, np.float32)), Defects.of(LEFT), 0.1))
+    froc.add(
+        image_froc(
+            to_levels(np.full((2, 4), 0.995, np.float32)), Defects.of(np.zeros((2, 4), bool)), 0.1
+        )
+    )
     rows = {row["max_fp_per_image"]: row for row in froc.rows()}
     assert rows[0.25] == {
         "max_fp_per_image": 0.25,
@@ -121,12 +125,16 @@ def test_clean_images_count_for_the_false_alarms_per_image():
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_without_a_true_component_there_is_no_recall(level):
     froc = Froc()
-    froc.add(image_froc(to_levels(np.full((2, 4), level, np.float32)), np.zeros((2, 4), bool), 0.1))
+    froc.add(
+        image_froc(
+            to_levels(np.full((2, 4), level, np.float32)), Defects.of(np.zeros((2, 4), bool)), 0.1
+        )
+    )
     assert froc.rows() == []
     assert froc.recall_at(1.0) is None
 
 
 def test_all_defect_found_in_one_component():
-    counted = image_froc(np.full((2, 4), 65535, np.uint16), np.ones((2, 4), bool), 1.0)
+    counted = image_froc(np.full((2, 4), 65535, np.uint16), Defects.of(np.ones((2, 4), bool)), 1.0)
     assert counted.found.tolist() == [1] * 99
     assert not counted.false.any()

@@ -37,7 +37,7 @@ def slow_components(levels, truth, point, min_overlap):
 def test_every_pair_equals_its_own_mask(*, seed, size, blur, kind, min_overlap):
     levels, truth = draw_map(seed, size, 11, blur, kind)
     scorer = PointCounter(POINT, [1, 3], min_overlap)
-    scorer.add(levels, truth)
+    scorer.add(levels, Defects.of(truth))
     rows = scorer.rows()
     assert [row["min_area_px"] for row in rows[::100]] == [0, 3, 5]
     for row in rows[:: 1 + seed % 7]:
@@ -57,7 +57,7 @@ def test_the_points_in_force_are_those_of_the_scorer():
     split = SplitScorer(("a", "b"), (POINT, FIXED), 0.1)
     for number, (levels, truth) in enumerate(images):
         classes = np.stack([truth, np.roll(truth, 2)])
-        scorers[number % 2].add(levels, classes.any(axis=0))
+        scorers[number % 2].add(levels, Defects.of(classes.any(axis=0)))
         split.update(f"{number}", levels, classes)
     scorers[0].merge(scorers[1])
     rows = {OperatingPoint(row["threshold"], row["min_area_px"]): row for row in scorers[0].rows()}

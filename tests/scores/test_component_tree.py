@@ -1,4 +1,4 @@
-"""The growth of components against masks labelled anew at every step."""
+"""The tree of components against masks labelled anew at every step."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, label
 
+from steelcli.scores.component_tree import ComponentTree
 from steelcli.scores.components import highest_component, remove_small
-from steelcli.scores.growth import Growth, highest_steps
 
 EIGHT = np.ones((3, 3))
 REACHED = (np.arange(65536) // 3277).astype(np.uint8)
@@ -48,39 +48,53 @@ maps = given(
 )
 
 
+def alive(tree, step):
+    return (tree.steps >= step) & (tree.ends < step)
+
+
 @maps
 @settings(deadline=None, max_examples=150)
 def test_components_and_areas_at_every_step(seed, shape, kind):
     levels = draw_levels(seed, shape, kind)
-    growth, occurring = Growth(levels, REACHED), []
-    for step, new, owners in growth:
-        occurring.append(step)
-        labels, number = label(REACHED[levels] >= step, structure=EIGHT)
-        assert growth.components == number
-        flat = labels.reshape(-1)
-        assert set(growth.pixels[: new.stop]) == set(np.flatnonzero(flat))
-        assert (REACHED[levels].reshape(-1)[growth.pixels[new]] == step).all()
-        component = growth.owners(growth.basin[: new.stop])
-        np.testing.assert_array_equal(component[new], owners)
-        pairs = set(zip(component.tolist(), flat[growth.pixels[: new.stop]].tolist(), strict=True))
-        assert len(pairs) == number  # one to one
-        for owner, index in pairs:
-            assert growth.area[owner] == (labels == index).sum()
-    assert occurring == sorted(set(REACHED[levels].reshape(-1)) - {0}, reverse=True)
+    tree = ComponentTree.of(levels, REACHED)
+    number = tree.at_steps(np.ones_like(tree.steps))
+    for step in range(1, 20):
+        labels, expected = label(REACHED[levels] >= step, structure=EIGHT)
+        assert number[step - 1] == expected
+        areas = np.bincount(labels.reshape(-1))[1:]
+        assert sorted(tree.areas[alive(tree, step)]) == sorted(areas)
 
 
 @maps
 @settings(deadline=None, max_examples=100)
-def test_removal_at_every_step_at_once(seed, shape, kind):
-    levels, areas = draw_levels(seed, shape, kind), (0, 2, 5, 30)
-    growth = Growth(levels, REACHED)
-    highest = highest_steps(growth, areas)
-    for area, steps in zip(areas, highest, strict=True):
+def test_each_pixel_is_in_the_component_that_its_node_leads_to(seed, shape, kind):
+    levels = draw_levels(seed, shape, kind)
+    tree = ComponentTree.of(levels, REACHED)
+    np.testing.assert_array_equal(tree.owners < 0, REACHED[levels] == 0)
+    owned = tree.owners >= 0
+    np.testing.assert_array_equal(tree.steps[tree.owners[owned]], REACHED[levels][owned])
+    for step in (1, 4, 11):
+        mask = REACHED[levels] >= step
+        nodes = tree.owners[mask]
+        while (early := tree.ends[nodes] >= step).any():
+            nodes[early] = tree.parents[nodes[early]]
+        assert alive(tree, step)[nodes].all()
+        labels, number = label(mask, structure=EIGHT)
+        pairs = set(zip(nodes.tolist(), labels[mask].tolist(), strict=True))
+        assert len(pairs) == number == np.unique(nodes).size  # one to one
+
+
+@maps
+@settings(deadline=None, max_examples=100)
+def test_pixels_inside_the_large_components_of_every_step(seed, shape, kind):
+    levels = draw_levels(seed, shape, kind)
+    pixels = draw_levels(seed + 1, shape, kind) > 40000
+    tree = ComponentTree.of(levels, REACHED)
+    for area in (0, 2, 5, 30):
+        sums = tree.at_steps(tree.inside(pixels) * (tree.areas >= area))
         for step in range(1, 20):
-            mask = np.zeros(levels.size, bool)
-            mask[growth.pixels[steps >= step]] = True
             left = remove(REACHED[levels] >= step, area)
-            np.testing.assert_array_equal(mask.reshape(shape), left)
+            assert sums[step - 1] == (left & pixels).sum()
             np.testing.assert_array_equal(remove_small(REACHED[levels] >= step, area), left)
 
 
@@ -93,23 +107,11 @@ def test_the_highest_level_that_keeps_a_component(seed, shape, kind):
         assert highest_component(levels, area) == max(kept, default=0)
 
 
-def test_a_map_larger_than_what_is_climbed_together():
-    levels = draw_levels(3, (150, 70), "blobs")
-    growth = Growth(levels, REACHED)
-    for step, _, _ in growth:
-        assert growth.components == label(REACHED[levels] >= step, structure=EIGHT)[1]
-    opened = np.zeros(levels.size, np.int64)
-    opened[growth.pixels] = highest_steps(Growth(levels, REACHED), [40])[0]
-    for step in range(1, 20):
-        left = remove(REACHED[levels] >= step, 40)
-        np.testing.assert_array_equal(opened.reshape(levels.shape) >= step, left)
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (33, 65)])
 def test_an_empty_map_has_no_component_and_a_full_one_has_one(shape):
-    empty = Growth(np.zeros(shape, np.uint16), REACHED)
-    assert list(empty) == []
-    assert highest_steps(empty, (0, 3)).shape == (2, 0)
-    full = Growth(np.full(shape, 65535, np.uint16), REACHED)
-    assert [step for step, _, _ in full] == [19]
-    assert (full.components, full.area.max()) == (1, np.prod(shape))
+    empty = ComponentTree.of(np.zeros(shape, np.uint16), REACHED)
+    assert empty.steps.size == 0
+    assert not empty.at_steps(empty.areas).any()
+    full = ComponentTree.of(np.full(shape, 65535, np.uint16), REACHED)
+    assert (full.steps.tolist(), full.parents.tolist()) == ([19], [-1])
+    assert full.at_steps(full.areas).tolist() == [np.prod(shape)] * 19
