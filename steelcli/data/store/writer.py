@@ -60,26 +60,23 @@ class StoreWriter:
         return offset, len(raw)
 
     def finish(self, class_titles: Sequence[str], records: Sequence[StoredImage]) -> None:
-        """Write the index, with the fingerprint of all that was stored."""
+        """Write the index, a line an image, with the fingerprint of all that was stored."""
         for file in self._files.values():
             file.close()
-        rows = [vars(record) for record in records]
-        digests = digest_files(self.store_dir)
-        described = [VERSION, self.image_size, list(class_titles), rows, digests]
-        fingerprint = hashlib.sha256()
-        for piece in json.JSONEncoder().iterencode(described):  # the whole text would be large
-            fingerprint.update(piece.encode())
-        index = {
+        head = {
             "version": VERSION,
-            "fingerprint": fingerprint.hexdigest(),
             "image_size": self.image_size,
             "class_titles": list(class_titles),
-            "digests": digests,
-            "records": rows,
+            "digests": digest_files(self.store_dir),
         }
+        fingerprint = hashlib.sha256(json.dumps(head).encode())
         with (self.store_dir / INDEX_NAME).open("w", encoding="utf-8") as text:
-            json.dump(index, text, indent=0)
-            text.write("\n")
+            text.write(f'{json.dumps(head)[:-1]}, "records": [')
+            for place, record in enumerate(records):  # the whole text would be large
+                line = json.dumps(vars(record))
+                fingerprint.update(line.encode())
+                text.write(f"{',' if place else ''}\n{line}")
+            text.write(f'\n], "fingerprint": "{fingerprint.hexdigest()}"}}\n')
 
 
 def pack_truth(class_masks: NDArray[np.bool_]) -> bytes:
