@@ -16,7 +16,7 @@ from steelcli.common.errors import UserError
 from steelcli.common.progress import say
 from steelcli.reporting.table import show_tables
 
-DEFAULT = ("training", "epoch", "prepare", "scoring", "inference", "startup", "memory")
+DEFAULT = ("training", "epoch", "prepare", "scoring", "inference", "roofline", "startup", "memory")
 """Modules of this folder that `make bench` runs."""
 OTHERS = ("make",)
 """Those that take longer: by name alone."""

@@ -87,10 +87,11 @@ def main(
 
     if "draw" not in steps:
         shutil.rmtree(raw_dir, ignore_errors=True)
-        shutil.rmtree(project_dir, ignore_errors=True)
     draw = [sys.executable, "-m", "bench.full_size", str(folder), f"--images={images}"]
     take("draw", [*draw, "--draw-only"], ROOT, [raw_dir])
-    if not project_dir.exists():
+    if not steps.keys() & OUTPUTS.keys() or not project_dir.exists():
+        results["steps"] = steps = {name: steps[name] for name in steps.keys() & {"draw"}}
+        shutil.rmtree(project_dir, ignore_errors=True)
         make_project(project_dir, raw_dir, epochs)
     for stage, names in OUTPUTS.items():
         outputs = [project_dir / name for name in names]

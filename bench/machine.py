@@ -25,6 +25,7 @@ INSTRUCTION_SETS = {
 PACKAGES = (
     "torch",
     "numpy",
+    "numba",
     "opencv-python-headless",
     "albumentations",
     "segmentation-models-pytorch",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.common.compiled import compiled
+from steelcli.scores.compiled import compiled
 
 Ints = NDArray[np.int64]
 AnyPixels = NDArray[np.bool_] | NDArray[np.int32]
@@ -22,12 +22,13 @@ class ComponentTree(NamedTuple):
     """The 8-connected components of a map at the steps 1 to ``top``: N nodes.
 
     Node n is a component from its own step down to above that of its parent, which has a higher
-    number. Where two components meet at the step at which they begin, one of them is a node that
-    is no component at any step.
+    number. Where two components meet at the step at which they begin, one of them is a node of
+    its parent's step: at no step a component.
 
     Attributes:
         top: the highest step there may be.
-        owners: the node that each pixel is in at its own step, int32 [H, W]; -1 where that is 0.
+        owners: the first node that each pixel is in, of the pixel's own step: int32 [H, W]; -1
+            where that is 0.
         steps, parents: int64 [N]; the parent of a root is -1.
         ends: the step of its parent, 0 of a root, int64 [N].
         areas: its pixels, those of its descendants among them, int64 [N].
@@ -65,7 +66,7 @@ class ComponentTree(NamedTuple):
         """Return the sum over the components of each step of 1 to ``top``, int64 [top].
 
         Args:
-            values: whole numbers under 2^53, [N].
+            values: whole numbers [N], whose sum is under 2^53.
         """
         sums = np.bincount(self.steps, values, self.top + 1)
         sums -= np.bincount(self.ends, values, self.top + 1)
@@ -126,6 +127,10 @@ def _build(
                 parents[child] = own
         node[first] = owners[pixel] = own
         areas[own] += 1
+    for child in range(nodes - 1, -1, -1):  # no chain of nodes of one step is longer than one
+        above = parents[parents[child]] if parents[child] >= 0 else -1
+        if above >= 0 and node_steps[above] == node_steps[parents[child]]:
+            parents[child] = above
     owners = owners.reshape(height, width)[1:-1, 1:-1].copy()
     parents, areas = parents[:nodes].copy(), areas[:nodes].copy()
     _add_to_parents(parents, areas)
@@ -203,19 +208,19 @@ def _find_defects(
 ) -> Ints:
     """Return the defects found at each step from 0 on; see `ComponentTree.found`."""
     found = np.zeros(tree.top + 1, np.int64)
-    covered, ends = _group(tree.owners, defects, needed.size)
+    covered, stops = _group(tree.owners, defects, needed.size)
     counts = np.zeros(tree.steps.size, np.int64)  # pixels of the defect by node
     nodes = np.empty(tree.steps.size, np.int64)
     start = 0
     for defect in range(needed.size):
         number = 0
-        for place in range(start, ends[defect]):
+        for place in range(start, stops[defect]):
             node = covered[place]
             if counts[node] == 0:
                 nodes[number] = node
                 number += 1
             counts[node] += 1
-        start = ends[defect]
+        start = stops[defect]
         new = np.zeros(tree.top + 1, np.int64)  # pixels in chosen components, by step
         for place in range(number):
             node = nodes[place]
@@ -238,19 +243,19 @@ def _group(
 ) -> tuple[NDArray[np.int32], Ints]:
     """Return the nodes of each defect's pixels, one defect after the other, and where each ends."""
     height, width = owners.shape
-    ends = np.zeros(number + 1, np.int64)
+    stops = np.zeros(number + 1, np.int64)
     for row in range(height):
         for column in range(width):
             if owners[row, column] >= 0 and defects[row, column]:
-                ends[defects[row, column]] += 1
+                stops[defects[row, column]] += 1
     for defect in range(number):
-        ends[defect + 1] += ends[defect]
-    covered = np.empty(ends[number], np.int32)
-    free = ends.copy()
+        stops[defect + 1] += stops[defect]
+    covered = np.empty(stops[number], np.int32)
+    free = stops.copy()
     for row in range(height):
         for column in range(width):
             owner, defect = owners[row, column], defects[row, column]
             if owner >= 0 and defect:
                 covered[free[defect - 1]] = owner
                 free[defect - 1] += 1
-    return covered, ends[1:]
+    return covered, stops[1:]

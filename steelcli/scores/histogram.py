@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from steelcli.common.compiled import compiled
 from steelcli.data.levels import TOP_LEVEL
+from steelcli.scores.compiled import compiled
 from steelcli.scores.counts import PROBS, lowest_level
 
 LEVELS = TOP_LEVEL + 1

@@ -49,9 +49,9 @@ AnyScorer = TypeVar("AnyScorer", bound=Scorer)
 def score_images(new_scorer: Callable[[], AnyScorer], images: Iterable[Scored]) -> AnyScorer:
     """Return what ``new_scorer()`` would hold after all images, in their order.
 
-    Each image is counted by a scorer of its own, in a thread (NumPy and OpenCV release the
-    interpreter lock), and the counts are merged in order: they are integers, so the result is the
-    same bit for bit with any number of cores.
+    Each image is counted by a scorer of its own, in a thread (NumPy, OpenCV and compiled loops
+    release the interpreter lock), and the counts are merged in order: they are integers, so the
+    result is the same bit for bit with any number of cores.
     """
     total = new_scorer()
     waiting: deque[tuple[int, Future[AnyScorer]]] = deque()

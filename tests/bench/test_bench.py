@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from make_params import data_params, model_params, train_params
 
 from bench import __main__ as command
@@ -14,6 +16,7 @@ from bench import baseline, prepare
 from bench.data import list_images
 from bench.figure import Figure, build_table
 from bench.machine import describe_machine
+from bench.roofline import count_operations
 from bench.timing import Spread, interleave, ratio, spread
 from bench.training import BareStep, PairedSteps
 from steelcli.data.levels import from_levels
@@ -132,6 +135,16 @@ def test_a_bare_step_begins_with_the_loss_of_the_training(store_dir: Path) -> No
     pairs.run()  # raises where the first losses differ
     assert len(pairs.trained) == len(pairs.bare) == 6
     assert min(pairs.trained + pairs.bare) > 0
+
+
+def test_a_multiplication_and_an_addition_are_two_operations() -> None:
+    assert count_operations(lambda: torch.mm(torch.ones(3, 4), torch.ones(4, 5))) == 2 * 3 * 4 * 5
+    images, convolve = torch.ones(2, 6, 8, 8), torch.nn.functional.conv2d
+    assert count_operations(lambda: convolve(images, torch.ones(5, 6, 3, 3))) == (
+        2 * 2 * 5 * 6 * 9 * 36
+    )
+    each_apart = partial(convolve, images, torch.ones(6, 1, 3, 3), groups=6)
+    assert count_operations(each_apart) == 2 * 2 * 6 * 9 * 36
 
 
 def test_a_bare_step_of_other_weights_is_refused(store_dir: Path) -> None:

@@ -30,7 +30,6 @@ MODULES = {
 }
 SURPLUS: dict[str, set[str]] = {
     "check-params": {
-        "common.compiled",
         "common.cores",
         "common.formats",
         "common.git",
@@ -42,7 +41,6 @@ SURPLUS: dict[str, set[str]] = {
         "params.options",
     },
     "prepare": {
-        "common.compiled",
         "common.formats",
         "common.git",
         "common.memory",
@@ -105,7 +103,6 @@ SURPLUS: dict[str, set[str]] = {
         "scores.wilson",
     },
     "report": {
-        "common.compiled",
         "common.cores",
         "common.formats",
         "common.memory",

@@ -84,6 +84,20 @@ def test_each_pixel_is_in_the_component_that_its_node_leads_to(seed, shape, kind
         assert len(pairs) == number == np.unique(nodes).size  # one to one
 
 
+def test_no_chain_of_nodes_is_longer_than_there_are_steps():
+    """A noisy mask lies at one step: the pixels that meet there are all of one component."""
+    levels = draw_levels(3, (120, 160), "noise") // 32768 * 65535
+    tree = ComponentTree.of(levels.astype(np.uint16), REACHED)
+    assert tree.steps.size > 300
+    nodes, depth = np.arange(tree.steps.size), 0
+    while (nodes := tree.parents[nodes[nodes >= 0]]).size:
+        depth += 1
+    assert depth <= 3
+    defects = np.ones(levels.shape, np.int32)
+    whole = np.array([(REACHED[levels] > 0).sum()])
+    assert tree.found(tree.areas > 0, defects, whole).sum() == 19
+
+
 @maps
 @settings(deadline=None, max_examples=100)
 def test_pixels_inside_the_large_components_of_every_step(seed, shape, kind):

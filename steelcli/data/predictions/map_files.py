@@ -203,4 +203,4 @@ def _read_npy(path: Path) -> NDArray[Any]:
                 what = "NaN"
             remedy = "save probabilities from 0 to 1, after the sigmoid"
             raise DataError(f"the prediction holds {what}", path, remedy)
-    return np.array(values)
+    return np.array(values, order="C")

@@ -90,16 +90,17 @@ def pack_truth(class_masks: NDArray[np.bool_]) -> bytes:
     bits = np.zeros(shape, dtype)
     for channel, mask in enumerate(class_masks):
         bits |= mask * dtype.type(1 << channel)
-    return _compress(bits.tobytes())
+    return _compress(bits.tobytes(), dtype.itemsize)
 
 
 @lru_cache(maxsize=1)
 def _compress_zeros(count: int) -> bytes:
     """Return the truth of a clean image: most have the size of the one before."""
-    return _compress(bytes(count))
+    return _compress(bytes(count), 1)
 
 
-def _compress(data: bytes) -> bytes:
-    """Return a zlib stream of run lengths: of masks the fastest one, and the smallest."""
-    deflater = zlib.compressobj(strategy=zlib.Z_RLE)
+def _compress(data: bytes, itemsize: int) -> bytes:
+    """Return a zlib stream; where a pixel is a byte, run lengths alone are faster and smaller."""
+    strategy = zlib.Z_RLE if itemsize == 1 else zlib.Z_DEFAULT_STRATEGY
+    deflater = zlib.compressobj(strategy=strategy)
     return deflater.compress(data) + deflater.flush()

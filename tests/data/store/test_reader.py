@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from steelcli.commands.judge import evaluate_foreign
 from steelcli.commands.tune_threshold import tune_threshold
 from steelcli.common.errors import DataError
 from steelcli.data.store import reader
-from steelcli.data.store.index import PIXEL_FILES, StoredImage
+from steelcli.data.store.index import PIXEL_FILES, StoredImage, bits_dtype
 from steelcli.data.store.reader import Store, open_store
 from steelcli.data.store.writer import StoreWriter, pack_truth
 
@@ -126,6 +127,17 @@ def test_the_fingerprint_stands_for_the_pixels(tmp_path: Path) -> None:
             truth = writer.append("truth.bin", pack_truth(mask))
             image = StoredImage("a.png", "train", "content", 32, 32, (0,), truth, (0, 0))
             writer.finish(["defect"], [image])
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        fingerprints.add(index["fingerprint"])
+        text = (folder / "index.json").read_text(encoding="utf-8")
+        fingerprints.add(json.loads(text)["fingerprint"])
+        (line,) = [line for line in text.splitlines() if "a.png" in line]
+        assert json.loads(line) == json.loads(text)["records"][0]
     assert len(fingerprints) == 2
+
+
+@pytest.mark.parametrize("classes", [1, 8, 9, 40])
+def test_the_truth_of_any_number_of_classes(classes: int) -> None:
+    masks = np.random.default_rng(0).random((classes, 7, 90)) < 0.2
+    masks = np.repeat(masks, 20, axis=2)
+    bits = np.frombuffer(zlib.decompress(pack_truth(masks)), bits_dtype(classes))
+    channels = (bits.reshape(7, 1800) >> np.arange(classes, dtype=bits.dtype)[:, None, None]) & 1
+    np.testing.assert_array_equal(channels, masks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from steelcli.common.compiled import compiled
+from steelcli.scores.compiled import compiled
 
 
 def sum_of_squares(values):
