@@ -13,8 +13,14 @@ from make_params import data_params, model_params, train_params
 from walk import SMALL, steelcli, write_params
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-LONGEST = ("project/test_pipeline.py", "training/test_run.py")
-"""Files that take a minute or more, which begin first: at the end a worker would run one alone."""
+LONGEST = (
+    "project/test_pipeline.py",
+    "training/test_run.py",
+    "tests/test_cli.py",
+    "commands/test_predict_model.py",
+    "hostile/test_data.py",
+)
+"""Files that take the longest, which begin first: at the end a worker would run one alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

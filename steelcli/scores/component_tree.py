@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from steelcli.scores.compiled import compiled
 
 Ints = NDArray[np.int64]
-AnyPixels = NDArray[np.bool_] | NDArray[np.int32]
 
 
 class ComponentTree(NamedTuple):
@@ -42,23 +41,23 @@ class ComponentTree(NamedTuple):
     areas: Ints
 
     @classmethod
-    def of(cls, levels: NDArray[np.uint16], reached: NDArray[np.unsignedinteger]) -> ComponentTree:
+    def of(cls, levels: NDArray[np.uint16], reached: NDArray[np.uint16]) -> ComponentTree:
         """Return the tree of a map.
 
         Args:
             levels: uint16 [H, W].
-            reached: the step that each level reaches, rising: uint8 or uint16 [65536]. Pixels that
+            reached: the step that each level reaches, rising: uint16 [65536]. Pixels that
                 reach step 0 alone are in no component.
         """
         owners, steps, parents, areas = _build(levels, reached)
         ends = np.where(parents < 0, 0, steps[parents])
         return cls(int(reached[-1]), owners, steps, parents, ends, areas)
 
-    def inside(self, pixels: AnyPixels) -> Ints:
+    def inside(self, pixels: NDArray[np.bool_]) -> Ints:
         """Return how many of some pixels each node has, int64 [N].
 
         Args:
-            pixels: not zero where they are, [H, W].
+            pixels: of the map, bool [H, W].
         """
         return _count(self.owners, self.parents, pixels)
 
@@ -88,7 +87,7 @@ class ComponentTree(NamedTuple):
 
 @compiled
 def _build(
-    levels: NDArray[np.uint16], reached: NDArray[np.unsignedinteger]
+    levels: NDArray[np.uint16], reached: NDArray[np.uint16]
 ) -> tuple[NDArray[np.int32], Ints, Ints, Ints]:
     """Return `ComponentTree.owners`, `steps`, `parents` and `areas`."""
     steps, order = _sort(levels, reached)
@@ -139,8 +138,8 @@ def _build(
 
 @compiled
 def _sort(
-    levels: NDArray[np.uint16], reached: NDArray[np.unsignedinteger]
-) -> tuple[NDArray[np.unsignedinteger], NDArray[np.int32]]:
+    levels: NDArray[np.uint16], reached: NDArray[np.uint16]
+) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
     """Return the step of each pixel of the flat map, and the predicted pixels in order.
 
     The map has a border of step 0, so that each pixel has eight neighbours. The highest step comes
@@ -181,7 +180,7 @@ def _find_root(root: NDArray[np.int32], pixel: int) -> int:
 
 
 @compiled
-def _count(owners: NDArray[np.int32], parents: Ints, pixels: AnyPixels) -> Ints:
+def _count(owners: NDArray[np.int32], parents: Ints, pixels: NDArray[np.bool_]) -> Ints:
     """Return `ComponentTree.inside`."""
     counts = np.zeros(parents.size, np.int64)
     height, width = pixels.shape

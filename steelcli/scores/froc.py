@@ -17,8 +17,8 @@ from steelcli.scores.matching import Defects, overlap_pixels
 
 FROC_THRESHOLDS: NDArray[np.float32] = (np.arange(1, 100) / 100).astype(np.float32)
 """0.01, 0.02 ... 0.99 as float32 [99]."""
-_REACHED = np.searchsorted(FROC_THRESHOLDS, PROBS, side="right").astype(np.uint8)
-"""How many of the thresholds each level reaches: uint8 [65536], 0 ... 99."""
+_REACHED = np.searchsorted(FROC_THRESHOLDS, PROBS, side="right").astype(np.uint16)
+"""How many of the thresholds each level reaches: uint16 [65536], 0 ... 99."""
 FP_LIMITS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False components per image at which ``froc.csv`` states the recall."""
 
@@ -47,7 +47,7 @@ def image_froc(levels: NDArray[np.uint16], defects: Defects, min_overlap: float)
         min_overlap: share of a component's pixels, in (0, 1].
     """
     tree = ComponentTree.of(levels, _REACHED)
-    is_true = tree.inside(defects.labels) >= overlap_pixels(tree.areas, min_overlap)
+    is_true = tree.inside(defects.labels > 0) >= overlap_pixels(tree.areas, min_overlap)
     needed = overlap_pixels(defects.areas, min_overlap)
     found = tree.found(is_true, defects.labels, needed)
     return ImageFroc(found, tree.at_steps(~is_true), defects.areas.size)

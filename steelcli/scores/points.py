@@ -40,13 +40,13 @@ class PointCounter:
         self.found, self.false = np.zeros((2, *shape), np.int64)
         reached = np.searchsorted(np.array(sorted(asked), np.float32), PROBS, side="right")
         self.defects = 0
-        self._reached = reached.astype(np.uint8)
+        self._reached = reached.astype(np.uint16)
 
     def add(self, levels: NDArray[np.uint16], defects: Defects) -> None:
         """Count one image: its map uint16 [H, W], and the defects of its truth."""
         tree = ComponentTree.of(levels, self._reached)
         needed = overlap_pixels(defects.areas, self.min_overlap)
-        inside = tree.inside(defects.labels)
+        inside = tree.inside(defects.labels > 0)
         is_true = inside >= overlap_pixels(tree.areas, self.min_overlap)
         tp, fp = np.zeros((2, *self.found.shape), np.int64)
         for row, area in enumerate(self.areas):

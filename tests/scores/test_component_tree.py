@@ -12,7 +12,7 @@ from steelcli.scores.component_tree import ComponentTree
 from steelcli.scores.components import highest_component, remove_small
 
 EIGHT = np.ones((3, 3))
-REACHED = (np.arange(65536) // 3277).astype(np.uint8)
+REACHED = (np.arange(65536) // 3277).astype(np.uint16)
 """Twenty steps, 0 among them."""
 
 
