@@ -25,6 +25,7 @@ from sklearn.metrics import average_precision_score
 from bench.data import ROOT, draw_maps
 from bench.figure import Figure
 from bench.timing import interleave, ratio, spread
+from steelcli.common.memory import keep_freed_memory
 from steelcli.common.paths import MODELS_DIR, STORE_DIR, VAL_PREDICTIONS_DIR
 from steelcli.data.levels import from_levels, to_levels
 from steelcli.data.predictions.saved import SavedPredictions
@@ -62,6 +63,7 @@ class Maps(NamedTuple):
 
 def measure(work_dir: Path) -> list[Figure]:  # noqa: ARG001
     """Return the milliseconds with and without components, the ratios, and the saved map's."""
+    keep_freed_memory()  # as the stages do
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     maps = load_maps()
