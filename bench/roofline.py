@@ -56,7 +56,7 @@ def _measure_network(name: str) -> list[Figure]:
     }
     forward = count_operations(work["at rest, batch 1"])
     counts = dict(zip(work, (3 * len(images) * forward, forward), strict=True))
-    ways = {"peak": partial(torch.mm, matrix, matrix), **work}
+    ways: dict[str, Callable[[], object]] = {"peak": partial(torch.mm, matrix, matrix), **work}
     seconds = interleave({way: partial(_finish, run) for way, run in ways.items()}, ROUNDS)
     peak = 2 * SIDE**3 / statistics.median(seconds["peak"])
     figures = []
