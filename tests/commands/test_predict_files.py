@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
+import sys
 import unicodedata
 from pathlib import Path
 
 import pytest
+from without_rights import run_without_rights
 
 from steelcli.commands.predict_files import list_images, output_key, supervisely_paths
 from steelcli.commands.predict_image import png_paths
@@ -123,12 +124,20 @@ def test_what_is_not_there_is_a_problem(here: Path) -> None:
     assert len(whats) == 7
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_without_rights_stops_nothing(here: Path) -> None:
+LIST = """
+from pathlib import Path
+from steelcli.commands.predict_files import list_images
+from steelcli.common.problems import Problems
+problems = Problems()
+print(*list_images(["in", "d[1].bmp"], Path("out"), problems))
+print(len(problems.rows), problems.rows[0].file)
+"""
+
+
+def test_a_folder_without_rights_stops_no_other_path(here: Path) -> None:
     (here / "in/deep").chmod(0)
-    problems = Problems()
     try:
-        list_images(["in", "d[1].bmp"], Path("out"), problems)
+        done = run_without_rights(here, sys.executable, "-c", LIST)
     finally:
         (here / "in/deep").chmod(0o700)
-    assert len(problems.rows) == 1
+    assert done.stdout == "d[1].bmp\n1 in/deep\n", done.stderr

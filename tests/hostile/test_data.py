@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from corpus import Case, assert_refused, outputs, set_up, write_project
 from make_params import data_params
 from running import assert_quick_and_small, run_apart, run_here
 from walk import SMALL, steelcli, write_params
+from without_rights import run_without_rights
 
 from steelcli.commands.prepare import prepare
 from steelcli.common.errors import DataError
@@ -223,23 +224,19 @@ def test_problems_come_in_the_same_order_from_workers(
     assert lists[0] == lists[1]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="rights do not bind the superuser")
 @pytest.mark.parametrize("part", ["img/good_05.png", "ann/good_05.png.json", "img"])
 def test_what_may_not_be_read_is_named(part: str, tmp_path: Path) -> None:
     write_project(tmp_path / "raw", 12)
     path = tmp_path / "raw" / "ds" / part
+    write_params(tmp_path, {"data": {"root": "raw"}})
     path.chmod(0)
     try:
-        with pytest.raises(DataError) as caught:
-            prepare(
-                data_params(root=str(tmp_path / "raw")),
-                tmp_path / "prepared",
-                tmp_path / "data.json",
-            )
+        done = run_without_rights(tmp_path, sys.executable, "-m", "steelcli", "prepare")
     finally:
         path.chmod(0o755)
-    assert str(path) in str(caught.value)
-    assert "Permission denied" in str(caught.value)
+    assert done.returncode == 1
+    assert f"raw/ds/{part}" in done.stderr
+    assert "Permission denied" in done.stderr
 
 
 def test_rows_that_no_image_can_be_told_from_are_never_skipped(tmp_path: Path) -> None:
