@@ -89,8 +89,8 @@ def main(
         shutil.rmtree(raw_dir, ignore_errors=True)
     draw = [sys.executable, "-m", "bench.full_size", str(folder), f"--images={images}"]
     take("draw", [*draw, "--draw-only"], ROOT, [raw_dir])
-    if not steps.keys() & OUTPUTS.keys() or not project_dir.exists():
-        results["steps"] = steps = {name: steps[name] for name in steps.keys() & {"draw"}}
+    if not project_dir.exists() or not steps.keys() & OUTPUTS.keys():  # or half a clone
+        results["steps"] = steps = {"draw": steps["draw"]}
         shutil.rmtree(project_dir, ignore_errors=True)
         make_project(project_dir, raw_dir, epochs)
     for stage, names in OUTPUTS.items():

@@ -77,32 +77,19 @@ def _measure_network(name: str, paths: list[Path], work_dir: Path) -> list[Figur
     model = _build(params, images)
     ours = _open_ours(model, params, work_dir)
     with _eager_apart(name, model, work_dir / "eager.pt") as eager:
-        return _measure_ways(name, paths[0], images, model, eager, ours, work_dir)
-
-
-def _measure_ways(
-    name: str,
-    path: Path,
-    images: NDArray[np.uint8],
-    model: SegmentationModel,
-    eager: Run,
-    ours: Predictor,
-    work_dir: Path,
-) -> list[Figure]:
-    runs = {"eager": eager, "ours": ours.run, **_open_exports(model, work_dir)}
-    if shutil.which("g++"):
-        runs["torch.compile"] = _compile(model)
-    else:
-        say("torch.compile is not measured: there is no g++")
-    masks = {way: _cut(run, images[:JUDGED]) for way, run in runs.items()}
-    dice = {way: _mean_dice(own, masks["eager"]) for way, own in masks.items()}
-    figures: list[Figure] = []
-    for batch, rounds in ROUNDS.items():
-        taken = {way: run for way, run in runs.items() if batch == 1 or way != "torch.compile"}
-        ways = {way: partial(run, images[:batch]) for way, run in taken.items()}
-        seconds = interleave(ways, rounds)
-        figures += _compare(name, batch, seconds, dice)
-    return [*figures, _measure_file(name, path, eager, ours)]
+        runs = {"eager": eager, "ours": ours.run, **_open_exports(model, work_dir)}
+        if shutil.which("g++"):
+            runs["torch.compile"] = _compile(model)
+        else:
+            say("torch.compile is not measured: there is no g++")
+        masks = {way: _cut(run, images[:JUDGED]) for way, run in runs.items()}
+        dice = {way: _mean_dice(own, masks["eager"]) for way, own in masks.items()}
+        figures: list[Figure] = []
+        for batch, rounds in ROUNDS.items():
+            taken = {way: run for way, run in runs.items() if batch == 1 or way != "torch.compile"}
+            ways = {way: partial(run, images[:batch]) for way, run in taken.items()}
+            figures += _compare(name, batch, interleave(ways, rounds), dice)
+        return [*figures, _measure_file(name, paths[0], eager, ours)]
 
 
 def _compare(
