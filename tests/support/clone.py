@@ -38,13 +38,7 @@ class Clone:
             if (ROOT / name).is_file():
                 target = clone_dir / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, target)
-        # what is compiled of them counts for files of the same time
-        for suffix in ("nbi", "nbc", "pyc"):
-            for path in (ROOT / "steelcli").rglob(f"*.{suffix}"):
-                target = clone_dir / path.relative_to(ROOT)
-                target.parent.mkdir(exist_ok=True)
-                shutil.copy2(path, target)
+                shutil.copy(ROOT / name, target)
         self.env = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(clone_dir),
