@@ -62,7 +62,7 @@ def over_cores(
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(cores, 16), context, _begin_worker, (work, begin)) as pool:
-        chunk = max(1, min(16, len(items) // (8 * cores)))
+        chunk = max(1, min(64, len(items) // (8 * cores)))
         try:
             yield from track(pool.map(_work, items, chunksize=chunk), label, len(items))
         except BrokenProcessPool as error:
