@@ -75,14 +75,14 @@ class ComponentTree(NamedTuple):
         """Return how many defects have enough pixels in the chosen components of a step.
 
         Args:
-            chosen: of the nodes, bool [N].
+            chosen: of the nodes, each row a choice of its own: bool [R, N].
             defects: the label of each pixel of the map, 0 outside the D defects: int32 [H, W].
             needed: pixels of each defect that are enough, at least 1: int64 [D].
 
         Returns:
-            int64 [top], of the steps from 1 on.
+            int64 [R, top], of the steps from 1 on.
         """
-        return _find_defects(self, chosen, defects, needed)[1:]
+        return _find_defects(self, chosen, defects, needed)[:, 1:]
 
 
 @compiled
@@ -206,7 +206,7 @@ def _find_defects(
     tree: ComponentTree, chosen: NDArray[np.bool_], defects: NDArray[np.int32], needed: Ints
 ) -> Ints:
     """Return the defects found at each step from 0 on; see `ComponentTree.found`."""
-    found = np.zeros(tree.top + 1, np.int64)
+    found = np.zeros((len(chosen), tree.top + 1), np.int64)
     covered, stops = _group(tree.owners, defects, needed.size)
     counts = np.zeros(tree.steps.size, np.int64)  # pixels of the defect by node
     nodes = np.empty(tree.steps.size, np.int64)
@@ -220,19 +220,21 @@ def _find_defects(
                 number += 1
             counts[node] += 1
         start = stops[defect]
-        new = np.zeros(tree.top + 1, np.int64)  # pixels in chosen components, by step
+        new = np.zeros_like(found)  # pixels in chosen components, by step
         for place in range(number):
             node = nodes[place]
             pixels, counts[node] = counts[node], 0
             while node >= 0:
-                if chosen[node]:
-                    new[tree.steps[node]] += pixels
-                    new[tree.ends[node]] -= pixels
+                for row in range(len(chosen)):
+                    if chosen[row, node]:
+                        new[row, tree.steps[node]] += pixels
+                        new[row, tree.ends[node]] -= pixels
                 node = tree.parents[node]
-        inside = 0
-        for step in range(tree.top, 0, -1):
-            inside += new[step]
-            found[step] += inside >= needed[defect]
+        for row in range(len(chosen)):
+            inside = 0
+            for step in range(tree.top, 0, -1):
+                inside += new[row, step]
+                found[row, step] += inside >= needed[defect]
     return found
 
 

@@ -49,7 +49,7 @@ def image_froc(levels: NDArray[np.uint16], defects: Defects, min_overlap: float)
     tree = ComponentTree.of(levels, _REACHED)
     is_true = tree.inside(defects.labels > 0) >= overlap_pixels(tree.areas, min_overlap)
     needed = overlap_pixels(defects.areas, min_overlap)
-    found = tree.found(is_true, defects.labels, needed)
+    (found,) = tree.found(is_true[None], defects.labels, needed)
     return ImageFroc(found, tree.at_steps(~is_true), defects.areas.size)
 
 

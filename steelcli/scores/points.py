@@ -49,12 +49,12 @@ class PointCounter:
         inside = tree.inside(defects.labels > 0)
         is_true = inside >= overlap_pixels(tree.areas, self.min_overlap)
         tp, fp = np.zeros((2, *self.found.shape), np.int64)
-        for row, area in enumerate(self.areas):
-            is_large = tree.areas >= area
-            tp[row] = tree.at_steps(inside * is_large)
-            fp[row] = tree.at_steps(tree.areas * is_large) - tp[row]
-            self.false[row] += tree.at_steps(is_large & ~is_true)
-            self.found[row] += tree.found(is_large & is_true, defects.labels, needed)
+        is_large = tree.areas >= self.areas[:, None]
+        for row, kept in enumerate(is_large):
+            tp[row] = tree.at_steps(inside * kept)
+            fp[row] = tree.at_steps(tree.areas * kept) - tp[row]
+            self.false[row] += tree.at_steps(kept & ~is_true)
+        self.found += tree.found(is_large & is_true, defects.labels, needed)
         self.scores.add(tp, fp, int(defects.areas.sum()))
         self.defects += needed.size
 

@@ -95,7 +95,7 @@ def test_no_chain_of_nodes_is_longer_than_there_are_steps():
     assert depth <= 3
     defects = np.ones(levels.shape, np.int32)
     whole = np.array([(REACHED[levels] > 0).sum()])
-    assert tree.found(tree.areas > 0, defects, whole).sum() == 19
+    assert tree.found(tree.areas[None] > 0, defects, whole).sum() == 19
 
 
 @maps
