@@ -149,7 +149,7 @@ def _open_checkpoint(
     device = pick_device()
     train = checkpoint.params.train
     seed_everything(train.seed, train.deterministic)
-    model = restore_model(checkpoint, path).to(device)
+    model = restore_model(checkpoint, path, device)
     return _describe_checkpoint(path, model, checkpoint, device, frozen, data, overrides)
 
 

@@ -7,20 +7,15 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
 from torch.export import ExportedProgram
-from torch.nn.utils import fuse_conv_bn_weights
 
 from steelcli.common.errors import ModelError, quote
 from steelcli.common.formats import Format
 from steelcli.model.exported import INPUT, METADATA_NAME, OUTPUT
 from steelcli.model.network import SegmentationModel, to_probs
-
-_ATEN = torch.ops.aten
-_CONVOLUTIONS = (_ATEN.conv2d.default, _ATEN.conv2d.padding)
 
 
 class ProbabilityModel(nn.Module):
@@ -46,10 +41,10 @@ class ProbabilityModel(nn.Module):
 def capture(
     model: SegmentationModel, flip_tta: bool, channels: int, image_size: tuple[int, int]
 ) -> ExportedProgram:
-    """Return the graph of `ProbabilityModel` for any number of images, BatchNorm folded.
+    """Return the graph of `ProbabilityModel` for any number of images.
 
     Args:
-        model: on the CPU.
+        model: at rest, on the CPU.
         channels: C of the images, 1 or 3.
         image_size: width and height, pixels; the graph takes no other.
 
@@ -59,59 +54,14 @@ def capture(
     width, height = image_size
     images = torch.zeros((2, channels, height, width), dtype=torch.uint8)
     network = ProbabilityModel(model, flip_tta).eval()
+    shapes = ({0: torch.export.Dim("batch", min=1)},)
     try:
-        module = _trace(network, images).module(check_guards=False)
+        with _quiet(), torch.no_grad():
+            return torch.export.export(network, (images,), dynamic_shapes=shapes)
     except Exception as error:  # the tracer raises many kinds of its own
         lines = str(error).strip().splitlines() or [type(error).__name__]
         what = f"torch cannot make a graph of the network ({quote(lines[0], 160)})"
         raise ModelError(what, "model.encoder_name", "train with another encoder") from error
-    assert isinstance(module, fx.GraphModule)
-    fold_batchnorm(module)
-    return _trace(module, images)
-
-
-def _trace(network: nn.Module, images: torch.Tensor) -> ExportedProgram:
-    shapes = ({0: torch.export.Dim("batch", min=1)},)
-    with _quiet(), torch.no_grad():
-        return torch.export.export(network, (images,), dynamic_shapes=shapes)
-
-
-def fold_batchnorm(module: fx.GraphModule) -> None:
-    """Put each BatchNorm of an aten graph into the convolution whose output it alone takes.
-
-    Where there is none it becomes a convolution of its own, of 1×1 and channel by channel.
-    """
-    graph = module.graph
-    for number, norm in enumerate(
-        graph.find_nodes(op="call_function", target=_ATEN.batch_norm.default)
-    ):
-        source, *nodes, _training, _momentum, eps, _cudnn = norm.args
-        weight, bias, mean, variance = (_find_tensor(module, node) for node in nodes)
-        if source.target in _CONVOLUTIONS and len(source.users) == 1:
-            target, (image, kernel_node, *rest) = source.target, source.args
-            kernel = _find_tensor(module, kernel_node)
-            old_bias = _find_tensor(module, rest[0]) if rest else None
-            settings = rest[1:]
-        else:
-            target, image, old_bias = _ATEN.conv2d.default, source, None
-            kernel = torch.ones(len(mean), 1, 1, 1)
-            settings = [[1, 1], [0, 0], [1, 1], len(mean)]
-        fused = fuse_conv_bn_weights(kernel, old_bias, mean, variance, eps, weight, bias)
-        with graph.inserting_before(norm):
-            arguments = [image]
-            for name, tensor in zip(("weight", "bias"), fused, strict=True):
-                module.register_buffer(f"folded_{number}_{name}", tensor.detach())
-                arguments.append(graph.get_attr(f"folded_{number}_{name}"))
-            norm.replace_all_uses_with(graph.call_function(target, (*arguments, *settings)))
-        graph.erase_node(norm)
-    graph.eliminate_dead_code()
-    module.delete_all_unused_submodules()
-    module.recompile()
-
-
-def _find_tensor(module: fx.GraphModule, node: Any) -> Any:
-    """Return the parameter or buffer that a node stands for, None for None."""
-    return None if node is None else module.state_dict()[node.target]
 
 
 def write_graph(

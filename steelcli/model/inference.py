@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -19,17 +18,6 @@ from steelcli.data.store.reader import Store
 from steelcli.data.types import channels_first
 from steelcli.model.device import autocast
 from steelcli.model.network import to_probs
-
-
-@contextmanager
-def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Run the block with the model in evaluation mode; restore its mode afterwards."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
 
 
 # A `with` block around the yield would leave the gradients off in the caller.
@@ -128,7 +116,6 @@ def iter_levels(
 ) -> Iterator[tuple[int, NDArray[np.uint16]]]:
     """Yield each image's store position and map of levels [height, width], in the order given."""
     compute = partial(predict, model, precision=precision, flip_tta=flip_tta)
-    with eval_mode(model):
-        for members, probs in iter_batches(compute, store, positions, batch_size, device):
-            for position, image_probs in zip(members, probs, strict=True):
-                yield position, native_levels(image_probs, store.letterbox(position))
+    for members, probs in iter_batches(compute, store, positions, batch_size, device):
+        for position, image_probs in zip(members, probs, strict=True):
+            yield position, native_levels(image_probs, store.letterbox(position))

@@ -10,7 +10,7 @@ import torch
 from steelcli.data.images.decode import read_image_bytes
 from steelcli.data.store import letterbox
 from steelcli.data.types import channels_first
-from steelcli.model.inference import eval_mode, native_levels, predict
+from steelcli.model.inference import native_levels, predict
 from steelcli.model.trained_model import Trained
 from steelcli.scores.counts import OperatingPoint, cut
 
@@ -29,7 +29,7 @@ def measure_speed(
     runs, so that the part never takes longer than the whole.
     """
     positions = trained.store.positions("test")[:images]
-    with eval_mode(trained.model), torch.inference_mode():
+    with torch.inference_mode():
         for _ in range(WARM_UP):
             _clock(trained, point, flip_tta, positions[0])
         times = [_clock(trained, point, flip_tta, position) for position in positions]

@@ -80,7 +80,7 @@ def load_best(models_dir: Path, store: str | None = None) -> BestModel:
     device = pick_device()
     train = checkpoint.params.train
     seed_everything(train.seed, train.deterministic)
-    model = restore_model(checkpoint, path).to(device)
+    model = restore_model(checkpoint, path, device)
     precision = inference_precision(checkpoint.precision, device)
     return BestModel(path, model, checkpoint, settings, device, precision)
 

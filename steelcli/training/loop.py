@@ -17,13 +17,8 @@ from accelerate.utils import gather_object
 
 from steelcli.common.progress import track
 from steelcli.data.store.reader import Store
-from steelcli.model.inference import (
-    compute_logits,
-    eval_mode,
-    finite_probs,
-    iter_batches,
-    native_levels,
-)
+from steelcli.model.fold import put_to_rest
+from steelcli.model.inference import compute_logits, finite_probs, iter_batches, native_levels
 from steelcli.model.network import SegmentationModel
 from steelcli.model.seeds import random_state, restore_random_state
 from steelcli.params.train import TrainParams
@@ -261,17 +256,19 @@ class Trainer:
         titles, min_overlap = self.store.class_titles, self.params.min_overlap
         new_scorer = partial(SplitScorer, titles, (FIXED,), min_overlap)
         losses: list[float] = []
-        with eval_mode(self.eval_model):
-            scorer = score_images(new_scorer, self._iter_scored(mine, losses))
+        resting = put_to_rest(self.eval_model, self.store.image_size)
+        scorer = score_images(new_scorer, self._iter_scored(resting, mine, losses))
         total = new_scorer()
         for part in gather_object([scorer]):
             total.merge(part)
         return sum(gather_object(losses)) / len(positions), total
 
-    def _iter_scored(self, positions: list[int], losses: list[float]) -> Iterator[Scored]:
+    def _iter_scored(
+        self, model: SegmentationModel, positions: list[int], losses: list[float]
+    ) -> Iterator[Scored]:
         """Yield each image to score; append each batch's loss, times its images, to losses."""
         store, device = self.store, self.accelerator.device
-        compute = partial(compute_logits, self.eval_model, precision=self.precision)
+        compute = partial(compute_logits, model, precision=self.precision)
         batches = iter_batches(compute, store, positions, self.params.batch_size, device)
         for members, logits in batches:
             if self.accelerator.num_processes == 1:  # several agree after their steps alone

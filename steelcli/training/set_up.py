@@ -29,7 +29,6 @@ from steelcli.model.device import (
     pick_device,
     resolve_precision,
 )
-from steelcli.model.inference import eval_mode
 from steelcli.model.network import SegmentationModel, build_model, count_parameters
 from steelcli.model.normalisation import resolve_normalisation
 from steelcli.params.model import ModelParams, NetworkParams
@@ -78,7 +77,7 @@ def check_shares(params: TrainParams, store: Store, processes: int) -> None:
 
 
 def check_network(model: nn.Module, params: TrainParams, store: Store, processes: int) -> None:
-    """Run one image through the network.
+    """Run one image through the network, which is in evaluation mode afterwards.
 
     Raises:
         ModelError: the network takes no images of the store's size.
@@ -93,8 +92,8 @@ def check_network(model: nn.Module, params: TrainParams, store: Store, processes
     handles = [norm.register_forward_pre_hook(note_size) for norm in norms]
     image = torch.from_numpy(channels_first(store.images[0]).copy())
     try:
-        with eval_mode(model), torch.inference_mode():
-            model(image[None])
+        with torch.inference_mode():
+            model.eval()(image[None])
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         width, height = store.image_size

@@ -1,0 +1,98 @@
+"""The network at rest: the same logits, without the BatchNorms that follow convolutions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from random_statistics import randomise_statistics
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from steelcli.model.fold import put_to_rest
+from steelcli.model.network import SegmentationModel, build_model
+
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.2, 0.3)
+
+
+def norms(model: nn.Module) -> set[str]:
+    return {name for name, layer in model.named_modules() if isinstance(layer, _BatchNorm)}
+
+
+def check_same(model: SegmentationModel, resting: SegmentationModel) -> None:
+    """Compare both in evaluation mode, up to rounding."""
+    images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
+    with torch.inference_mode():
+        expected = model.eval()(images)
+        assert expected.std() > 0
+        atol = 1e-4 * float(expected.abs().max())
+        torch.testing.assert_close(resting(images), expected, atol=atol, rtol=0)
+
+
+class Norms(nn.Module):
+    """BatchNorms that can be folded, and others that cannot, for a reason each."""
+
+    def __init__(self, bias: bool, padding: int | str) -> None:
+        super().__init__()
+        self.folded = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(3, 3, 3, padding=padding, groups=groups, bias=bias),
+                nn.BatchNorm2d(3, eps=0.1, affine=affine),
+            )
+            for groups, affine in ((1, True), (3, True), (1, False))
+        )
+        self.shared, self.twice, self.own = (nn.Conv2d(3, 3, 1, bias=bias) for _ in range(3))
+        self.of_shared, self.of_twice, self.repeated, self.of_none = (
+            nn.BatchNorm2d(3) for _ in range(4)
+        )
+        self.of_batch = nn.BatchNorm2d(3, track_running_stats=False)
+        self.mix = nn.Conv2d(3, 1, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        hidden = images
+        for layer in self.folded:
+            hidden = layer(hidden).relu()
+        shared = self.shared(hidden)
+        hidden = self.of_shared(shared) + shared
+        hidden = self.of_twice(self.twice(hidden)) + self.twice(hidden)
+        hidden = self.repeated(self.own(hidden)) + self.repeated(hidden)
+        out: torch.Tensor = self.mix(self.of_none(self.of_batch(hidden).relu()))
+        return out
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("padding", [1, "same"])
+def test_a_batchnorm_goes_into_the_convolution_whose_output_it_alone_takes(
+    bias: bool, padding: int | str
+) -> None:
+    torch.manual_seed(0)
+    network = Norms(bias, padding)
+    randomise_statistics(network)
+    model = SegmentationModel(network, MEAN, STD)
+    resting = put_to_rest(model, (16, 8))
+    left = ("of_shared", "of_twice", "repeated", "of_none", "of_batch")
+    assert norms(resting) == {f"network.{name}" for name in left}
+    check_same(model, resting)
+
+
+@pytest.mark.parametrize(
+    ("encoder_name", "left"),
+    [("resnet18", 0), ("efficientnet-b0", 1), ("tu-resnet18", 0), ("densenet121", 62)],
+)
+def test_a_network_gives_the_same_at_rest(encoder_name: str, left: int) -> None:
+    """EfficientNet's last BatchNorm is not run, DenseNet's stand before their convolutions."""
+    torch.manual_seed(0)
+    model = build_model("unet", encoder_name, None, (16, 8, 8, 8, 8), MEAN, STD, True)
+    randomise_statistics(model)
+    resting = put_to_rest(model, (96, 64))
+    assert len(norms(resting)) == left < len(norms(model))
+    check_same(model, resting)
+
+
+def test_the_network_itself_goes_on_training() -> None:
+    model = build_model("unet", "resnet18", None, (16, 8, 8, 8, 8), MEAN, STD, False).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    resting = put_to_rest(model, (64, 32))
+    assert not resting.training
+    assert model.training
+    torch.testing.assert_close(dict(model.state_dict()), before, atol=0, rtol=0)
+    assert all(parameter.requires_grad for parameter in model.parameters())
