@@ -6,13 +6,14 @@ here: a few lines of aliases and merge keys can stand for billions of values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, Event
+from ruamel.yaml.events import CollectionStartEvent
 
 from steelcli.common.errors import ParamsError, quote
 from steelcli.common.inputs import read_bytes
@@ -29,8 +30,8 @@ def read_document(path: Path) -> Any:
     """
     text = _read_text(path)
     yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = partial(_FlatComposer, path)  # type: ignore[assignment]
     try:
-        _check_events(yaml.parse(text), path)
         return yaml.load(text)
     except YAMLError as error:
         raise _explain(error, path) from error
@@ -39,17 +40,27 @@ def read_document(path: Path) -> Any:
         raise ParamsError(what, path, "write a plain number or put it into quotes") from error
 
 
-def _check_events(events: Iterable[Event], path: Path) -> None:
-    """Refuse anchors, and depths that ruamel.yaml would read for a minute."""
-    depth = 0
-    for event in events:
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            what = f"the parameters are nested deeper than {MAX_DEPTH} levels"
-            raise ParamsError(what, path, "write them flat")
-        if getattr(event, "anchor", None) is not None:
+class _FlatComposer(Composer):
+    """Refuses anchors, and depths that ruamel.yaml would read for a minute."""
+
+    def __init__(self, path: Path, loader: Any) -> None:
+        super().__init__(loader)
+        self.path, self.level = path, 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a scalar, or a collection with all in it."""
+        event = self.parser.peek_event()
+        if event.anchor is not None:
             what = f"an anchor or alias (& or *) in the parameters ({_place(event.start_mark)})"
-            raise ParamsError(what, path, "write the value out")
+            raise ParamsError(what, self.path, "write the value out")
+        is_collection = isinstance(event, CollectionStartEvent)
+        if is_collection and self.level == MAX_DEPTH:
+            what = f"the parameters are nested deeper than {MAX_DEPTH} levels"
+            raise ParamsError(what, self.path, "write them flat")
+        self.level += is_collection
+        node = super().compose_node(parent, index)
+        self.level -= is_collection
+        return node
 
 
 def _read_text(path: Path) -> str:

@@ -6,7 +6,6 @@ import os
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 from steelcli.common.errors import DataError
 from steelcli.common.problems import REFUSE, Problems
@@ -32,11 +31,13 @@ def iter_images(
     Args:
         folder: where to look.
         recursive: whether to look into sub-folders.
-        problems: takes an image of a format that is not read, a name no output can have, and a link
-            to nowhere: passing over them would drop them from the data unseen.
+        problems: takes an image of a format that is not read, a name no output can have, a link
+            to nowhere, and what `iter_folders` leaves out: passing over them would drop them from
+            the data unseen.
         are_masks: whether leaving one out leaves out no image: that one will lack its mask.
     """
-    for path in sorted(_iter_files(folder, recursive), key=lambda path: path.as_posix()):
+    files = _iter_files(folder, recursive, problems)
+    for path in sorted(files, key=lambda path: path.as_posix()):
         suffix = path.suffix.lower()
         fault = None
         if suffix in (*_PICTURES, *_ARRAYS):
@@ -74,39 +75,47 @@ def is_printable(name: str) -> bool:
     return not any(unicodedata.category(character) in _UNPRINTABLE for character in name)
 
 
-def _iter_files(folder: Path, recursive: bool) -> Iterator[Path]:
-    for parent, children, names in iter_folders(folder):
+def _iter_files(folder: Path, recursive: bool, problems: Problems) -> Iterator[Path]:
+    for parent, children, names in iter_folders(folder, problems):
         yield from (parent / name for name in names if name[0] != ".")
         children[:] = [child for child in children if child[0] != "."] if recursive else []
 
 
-def iter_folders(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+def iter_folders(
+    root: Path, problems: Problems = REFUSE
+) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield each folder under ``root``, its sub-folders and its other names; follow links.
 
     Folders come top down, and the caller may remove sub-folders from the list to skip them. A link
     back to a folder above is not followed.
 
+    Args:
+        root: where to begin.
+        problems: takes a folder inside that cannot be listed, and one that is reached by two
+            ways: its files would count twice.
+
     Raises:
-        DataError: a folder that cannot be listed, or one that is reached by two ways: its files
-            would count twice.
+        DataError: ``root`` itself cannot be listed.
     """
+
+    def note(error: OSError) -> None:
+        what = f"cannot list the folder ({error.strerror})"
+        fault = DataError(what, error.filename, "mend its rights")
+        if Path(error.filename) == root:
+            raise fault from error
+        problems.add(fault, None)
+
     seen: set[str] = set()
     above = {str(folder) for folder in Path(os.path.realpath(root)).parents}
-    for parent, children, names in os.walk(root, onerror=_refuse, followlinks=True):
+    for parent, children, names in os.walk(root, onerror=note, followlinks=True):
         real = os.path.realpath(parent)
         if real in seen or real in above:
             children.clear()
-            if real in above or any(
-                os.path.realpath(folder) == real for folder in Path(parent).parents
-            ):
-                continue
-            raise DataError("a folder is reached by two ways", parent, "remove one of the links")
+            loops = any(os.path.realpath(folder) == real for folder in Path(parent).parents)
+            if real not in above and not loops:
+                what = "a folder is reached by two ways"
+                problems.add(DataError(what, parent, "remove one of the links"), None)
+            continue
         seen.add(real)
         children.sort()
         yield Path(parent), children, names
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise DataError(
-        f"cannot list the folder ({error.strerror})", error.filename, "mend its rights"
-    ) from error
