@@ -14,10 +14,12 @@ import json
 import os
 import sys
 
+import sklearn.metrics
 import steelcli.commands.evaluate
 import steelcli.commands.judge
 import steelcli.commands.report
-import steelcli.commands.train  # noqa: F401
+import steelcli.commands.train
+import torch._dynamo  # noqa: F401  # torch's optimisers import it
 from steelcli.cli import main
 from steelcli.model.smp_import import import_smp
 
