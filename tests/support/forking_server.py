@@ -14,12 +14,13 @@ import json
 import os
 import sys
 
-import sklearn.metrics
+import sklearn.metrics  # noqa: F401
+import torch._dynamo  # noqa: F401  # torch's optimisers import it
+
 import steelcli.commands.evaluate
 import steelcli.commands.judge
 import steelcli.commands.report
-import steelcli.commands.train
-import torch._dynamo  # noqa: F401  # torch's optimisers import it
+import steelcli.commands.train  # noqa: F401
 from steelcli.cli import main
 from steelcli.model.smp_import import import_smp
 
