@@ -15,9 +15,9 @@ help: ## list the targets
 
 setup: .venv/installed ## make the virtual environment in .venv, with the versions the tests run with
 
+# Python's own pip takes twice as long.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
 	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev,weights,onnx,openvino]'
 	touch $@

@@ -38,7 +38,7 @@ from steelcli.model.checkpoint import make_checkpoint, save_checkpoint
 from steelcli.model.device import describe_versions, pick_device, resolve_precision
 from steelcli.model.export import capture, write_graph
 from steelcli.model.exported import FILE_NAMES, open_exported
-from steelcli.model.fold import put_to_rest
+from steelcli.model.fold import fold_batchnorm
 from steelcli.model.inference import native_levels
 from steelcli.model.network import SegmentationModel, build_model
 from steelcli.model.normalisation import resolve_normalisation
@@ -78,10 +78,9 @@ def _measure_network(name: str, paths: list[Path], work_dir: Path) -> list[Figur
     model = _build(params, images)
     ours = _open_ours(model, params, work_dir)
     with _eager_apart(name, model, work_dir / "eager.pt") as eager:
-        resting = put_to_rest(model, IMAGE_SIZE)
-        runs = {"eager": eager, "ours": ours.run, **_open_exports(resting, work_dir)}
+        runs = {"eager": eager, "ours": ours.run, **_open_exports(model, work_dir)}
         if shutil.which("g++"):
-            runs["torch.compile"] = _compile(resting)
+            runs["torch.compile"] = _compile(fold_batchnorm(model, IMAGE_SIZE))
         else:
             say("torch.compile is not measured: there is no g++")
         masks = {way: _cut(run, images[:JUDGED]) for way, run in runs.items()}

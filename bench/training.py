@@ -120,6 +120,7 @@ class PairedSteps(StepHook):
         self.trained: list[float] = []
         self.bare: list[float] = []
         self._started = 0.0
+        self._place = 0, 0
         trainer.hook = self
 
     def run(self) -> None:
@@ -134,14 +135,16 @@ class PairedSteps(StepHook):
 
     def after_step(self, flags: list[int]) -> None:  # noqa: ARG002
         """Clock the step that has ended, then take and clock a bare one."""
-        if not self.trainer.plain.training:
+        position = self.trainer.position
+        if (position.epoch, position.step) == self._place:
             return  # a batch of the validation
+        self._place = position.epoch, position.step
         ended = time.perf_counter()
         self.trained.append(ended - self._started)
         loss = self.bare_step.step()
         self.bare.append(time.perf_counter() - ended)
         if len(self.bare) == 1:
-            _check_losses(self.trainer.position.loss, loss.item())
+            _check_losses(position.loss, loss.item())
         if len(self.bare) == self.steps:
             raise _Done
         self._started = time.perf_counter()

@@ -31,6 +31,7 @@ from steelcli.model.exported import (
     open_exported,
     refuse_missing,
 )
+from steelcli.model.fold import copy_for_inference
 from steelcli.model.inference import predict as predict_probs
 from steelcli.model.network import SegmentationModel
 from steelcli.model.seeds import seed_everything
@@ -149,7 +150,7 @@ def _open_checkpoint(
     device = pick_device()
     train = checkpoint.params.train
     seed_everything(train.seed, train.deterministic)
-    model = restore_model(checkpoint, path, device)
+    model = restore_model(checkpoint, path).to(device)
     return _describe_checkpoint(path, model, checkpoint, device, frozen, data, overrides)
 
 
@@ -170,12 +171,13 @@ def _describe_checkpoint(
         what = f"the model was trained at {width}x{height}, so with other parameters"
         raise ParamsError(what, "data.image_size", _PARAMS_OF_RUN)
     precision = inference_precision(checkpoint.precision, device)
+    network = copy_for_inference(model, precision, data.image_size)
 
     @torch.inference_mode()
     def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         batch = torch.from_numpy(images).to(device)
         probs: NDArray[np.float32] = (
-            predict_probs(model, batch, precision, frozen.flip_tta).cpu().numpy()
+            predict_probs(network, batch, precision, frozen.flip_tta).cpu().numpy()
         )
         return probs
 

@@ -15,7 +15,6 @@ from steelcli.common.fingerprint import fingerprint
 from steelcli.common.inputs import is_shallow
 from steelcli.common.outputs import staged_file
 from steelcli.common.paths import MAKE_MODEL
-from steelcli.model.fold import put_to_rest
 from steelcli.model.network import SegmentationModel, build_frame, build_model
 from steelcli.model.torch_file import copy_tensors, load_values
 from steelcli.model.weights import find_misfit
@@ -150,8 +149,8 @@ def _check_kind(values: Any, path: Path) -> None:
         raise ModelError(what, path, "train again or name another file")
 
 
-def restore_model(checkpoint: Checkpoint, path: Path, device: torch.device) -> SegmentationModel:
-    """Build the checkpoint's network with its weights, at rest: see `put_to_rest`.
+def restore_model(checkpoint: Checkpoint, path: Path) -> SegmentationModel:
+    """Build the checkpoint's network, with its weights, in evaluation mode on the CPU.
 
     Raises:
         ModelError: a network that cannot be built, or weights that do not fit it.
@@ -169,7 +168,7 @@ def restore_model(checkpoint: Checkpoint, path: Path, device: torch.device) -> S
         what = f"the weights do not fit the architecture named beside them ({misfit})"
         raise ModelError(what, path, "train again")
     model.load_state_dict(checkpoint.weights)
-    return put_to_rest(model.to(device), checkpoint.image_size)
+    return model.eval()
 
 
 def find_best(models_dir: Path, monitor: str) -> Path:

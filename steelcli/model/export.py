@@ -15,6 +15,7 @@ from torch.export import ExportedProgram
 from steelcli.common.errors import ModelError, quote
 from steelcli.common.formats import Format
 from steelcli.model.exported import INPUT, METADATA_NAME, OUTPUT
+from steelcli.model.fold import fold_batchnorm
 from steelcli.model.network import SegmentationModel, to_probs
 
 
@@ -41,10 +42,10 @@ class ProbabilityModel(nn.Module):
 def capture(
     model: SegmentationModel, flip_tta: bool, channels: int, image_size: tuple[int, int]
 ) -> ExportedProgram:
-    """Return the graph of `ProbabilityModel` for any number of images.
+    """Return the graph of `ProbabilityModel` for any number of images, BatchNorm folded.
 
     Args:
-        model: at rest, on the CPU.
+        model: on the CPU.
         channels: C of the images, 1 or 3.
         image_size: width and height, pixels; the graph takes no other.
 
@@ -53,7 +54,7 @@ def capture(
     """
     width, height = image_size
     images = torch.zeros((2, channels, height, width), dtype=torch.uint8)
-    network = ProbabilityModel(model, flip_tta).eval()
+    network = ProbabilityModel(fold_batchnorm(model, image_size), flip_tta)
     shapes = ({0: torch.export.Dim("batch", min=1)},)
     try:
         with _quiet(), torch.no_grad():

@@ -1,10 +1,11 @@
-"""The network at rest: each BatchNorm put into the convolution whose output it takes."""
+"""The network for inference: each BatchNorm put into the convolution whose output it takes."""
 
 from __future__ import annotations
 
 import copy
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,12 +15,30 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
 
 from steelcli.model.network import SegmentationModel
 
 
-def put_to_rest(model: SegmentationModel, image_size: tuple[int, int]) -> SegmentationModel:
-    """Return a copy in evaluation mode with its BatchNorms folded into its convolutions.
+def copy_for_inference(
+    model: SegmentationModel, precision: str, image_size: tuple[int, int]
+) -> SegmentationModel:
+    """Return a copy in evaluation mode, in fp32 with its BatchNorms folded.
+
+    In fewer bits they stay as they are: there the running means hold the rounding of the kernels,
+    and folded kernels are rounded anew.
+
+    Args:
+        precision: see `model.device.resolve_precision`.
+        image_size: see `fold_batchnorm`.
+    """
+    if precision == "fp32":
+        return fold_batchnorm(model, image_size)
+    return copy.deepcopy(model).eval()
+
+
+def fold_batchnorm(model: SegmentationModel, image_size: tuple[int, int]) -> SegmentationModel:
+    """Return a copy in evaluation mode with BatchNorms folded into convolutions.
 
     A BatchNorm is folded where it alone takes the output of a convolution, and both run once: a
     convolution of kernel ``w·s`` and bias ``(b - mean)·s + beta``, with
@@ -30,32 +49,44 @@ def put_to_rest(model: SegmentationModel, image_size: tuple[int, int]) -> Segmen
         image_size: width and height of an image that the network takes, pixels.
     """
     width, height = image_size
-    resting = copy.deepcopy(model).eval().requires_grad_(False)
+    folded = copy.deepcopy(model).eval().requires_grad_(False)
     flow = _Flow()
     with torch.inference_mode(), flow:
-        resting(resting.mean.new_zeros((1, 1, height, width), dtype=torch.uint8))
-    modules = dict(resting.named_modules())
-    convolutions = {id(own.weight): own for own in modules.values() if isinstance(own, nn.Conv2d)}
-    for name, norm in modules.items():
-        if isinstance(norm, _BatchNorm) and flow.kernel_before(norm) in convolutions:
-            _fold(convolutions[flow.kernel_before(norm)], norm)
-            # timm's hold a dropout and an activation, to be run afterwards
-            resting.set_submodule(name, nn.Sequential(*norm.children()))
-    return resting
+        folded(folded.mean.new_zeros((1, 1, height, width), dtype=torch.uint8))
+    owners: dict[int, list[nn.Conv2d]] = defaultdict(list)
+    for layer in folded.modules():
+        if isinstance(layer, nn.Conv2d):
+            owners[id(layer.weight)].append(layer)
+    names: dict[_BatchNorm, list[str]] = defaultdict(list)
+    for name, layer in folded.named_modules(remove_duplicate=False):
+        if isinstance(layer, _BatchNorm):
+            names[layer].append(name)
+    for norm, own_names in names.items():
+        convolutions = owners[id(flow.kernel_before(norm))]
+        if len(convolutions) == 1:
+            _fold(convolutions[0], norm)
+            for name in own_names:
+                # timm's hold a dropout and an activation, to be run afterwards
+                folded.set_submodule(name, nn.Sequential(*norm.children()))
+    return folded
+
+
+@dataclass
+class _Record:
+    """How often a tensor was used, and the kernel of the convolution that made it."""
+
+    uses: int = 0
+    kernel: torch.Tensor | None = None
 
 
 class _Flow(TorchFunctionMode):
-    """Notes what takes the output of each convolution."""
+    """Notes what takes the output of each convolution; keeps no tensor alive."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.kernels: dict[int, int] = {}
-        """Of the convolution that made a tensor, both by their ids."""
-        self.sources: dict[int, int] = {}
-        """What a BatchNorm took, by the id of its running mean."""
-        self.uses: Counter[int] = Counter()
-        self.seen: list[Any] = []
-        """Keeps alive what was counted, so that no id is given twice."""
+        self.records = WeakIdKeyDictionary()
+        self.sources: dict[int, _Record] = {}
+        """Of what a BatchNorm took, by the id of its running mean."""
 
     def __torch_function__(
         self,
@@ -64,23 +95,32 @@ class _Flow(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        made = func(*args, **(kwargs or {}))
-        given = [leaf for leaf in tree_leaves((args, kwargs)) if torch.is_tensor(leaf)]
+        named = kwargs or {}
+        made = func(*args, **named)
         if made is None or any(torch.is_tensor(leaf) for leaf in tree_leaves(made)):
-            self.uses.update(map(id, given))
-            self.seen += [*given, made]
+            for leaf in tree_leaves((args, named)):
+                if torch.is_tensor(leaf):
+                    self._record(leaf).uses += 1
         if func is F.conv2d:
-            self.kernels[id(made)] = id(args[1])
-        elif func is F.batch_norm and args[1] is not None:
-            self.sources[id(args[1])] = id(args[0])
+            self._record(made).kernel = args[1] if len(args) > 1 else named["weight"]
+        elif func is F.batch_norm and len(args) > 1 and args[1] is not None:
+            self.sources[id(args[1])] = self._record(args[0])
         return made
 
-    def kernel_before(self, norm: _BatchNorm) -> int:
-        """Return the id of the kernel that ``norm`` can be folded into, 0 if there is none."""
-        mean = id(norm.running_mean)
-        source = self.sources.get(mean, 0)
-        kernel = self.kernels.get(source, 0)
-        return kernel if {self.uses[each] for each in (source, kernel, mean)} == {1} else 0
+    def _record(self, tensor: torch.Tensor) -> _Record:
+        if tensor not in self.records:
+            self.records[tensor] = _Record()
+        record: _Record = self.records[tensor]
+        return record
+
+    def kernel_before(self, norm: _BatchNorm) -> torch.Tensor | None:
+        """Return the kernel that ``norm`` can be folded into, None if there is none."""
+        mean = norm.running_mean
+        source = self.sources.get(id(mean))
+        if mean is None or source is None or source.kernel is None:
+            return None
+        records = (source, self._record(source.kernel), self._record(mean))
+        return source.kernel if all(record.uses == 1 for record in records) else None
 
 
 def _fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:

@@ -21,7 +21,7 @@ def seed_everything(seed: int, deterministic: bool) -> None:
     torch.manual_seed(seed)
     # cuBLAS reads it when it starts and refuses to be deterministic without it
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # use_deterministic_algorithms does the same, and imports the compiler, which takes seconds
+    # use_deterministic_algorithms also imports the compiler, which takes seconds
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
     # a debugging aid that costs a tenth of the speed
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from steelcli.data.store.reader import Store, open_store
 from steelcli.data.types import Split
 from steelcli.model.checkpoint import Checkpoint, find_best, load_checkpoint, restore_model
 from steelcli.model.device import inference_precision, pick_device
+from steelcli.model.fold import copy_for_inference
 from steelcli.model.inference import iter_levels
 from steelcli.model.network import SegmentationModel
 from steelcli.model.run_settings import RunSettings, read_settings
@@ -41,7 +42,7 @@ class BestModel:
 
 @dataclass(frozen=True)
 class Trained(BestModel):
-    """The same with the store it was trained on."""
+    """The same for inference on the store it was trained on."""
 
     store: Store
 
@@ -80,7 +81,7 @@ def load_best(models_dir: Path, store: str | None = None) -> BestModel:
     device = pick_device()
     train = checkpoint.params.train
     seed_everything(train.seed, train.deterministic)
-    model = restore_model(checkpoint, path, device)
+    model = restore_model(checkpoint, path).to(device)
     precision = inference_precision(checkpoint.precision, device)
     return BestModel(path, model, checkpoint, settings, device, precision)
 
@@ -92,4 +93,6 @@ def load_trained(models_dir: Path, store_dir: Path) -> Trained:
         UserError: see `load_best`; a missing or broken store, or a picture in two splits.
     """
     store = open_store(store_dir)
-    return Trained(**vars(load_best(models_dir, store.fingerprint)), store=store)
+    best = load_best(models_dir, store.fingerprint)
+    model = copy_for_inference(best.model, best.precision, store.image_size)
+    return Trained(**vars(best) | {"model": model}, store=store)

@@ -17,7 +17,7 @@ from accelerate.utils import gather_object
 
 from steelcli.common.progress import track
 from steelcli.data.store.reader import Store
-from steelcli.model.fold import put_to_rest
+from steelcli.model.fold import copy_for_inference
 from steelcli.model.inference import compute_logits, finite_probs, iter_batches, native_levels
 from steelcli.model.network import SegmentationModel
 from steelcli.model.seeds import random_state, restore_random_state
@@ -256,8 +256,8 @@ class Trainer:
         titles, min_overlap = self.store.class_titles, self.params.min_overlap
         new_scorer = partial(SplitScorer, titles, (FIXED,), min_overlap)
         losses: list[float] = []
-        resting = put_to_rest(self.eval_model, self.store.image_size)
-        scorer = score_images(new_scorer, self._iter_scored(resting, mine, losses))
+        model = copy_for_inference(self.eval_model, self.precision, self.store.image_size)
+        scorer = score_images(new_scorer, self._iter_scored(model, mine, losses))
         total = new_scorer()
         for part in gather_object([scorer]):
             total.merge(part)

@@ -77,7 +77,7 @@ def check_shares(params: TrainParams, store: Store, processes: int) -> None:
 
 
 def check_network(model: nn.Module, params: TrainParams, store: Store, processes: int) -> None:
-    """Run one image through the network, which is in evaluation mode afterwards.
+    """Run one image through the network.
 
     Raises:
         ModelError: the network takes no images of the store's size.
@@ -91,6 +91,7 @@ def check_network(model: nn.Module, params: TrainParams, store: Store, processes
     norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
     handles = [norm.register_forward_pre_hook(note_size) for norm in norms]
     image = torch.from_numpy(channels_first(store.images[0]).copy())
+    was_training = model.training
     try:
         with torch.inference_mode():
             model.eval()(image[None])
@@ -100,6 +101,7 @@ def check_network(model: nn.Module, params: TrainParams, store: Store, processes
         what = f"the network takes no images of {width}×{height} ({reason})"
         raise ModelError(what, "data.image_size", "change it or model.encoder_name") from error
     finally:
+        model.train(was_training)
         for handle in handles:
             handle.remove()
     if 1 in sizes and _images_per_norm(params, store, processes) == 1:

@@ -15,8 +15,6 @@ from steelcli.common.errors import ModelError, RunError
 from steelcli.data.store.reader import Store
 from steelcli.model.checkpoint import find_best, load_checkpoint, restore_model, save_checkpoint
 
-CPU = torch.device("cpu")
-
 
 @pytest.fixture
 def best_path(run_dir: Path) -> Path:
@@ -49,8 +47,7 @@ def test_weights_survive_the_round_trip(best_path: Path, tmp_path: Path) -> None
     checkpoint = load_checkpoint(best_path)
     save_checkpoint(tmp_path / "copy.pth", checkpoint)
     images = torch.randint(0, 256, (2, 1, 64, 256), dtype=torch.uint8)
-    paths = (best_path, tmp_path / "copy.pth")
-    one, other = (restore_model(load_checkpoint(path), path, CPU) for path in paths)
+    one, other = (restore_model(load_checkpoint(p), p) for p in (best_path, tmp_path / "copy.pth"))
     assert torch.equal(one(images), other(images))
 
 
@@ -104,7 +101,7 @@ def test_weights_of_another_architecture_are_refused(best_path: Path) -> None:
     model = checkpoint.params.model.model_copy(update={"architecture": "unetplusplus"})
     params = checkpoint.params.model_copy(update={"model": model})
     with pytest.raises(ModelError, match="do not fit the architecture"):
-        restore_model(checkpoint.model_copy(update={"params": params}), best_path, CPU)
+        restore_model(checkpoint.model_copy(update={"params": params}), best_path)
 
 
 def test_exactly_one_best_is_expected(best_path: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Networks are seeded, built and put to rest without torch's compiler; torchvision stays whole."""
+"""Networks are seeded, built and folded without torch's compiler; torchvision stays whole."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 _SCRIPT = """
 import sys
 from functools import partial
-from steelcli.model.fold import put_to_rest
+from steelcli.model.fold import fold_batchnorm
 from steelcli.model.network import build_frame, build_model
 from steelcli.model.seeds import seed_everything
 
@@ -16,7 +16,7 @@ seed_everything(1, deterministic=True)
 half = (0.5, 0.5, 0.5)
 for encoder in ("timm-tf_efficientnet_lite0", "tu-test_efficientnet", "mobilenet_v2"):
     build = partial(build_model, "unet", encoder, None, [32, 16, 8, 8, 4], half, half, True)
-    put_to_rest(build(), (64, 32))
+    fold_batchnorm(build(), (64, 32))
     assert build_frame(encoder, build).mean.is_meta
 assert "torch._dynamo" not in sys.modules
 import torch

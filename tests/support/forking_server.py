@@ -2,9 +2,9 @@
 already.
 
 Importing torch takes longer than most commands do. This process does nothing but import, so what is
-forked from it is what ``python -m steelcli`` is before it runs. Each line of its input is JSON: the
-folder, the arguments, the environment, and the files for stdout and stderr; it answers with the
-exit code.
+forked from it is ``python -m steelcli`` before it runs, with more imported. Each line of its input
+is JSON: the folder, the arguments, the environment, and the files for stdout and stderr; it answers
+with the exit code.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def iter_images(
 
 def refuse_folders(folder: Path, problems: Problems) -> None:
     """Report folders inside a folder of images: their images would be lost unseen."""
-    for parent, children, names in iter_folders(folder):
+    for parent, children, names in iter_folders(folder, problems):
         children[:] = [child for child in children if child[0] != "."]
         if parent != folder and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
             what = "images in a folder inside the folder of images are not read"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from steelcli.common.errors import DataError
+from steelcli.common.problems import Problems
 from steelcli.data.images.find import iter_images
 
 
@@ -34,3 +35,19 @@ def test_unread_image_type_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.gif").touch()
     with pytest.raises(DataError, match=r"a\.gif; convert"):
         list(iter_images(tmp_path))
+
+
+def test_a_folder_reached_by_two_ways_counts_once_and_is_told(tmp_path: Path) -> None:
+    for name in ("a/1.png", "c/2.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "b").symlink_to("a")
+    (tmp_path / "a/loop").symlink_to("..")
+    problems = Problems()
+    found = list(iter_images(tmp_path, recursive=True, problems=problems))
+    assert [path.name for path in found] == ["1.png", "2.png"]
+    (row,) = problems.rows
+    assert row.what == "a folder is reached by two ways"
+    assert row.image is None
+    with pytest.raises(DataError, match="two ways"):
+        list(iter_images(tmp_path, recursive=True))
