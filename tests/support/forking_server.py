@@ -14,6 +14,7 @@ import json
 import os
 import sys
 
+import numpy as np
 import sklearn.metrics  # noqa: F401
 import torch._dynamo  # noqa: F401  # torch's optimisers import it
 
@@ -23,8 +24,14 @@ import steelcli.commands.report
 import steelcli.commands.train  # noqa: F401
 from steelcli.cli import main
 from steelcli.model.smp_import import import_smp
+from steelcli.scores.counts import FIXED
+from steelcli.scores.scorer import SplitScorer
 
 import_smp()
+levels = np.arange(64, dtype=np.uint16).reshape(8, 8)
+for areas in (None, [0]):  # loads the compiled loops
+    scorer = SplitScorer(["defect"], [FIXED], 0.1, min_areas_px=areas)
+    scorer.update("image", levels, levels[None] > 40)
 gc.freeze()
 for line in sys.stdin:
     folder, arguments, environment, *paths = json.loads(line)

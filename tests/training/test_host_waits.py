@@ -96,7 +96,8 @@ def trainer(store_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traine
     AcceleratorState._reset_state()
     accelerator = Accelerator(cpu=True)
     monkeypatch.setattr(Accelerator, "device", torch.device("meta"))
-    model = build_model(**model_params().model_dump(), channels_last=True)
+    network = model_params(encoder_name="tu-test_efficientnet")
+    model = build_model(**network.model_dump(), channels_last=True)
     trainer = Trainer(accelerator, model, loader, store, params, "fp32")
     trainer.late.max_late = MAX_LATE_STEPS
     trainer.model.train()
