@@ -22,7 +22,7 @@ setup: .venv/installed ## make the virtual environment in .venv, with the versio
 	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev,weights,onnx,openvino]'
 	touch $@
 
-demo: setup ## train twice on synthetic steel (lr 1e-4 and 1e-3), compare, report; six to thirteen minutes
+demo: setup ## train twice on synthetic steel (lr 1e-4 and 1e-3), compare, report; six to fifteen minutes
 	@git config user.name >/dev/null && git config user.email >/dev/null || \
 		{ echo 'Error: DVC needs your name: git config --global user.name NAME, user.email ADDRESS'; exit 1; }
 	@for name in lr-1e-4 lr-1e-3; do dvc exp remove --quiet $$name || true; done

@@ -33,6 +33,7 @@ from steelcli.common.progress import say, track
 from steelcli.data.types import channels_first
 from steelcli.model.export import capture, write_graph
 from steelcli.model.exported import FILE_NAMES, PACKAGES, open_exported, refuse_missing
+from steelcli.model.fold import copy_for_inference
 from steelcli.model.inference import native_levels, predict
 from steelcli.model.quantise import quantise
 from steelcli.model.speed import WARM_UP
@@ -85,7 +86,8 @@ def export(
     frozen = read_frozen(threshold_path)
     trained = load_trained(models_dir, store_dir)
     frozen.refuse_other_run(trained.run_key, threshold_path)
-    store, model = trained.store, trained.model.cpu()
+    store = trained.store
+    model = copy_for_inference(trained.model.cpu(), "fp32", store.image_size)
     others = _read_others(metrics_path, trained)
     files, group = {metrics_path: ""}, group_name(wanted, int8)
     with staged_dir(exports_dir / group, files) as partial_dir:

@@ -23,16 +23,16 @@ from steelcli.model.network import SegmentationModel
 def copy_for_inference(
     model: SegmentationModel, precision: str, image_size: tuple[int, int]
 ) -> SegmentationModel:
-    """Return a copy in evaluation mode, in fp32 with its BatchNorms folded.
+    """Return a copy in evaluation mode, in fp32 on a CPU with its BatchNorms folded.
 
-    In fewer bits they stay as they are: there the running means hold the rounding of the kernels,
-    and folded kernels are rounded anew.
+    In fewer bits, TF32 of GPUs among them, they stay as they are: there the running means hold the
+    rounding of the kernels, and folded kernels are rounded anew.
 
     Args:
         precision: see `model.device.resolve_precision`.
         image_size: see `fold_batchnorm`.
     """
-    if precision == "fp32":
+    if precision == "fp32" and model.mean.device.type == "cpu":
         return fold_batchnorm(model, image_size)
     return copy.deepcopy(model).eval()
 
@@ -62,7 +62,7 @@ def fold_batchnorm(model: SegmentationModel, image_size: tuple[int, int]) -> Seg
         if isinstance(layer, _BatchNorm):
             names[layer].append(name)
     for norm, own_names in names.items():
-        convolutions = owners[id(flow.kernel_before(norm))]
+        convolutions = owners.pop(id(flow.kernel_before(norm)), [])
         if len(convolutions) == 1:
             _fold(convolutions[0], norm)
             for name in own_names:
@@ -80,7 +80,7 @@ class _Record:
 
 
 class _Flow(TorchFunctionMode):
-    """Notes what takes the output of each convolution; keeps no tensor alive."""
+    """Notes what takes the output of each convolution; of the tensors it keeps kernels alone."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -134,6 +134,7 @@ def test_a_bare_step_begins_with_the_loss_of_the_training(store_dir: Path) -> No
     pairs = PairedSteps(trainer, BareStep(trainer, network), 6)
     pairs.run()  # raises where the first losses differ
     assert len(pairs.trained) == len(pairs.bare) == 6
+    assert (trainer.position.epoch - 1) * trainer.steps + trainer.position.step == 6
     assert min(pairs.trained + pairs.bare) > 0
 
 

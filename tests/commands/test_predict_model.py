@@ -23,6 +23,8 @@ from steelcli.data.store.reader import Store
 from steelcli.model import exported
 from steelcli.model.export import write_graph
 from steelcli.model.exported import FILE_NAMES
+from steelcli.model.fold import copy_for_inference
+from steelcli.model.network import SegmentationModel
 
 NOWHERE = Path("nowhere")
 NO_OVERRIDES = Overrides(None, None)
@@ -159,6 +161,23 @@ def test_runtimes_are_not_mixed(
     with pytest.raises(RunError, match="made with another runtime, model_digest: "):
         files.predict(tmp_path, files.export(second))
     assert (tmp_path / "images.jsonl").read_bytes() == before
+
+
+def test_a_checkpoint_is_folded_for_its_number_format_and_its_images(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def note(model: SegmentationModel, *wanted: Any) -> SegmentationModel:
+        asked.append(wanted)
+        return copy_for_inference(model, *wanted)
+
+    monkeypatch.setattr(predict_model, "copy_for_inference", note)
+    with pytest.raises(ParamsError, match="trained at 256x64"):
+        files.predict(tmp_path, best(files), data=data_params(image_size=[128, 32]))
+    assert not asked
+    files.predict(tmp_path, best(files))
+    assert asked == [("fp32", (256, 64))]
 
 
 def test_a_checkpoint_needs_the_parameters_of_its_run(files: Files, tmp_path: Path) -> None:

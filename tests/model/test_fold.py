@@ -99,6 +99,8 @@ class Shared(nn.Module):
         self.used, self.unused = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
         self.unused.weight = self.used.weight
         self.kept = nn.BatchNorm2d(3)
+        self.of_same_mean = nn.BatchNorm2d(3)  # as timm's conversion to SyncBatchNorm leaves it
+        self.of_same_mean.running_mean = self.norm.running_mean
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.kept(self.used(self.alias(self.again(images)).relu()))
@@ -111,7 +113,7 @@ def test_what_has_two_names_is_folded_under_both() -> None:
     randomise_statistics(network)
     model = SegmentationModel(network, MEAN, STD)
     folded = fold_batchnorm(model, (16, 8))
-    assert norms(folded) == {"network.kept"}
+    assert norms(folded) == {"network.kept", "network.of_same_mean"}
     check_same(model, folded)
 
 

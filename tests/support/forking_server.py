@@ -1,10 +1,10 @@
 """Run as a script: ``steelcli`` commands, each in a process of its own that has its imports
 already.
 
-Importing torch takes longer than most commands do. This process does nothing but import, so what is
-forked from it is ``python -m steelcli`` before it runs, with more imported. Each line of its input
-is JSON: the folder, the arguments, the environment, and the files for stdout and stderr; it answers
-with the exit code.
+Importing torch takes longer than most commands do. This process imports and loads the compiled
+loops, so what is forked from it is ``python -m steelcli`` before it runs, with more in memory. Each
+line of its input is JSON: the folder, the arguments, the environment, and the files for stdout and
+stderr; it answers with the exit code.
 """
 
 from __future__ import annotations

@@ -96,8 +96,7 @@ def trainer(store_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traine
     AcceleratorState._reset_state()
     accelerator = Accelerator(cpu=True)
     monkeypatch.setattr(Accelerator, "device", torch.device("meta"))
-    network = model_params(encoder_name="tu-test_efficientnet")
-    model = build_model(**network.model_dump(), channels_last=True)
+    model = build_model(**model_params().model_dump(), channels_last=True)
     trainer = Trainer(accelerator, model, loader, store, params, "fp32")
     trainer.late.max_late = MAX_LATE_STEPS
     trainer.model.train()

@@ -13,8 +13,11 @@ from make_params import model_params, train_params
 
 from steelcli.common.errors import RunError
 from steelcli.data.store.reader import Store
-from steelcli.model.network import build_model
+from steelcli.model.fold import copy_for_inference
+from steelcli.model.inference import compute_logits
+from steelcli.model.network import SegmentationModel, build_model
 from steelcli.model.seeds import seed_everything
+from steelcli.training import loop
 from steelcli.training.loader import TrainLoader
 from steelcli.training.loop import Trainer
 
@@ -43,6 +46,27 @@ def test_losses_are_pinned(store_dir: Path) -> None:
 
 PINNED_TRAIN = [0.9220, 0.8700]
 PINNED_VAL = [0.8318, 0.8418]
+
+
+def test_an_epoch_is_validated_by_a_copy_folded_for_its_images(
+    store_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def note(*asked: Any) -> SegmentationModel:
+        made.append((asked, copy_for_inference(*asked)))
+        return made[-1][1]
+
+    def compute(model: SegmentationModel, *inputs: Any, **options: Any) -> torch.Tensor:
+        assert model is made[-1][1]
+        return compute_logits(model, *inputs, **options)
+
+    monkeypatch.setattr(loop, "copy_for_inference", note)
+    monkeypatch.setattr(loop, "compute_logits", compute)
+    store = Store(store_dir)
+    trainer = build_trainer(store)
+    list(trainer.iter_epochs(1))
+    assert [asked for asked, _ in made] == [(trainer.plain, "fp32", store.image_size)]
 
 
 def test_the_same_seed_gives_the_same_weights(store_dir: Path) -> None:
