@@ -390,3 +390,29 @@ def test_scores_of_a_former_model_are_not_compared(walked_dir: Path, tmp_path: P
     args_path.write_text(json.dumps(settings), encoding="utf-8")
     done = steelcli(folder, "compare", "test", "test")
     assert_one_sentence(done, "belongs to another training than models", "test_images.csv")
+
+
+APART = """
+import sys
+from steelcli.cli import main
+for command in (["tune-threshold"], ["evaluate"], ["predict", "raw.png", "--out", "found"]):
+    sys.argv = ["steelcli", *command]
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code, stop.code
+assert "torch" in sys.modules
+assert "torch._dynamo" not in sys.modules
+"""
+
+
+def test_what_runs_a_trained_network_does_not_import_the_compiler(
+    walked_dir: Path, project_dir: Path, tmp_path: Path
+) -> None:
+    work_dir = copy_walk(walked_dir, tmp_path)
+    image_path = next(project_dir.rglob("*.jpg"), None) or next(project_dir.rglob("*.png"))
+    shutil.copy(image_path, work_dir / "raw.png")
+    done = subprocess.run(
+        [sys.executable, "-c", APART], cwd=work_dir, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

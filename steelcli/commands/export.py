@@ -31,10 +31,12 @@ from steelcli.common.paths import (
 )
 from steelcli.common.progress import say, track
 from steelcli.data.types import channels_first
+from steelcli.model.checkpoint import restore_model
 from steelcli.model.export import capture, write_graph
 from steelcli.model.exported import FILE_NAMES, PACKAGES, open_exported, refuse_missing
 from steelcli.model.fold import copy_for_inference
 from steelcli.model.inference import native_levels, predict
+from steelcli.model.network import SegmentationModel
 from steelcli.model.quantise import quantise
 from steelcli.model.speed import WARM_UP
 from steelcli.model.trained_model import Trained, load_trained
@@ -87,38 +89,49 @@ def export(
     trained = load_trained(models_dir, store_dir)
     frozen.refuse_other_run(trained.run_key, threshold_path)
     store = trained.store
-    model = copy_for_inference(trained.model.cpu(), "fp32", store.image_size)
+    plain = restore_model(trained.checkpoint, trained.path)  # as trained: a wrong fold would show
+    folded = copy_for_inference(plain, "fp32", store.image_size)
     others = _read_others(metrics_path, trained)
     files, group = {metrics_path: ""}, group_name(wanted, int8)
     with staged_dir(exports_dir / group, files) as partial_dir:
         path = partial_dir / FILE_NAMES[wanted]
-        _write(path, wanted, trained, frozen, int8)
+        _write(path, wanted, plain, trained, frozen, int8)
         run = open_exported(path, wanted, torch.get_num_threads()).run
-
-        def run_torch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-            with torch.inference_mode():
-                return predict(model, torch.from_numpy(images), "fp32", frozen.flip_tta).numpy()
-
-        maps = _iter_maps(trained, run, run_torch)
+        maps = _iter_maps(trained, run, _in_torch(plain, frozen))
         if int8:
             metrics = judge_int8(trained.store, frozen.point, maps)
         else:
             metrics = _compare(trained, maps, params, threshold_path)
         images = [_image(trained, i) for i in store.positions("val")[:timing_images]]
         metrics["ms_per_image"] = _clock(run, images)
-        metrics["ms_per_image_torch"] = _clock(run_torch, images)
+        metrics["ms_per_image_torch"] = _clock(_in_torch(folded, frozen), images)
         metrics["size_mb"] = sum(file.stat().st_size for file in partial_dir.iterdir()) / 1e6
         groups = {**others, group: metrics}
         files[metrics_path] = format_metrics(groups, store.fingerprint, trained.run_key)
     return metrics
 
 
-def _write(path: Path, wanted: Format, trained: Trained, frozen: Frozen, int8: bool) -> None:
+def _in_torch(model: SegmentationModel, frozen: Frozen) -> Run:
+    def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return predict(model, torch.from_numpy(images), "fp32", frozen.flip_tta).numpy()
+
+    return run
+
+
+def _write(
+    path: Path,
+    wanted: Format,
+    model: SegmentationModel,
+    trained: Trained,
+    frozen: Frozen,
+    int8: bool,
+) -> None:
     """Write the network with what goes with it."""
     say(f"writing the network for {wanted.value}, which can take a minute")
     store = trained.store
     channels = 1 if store.color == "grey" else 3
-    program = capture(trained.model.cpu(), frozen.flip_tta, channels, store.image_size)
+    program = capture(model, frozen.flip_tta, channels, store.image_size)
     write_graph(program, wanted, describe(trained, frozen), path)
     if int8:
         positions = store.positions("val")

@@ -114,7 +114,11 @@ def iter_levels(
     precision: str,
     flip_tta: bool,
 ) -> Iterator[tuple[int, NDArray[np.uint16]]]:
-    """Yield each image's store position and map of levels [height, width], in the order given."""
+    """Yield each image's store position and map of levels [height, width], in the order given.
+
+    Args:
+        model: of `fold.copy_for_inference`; one in training mode would learn from the images.
+    """
     compute = partial(predict, model, precision=precision, flip_tta=flip_tta)
     for members, probs in iter_batches(compute, store, positions, batch_size, device):
         for position, image_probs in zip(members, probs, strict=True):

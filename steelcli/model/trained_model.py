@@ -42,7 +42,7 @@ class BestModel:
 
 @dataclass(frozen=True)
 class Trained(BestModel):
-    """The same for inference on the store it was trained on."""
+    """The same with its store, and its network as `copy_for_inference` returns it."""
 
     store: Store
 

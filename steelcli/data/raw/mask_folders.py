@@ -92,7 +92,7 @@ def open_masks(root: Path, params: DataParams, problems: Problems = REFUSE) -> M
         raise DataError("no images found", root / "images", "put the images there")
     files = {
         _key(folder / name, root / "masks")
-        for folder, _, names in iter_folders(root / "masks", Problems())  # what is wrong is told
+        for folder, _, names in iter_folders(root / "masks", Problems())  # iter_images told
         for name in names
     }
     samples = []

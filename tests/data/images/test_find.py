@@ -8,7 +8,7 @@ import pytest
 
 from steelcli.common.errors import DataError
 from steelcli.common.problems import Problems
-from steelcli.data.images.find import iter_images
+from steelcli.data.images.find import iter_images, refuse_folders
 
 
 def test_images_of_a_folder_are_sorted(tmp_path: Path) -> None:
@@ -51,3 +51,19 @@ def test_a_folder_reached_by_two_ways_counts_once_and_is_told(tmp_path: Path) ->
     assert row.image is None
     with pytest.raises(DataError, match="two ways"):
         list(iter_images(tmp_path, recursive=True))
+
+
+def test_looking_for_folders_of_images_goes_on_after_one_reached_by_two_ways(
+    tmp_path: Path,
+) -> None:
+    for name in ("a/notes.txt", "c/2.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "b").symlink_to("a")
+    problems = Problems()
+    refuse_folders(tmp_path, problems)
+    places = [(Path(row.file).name, row.what) for row in problems.rows]
+    assert places == [
+        ("b", "a folder is reached by two ways"),
+        ("c", "images in a folder inside the folder of images are not read"),
+    ]

@@ -277,3 +277,15 @@ def test_data_sets_are_supervisely_only(tmp_path: Path, add: Any) -> None:
     add(tmp_path)
     with pytest.raises(ParamsError, match=r"data\.datasets"):
         open_source(data_params(root=str(tmp_path), datasets=["train"]))
+
+
+def test_a_folder_of_masks_reached_by_two_ways_is_told_and_reading_goes_on(tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        put(tmp_path / folder / "a" / "1.png", np.zeros((6, 9), np.uint8))
+    (tmp_path / "masks" / "b").symlink_to("a")
+    problems = Problems()
+    source = open_masks(tmp_path, data_params(), problems)
+    assert [sample.image for sample in source.samples] == ["a/1.png"]
+    assert [(Path(row.file).name, row.what) for row in problems.rows] == [
+        ("b", "a folder is reached by two ways")
+    ]
