@@ -395,7 +395,7 @@ def test_scores_of_a_former_model_are_not_compared(walked_dir: Path, tmp_path: P
 APART = """
 import sys
 from steelcli.cli import main
-for command in (["tune-threshold"], ["evaluate"], ["predict", "raw.png", "--out", "found"]):
+for command in (["tune-threshold"], ["evaluate"], ["predict", "raw.jpg", "--out", "found"]):
     sys.argv = ["steelcli", *command]
     try:
         main()
@@ -410,8 +410,7 @@ def test_what_runs_a_trained_network_does_not_import_the_compiler(
     walked_dir: Path, project_dir: Path, tmp_path: Path
 ) -> None:
     work_dir = copy_walk(walked_dir, tmp_path)
-    image_path = next(project_dir.rglob("*.jpg"), None) or next(project_dir.rglob("*.png"))
-    shutil.copy(image_path, work_dir / "raw.png")
+    shutil.copy(next(project_dir.rglob("*.jpg")), work_dir / "raw.jpg")
     done = subprocess.run(
         [sys.executable, "-c", APART], cwd=work_dir, capture_output=True, text=True, check=False
     )

@@ -20,7 +20,7 @@ from steelcli.common.metrics_file import format_metrics, read_metrics
 from steelcli.data.predictions.saved import SavedPredictions
 from steelcli.model.exported import FILE_NAMES, Exported
 from steelcli.model.inference import predict
-from steelcli.model.trained_model import load_trained
+from steelcli.model.trained_model import load_best
 
 PARAMS = threshold_params(objective="f1", min_areas_px=[0, 40], flip_tta=True, batch_size=1)
 
@@ -69,7 +69,7 @@ class Run:
 
 def export_torch(monkeypatch: pytest.MonkeyPatch, run: Run, spoil: Callable[[Any], Any]) -> None:
     """Let the exported network be torch's own, with its probabilities spoilt."""
-    model = load_trained(run.models_dir, run.store_dir).model
+    model = load_best(run.models_dir).model
 
     def compute(images: Any) -> Any:
         with torch.inference_mode():
