@@ -3,6 +3,7 @@ epochs."""
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from pathlib import Path
@@ -26,6 +27,13 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the files for ``--dist loadfile``."""
     items.sort(key=lambda item: not str(item.path).endswith(LONGEST))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays to the end: torch alone is a million objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from closure import ROOT
 from typer.testing import CliRunner
-from walk import SMALL, steelcli, write_params
+from walk import SMALL, run_forked_into, steelcli, write_params
 from without_rights import run_without_rights
 
 from steelcli.cli import app
@@ -308,24 +308,23 @@ def test_a_training_whose_reader_went_away_trains_to_its_end(
     work_dir = copy_walk(walked_dir, tmp_path)
     for path in (work_dir / "models", work_dir / "metrics"):
         shutil.rmtree(path)
-    script = f"set -o pipefail; {sys.executable} -m steelcli train | head -1; echo $?"
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=work_dir, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.splitlines()[1:] == ["0"]
-    assert done.stderr == ""
+    pipe, stderr_path = tmp_path / "pipe", tmp_path / "stderr"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["head", "-1", pipe], stdout=subprocess.PIPE)
+    code = run_forked_into(work_dir, "steelcli", "train", env=os.environ, paths=[pipe, stderr_path])
+    assert reader.communicate()[0].count(b"\n") == 1
+    assert code == 0
+    assert stderr_path.read_text(encoding="utf-8") == ""
     assert read_json(work_dir / "metrics" / "train.json")["epochs"] == 1
     assert list((work_dir / "models").glob("best_dice_*.pth"))
 
 
 def test_a_report_that_cannot_be_printed_says_so(walked_dir: Path, tmp_path: Path) -> None:
     work_dir = copy_walk(walked_dir, tmp_path)
-    with Path("/dev/full").open("w", encoding="utf-8") as full:
-        command = [sys.executable, "-m", "steelcli", "report"]
-        done = subprocess.run(
-            command, cwd=work_dir, stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
-    done.stdout = ""
+    paths = [Path("/dev/full"), tmp_path / "stderr"]
+    code = run_forked_into(work_dir, "steelcli", "report", env=os.environ, paths=paths)
+    stderr = paths[1].read_text(encoding="utf-8")
+    done = CompletedProcess(["steelcli", "report"], code, "", stderr)
     assert_one_sentence(done, "cannot print (No space left on device)", "standard output")
 
 

@@ -15,6 +15,7 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 INK = "#000009"
@@ -119,7 +120,7 @@ def draw_chart(chart: Chart) -> Markup:
     """
     svg = io.StringIO()
     with fixed_style(chart.title, STYLE):
-        figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+        figure = Figure(figsize=(5.2, 3.6), dpi=POINTS_PER_INCH)
         axes = figure.subplots()
         for line in chart.lines:
             _plot(axes, line, chart)
@@ -139,6 +140,7 @@ def draw_chart(chart: Chart) -> Markup:
             # matplotlib lacks a letter of a user's name; the reader's browser may have it
             warnings.filterwarnings("ignore", "Glyph")
             warnings.filterwarnings("ignore", "Matplotlib currently does not support")
+            ConstrainedLayoutEngine().execute(figure)  # as the figure's own it would draw all twice
             figure.savefig(svg, format="svg", transparent=True, metadata=no_metadata)
     described = f"{chart.title}: {chart.y_label} by {chart.x_label}"
     attributes = Markup('role="img" aria-label="{}"').format(described)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from closure import ROOT
+from walk import run_forked
 
 _WHO = ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "GIT_CONFIG_GLOBAL", "XDG_CONFIG_HOME")
 
@@ -51,18 +52,21 @@ class Clone:
         self("git", "add", "-A")
         self("git", "commit", "-qm", "Start")
 
-    def __call__(self, *command: str) -> str:
-        done = subprocess.run(
+    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        if command[0] == "dvc":
+            return run_forked(self.clone_dir, *command, env=self.env)
+        return subprocess.run(
             command, cwd=self.clone_dir, env=self.env, capture_output=True, text=True, check=False
         )
+
+    def __call__(self, *command: str) -> str:
+        done = self._run(*command)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def fail(self, *command: str) -> str:
         """Run a command that has to fail in a sentence; return what it says."""
-        done = subprocess.run(
-            command, cwd=self.clone_dir, env=self.env, capture_output=True, text=True, check=False
-        )
+        done = self._run(*command)
         assert done.returncode, f"{' '.join(command)}\n{done.stdout}"
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr

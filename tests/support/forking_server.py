@@ -1,9 +1,9 @@
-"""Run as a script: ``steelcli`` commands, each in a process of its own that has its imports
-already.
+"""Run as a script: ``steelcli`` and ``dvc`` commands, each in a process of its own that has its
+imports already.
 
 Importing torch takes longer than most commands do. This process imports and loads the compiled
-loops, so what is forked from it is ``python -m steelcli`` before it runs, with more in memory. Each
-line of its input is JSON: the folder, the arguments, the environment, and the files for stdout and
+loops, so what is forked from it is the command before it runs, with more in memory. Each line of
+its input is JSON: the folder, the command's words, the environment, and the files for stdout and
 stderr; it answers with the exit code.
 """
 
@@ -14,6 +14,8 @@ import json
 import os
 import sys
 
+import dvc.cli
+import dvc.repo.experiments
 import numpy as np
 import sklearn.metrics  # noqa: F401
 import torch._dynamo  # noqa: F401  # torch's optimisers import it
@@ -34,17 +36,18 @@ for areas in (None, [0]):  # loads the compiled loops
     scorer.update("image", levels, levels[None] > 40)
 gc.freeze()
 for line in sys.stdin:
-    folder, arguments, environment, *paths = json.loads(line)
+    folder, words, environment, *paths = json.loads(line)
     pid = os.fork()
     if not pid:
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
         for number, path in enumerate((os.devnull, *paths)):
-            os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
-        sys.argv = ["steelcli", *arguments]
+            access = os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY
+            os.dup2(os.open(path, access), number)
+        sys.argv = words
         try:
-            main()
+            code = dvc.cli.main() if words[0] == "dvc" else main()
         except SystemExit as stop:
             code = stop.code
         if isinstance(code, str):
