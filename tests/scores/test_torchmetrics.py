@@ -13,17 +13,6 @@ from steelcli.model.smp_import import import_smp
 from steelcli.scores.counts import OperatingPoint
 from steelcli.scores.scorer import SplitScorer
 
-import_smp()  # mends torchvision, which torchmetrics imports
-
-from torchmetrics.classification import (  # noqa: E402
-    BinaryAveragePrecision,
-    BinaryCalibrationError,
-    BinaryF1Score,
-    BinaryJaccardIndex,
-    BinaryPrecision,
-    BinaryRecall,
-)
-
 LEVELS_PER_BIN = (
     65535 // 15
 )  # torchmetrics puts a probability on an edge into the bin above, we into the one below
@@ -32,6 +21,16 @@ LEVELS_PER_BIN = (
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 1023))
 @settings(deadline=None, max_examples=60)
 def test_pooled_numbers_equal_torchmetrics(seed, images, grid):
+    import_smp()  # mends torchvision, which torchmetrics imports
+    from torchmetrics.classification import (  # four seconds that the other worker is spared
+        BinaryAveragePrecision,
+        BinaryCalibrationError,
+        BinaryF1Score,
+        BinaryJaccardIndex,
+        BinaryPrecision,
+        BinaryRecall,
+    )
+
     threshold = grid / 1024
     scorer = SplitScorer(["defect"], [OperatingPoint(threshold)], 0.1, froc=False)
     rng = np.random.default_rng(seed)

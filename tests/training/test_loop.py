@@ -69,10 +69,10 @@ def test_an_epoch_is_validated_by_a_copy_folded_for_its_images(
     assert [asked for asked, _ in made] == [(trainer.plain, "fp32", store.image_size)]
 
 
-def test_the_same_seed_gives_the_same_weights(store_dir: Path) -> None:
+def test_the_same_seed_gives_the_same_weights(small_store_dir: Path) -> None:
     states = []
     for seed in (1, 1, 2):
-        trainer = build_trainer(Store(store_dir), seed=seed)
+        trainer = build_trainer(Store(small_store_dir), seed=seed)
         list(trainer.iter_epochs(1))
         states.append(torch.cat([p.detach().reshape(-1) for p in trainer.model.parameters()]))
     assert torch.equal(states[0], states[1])
