@@ -27,8 +27,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone = Clone(tmp_path_factory.mktemp("clone"))
     clone.draw_fewer_images()
     changes = [word for change in TINY for word in ("-S", change)]
-    clone("dvc", "exp", "run", "-n", "hi", *changes)
-    clone("dvc", "exp", "run", "-n", "lo", *changes, "-S", "train.lr=1e-4")
+    with clone.forked_stages(tmp_path_factory.mktemp("stages")):
+        clone("dvc", "exp", "run", "-n", "hi", *changes)
+        clone("dvc", "exp", "run", "-n", "lo", *changes, "-S", "train.lr=1e-4")
     return clone
 
 

@@ -6,12 +6,25 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from closure import ROOT
 from walk import run_forked
 
+STAGE = """#!{python} -SE
+import json, os, signal, sys
+signal.alarm(300)  # nobody answers
+words = ["steelcli", *sys.argv[sys.argv.index("steelcli") + 1 :]]
+streams = [f"/proc/{{os.getpid()}}/fd/{{number}}" for number in (1, 2)]
+with open("{calls}", "w") as calls:
+    print(json.dumps([os.getcwd(), words, dict(os.environ), *streams]), file=calls)
+with open("{answers}") as answers:
+    sys.exit(int(answers.readline()))
+"""
+"""What stands for ``python -m steelcli``; see `Clone.forked_stages`."""
 _WHO = ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "GIT_CONFIG_GLOBAL", "XDG_CONFIG_HOME")
 
 
@@ -70,6 +83,35 @@ class Clone:
         assert done.returncode, f"{' '.join(command)}\n{done.stdout}"
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
+
+    @contextmanager
+    def forked_stages(self, folder: Path) -> Iterator[None]:
+        """Let the stages that DVC runs be forked from a process that has imported the clone's code;
+        see `forking_server`.
+
+        Args:
+            folder: an empty one for what this needs.
+        """
+        calls, answers, stage = (folder / name for name in ("calls", "answers", "python"))
+        text = STAGE.format(python=sys.executable, calls=calls, answers=answers)
+        stage.write_text(text, encoding="utf-8")
+        stage.chmod(0o755)
+        for path in (calls, answers):
+            os.mkfifo(path)
+        kept_open = os.open(calls, os.O_RDWR)  # the server ends when nobody has it open
+        with calls.open() as stdin, answers.open("r+b", buffering=0) as stdout:
+            command = [sys.executable, f"{ROOT}/tests/support/forking_server.py"]
+            server = subprocess.Popen(
+                command, cwd=self.clone_dir, env=self.env, stdin=stdin, stdout=stdout
+            )
+        own = self.env
+        self.env = own | {"PATH": f"{folder}{os.pathsep}{own['PATH']}"}
+        try:
+            yield
+        finally:
+            self.env = own
+            os.close(kept_open)
+            server.wait()
 
     def draw_fewer_images(self) -> None:
         """Let the embedded data be 40 images."""

@@ -13,48 +13,67 @@ import gc
 import json
 import os
 import sys
+from collections.abc import Sequence
 
-import dvc.cli
-import dvc.repo.experiments
-import numpy as np
-import sklearn.metrics  # noqa: F401
-import torch._dynamo  # noqa: F401  # torch's optimisers import it
 
-import steelcli.commands.evaluate
-import steelcli.commands.judge
-import steelcli.commands.report
-import steelcli.commands.train  # noqa: F401
-from steelcli.cli import main
-from steelcli.model.smp_import import import_smp
-from steelcli.scores.counts import FIXED
-from steelcli.scores.scorer import SplitScorer
+def load() -> None:
+    """Import what the commands import, and load the compiled loops."""
+    import numpy as np
+    import sklearn.metrics  # noqa: F401
+    import torch._dynamo  # noqa: F401  # torch's optimisers import it
 
-import_smp()
-levels = np.arange(64, dtype=np.uint16).reshape(8, 8)
-for areas in (None, [0]):  # loads the compiled loops
-    scorer = SplitScorer(["defect"], [FIXED], 0.1, min_areas_px=areas)
-    scorer.update("image", levels, levels[None] > 40)
-gc.freeze()
-for line in sys.stdin:
-    folder, words, environment, *paths = json.loads(line)
-    pid = os.fork()
-    if not pid:
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(environment)
-        for number, path in enumerate((os.devnull, *paths)):
-            access = os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY
-            os.dup2(os.open(path, access), number)
-        sys.argv = words
-        try:
-            code = dvc.cli.main() if words[0] == "dvc" else main()
-        except SystemExit as stop:
-            code = stop.code
-        if isinstance(code, str):
-            print(code, file=sys.stderr)
-            code = 1
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code or 0)  # without taking all modules apart, which takes a second
-    _, status = os.waitpid(pid, 0)
-    print(os.waitstatus_to_exitcode(status), flush=True)
+    import steelcli.commands.evaluate
+    import steelcli.commands.judge
+    import steelcli.commands.report
+    import steelcli.commands.train  # noqa: F401
+    from steelcli.model.smp_import import import_smp
+    from steelcli.scores.counts import FIXED
+    from steelcli.scores.scorer import SplitScorer
+
+    import_smp()
+    levels = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    for areas in (None, [0]):
+        scorer = SplitScorer(["defect"], [FIXED], 0.1, min_areas_px=areas)
+        scorer.update("image", levels, levels[None] > 40)
+    gc.freeze()
+
+
+def run(words: Sequence[str]) -> int:
+    """Run a command as its own process would; return the exit code."""
+    import dvc.cli
+
+    from steelcli.cli import main
+
+    sys.argv = [*words]
+    try:
+        code = dvc.cli.main() if words[0] == "dvc" else main()
+    except SystemExit as stop:
+        code = stop.code
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code or 0
+
+
+def serve() -> None:
+    """Answer each line of the input."""
+    for line in sys.stdin:
+        folder, words, environment, *paths = json.loads(line)
+        pid = os.fork()
+        if not pid:
+            os.chdir(folder)
+            os.environ.clear()
+            os.environ.update(environment)
+            for number, path in enumerate((os.devnull, *paths)):
+                access = os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY
+                os.dup2(os.open(path, access), number)
+            os._exit(run(words))  # without taking all modules apart, which takes a second
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    load()
+    serve()
