@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from closure import ROOT
 from typer.testing import CliRunner
-from walk import SMALL, run_forked_into, steelcli, write_params
+from walk import SMALL, steelcli, steelcli_into, write_params
 from without_rights import run_without_rights
 
 from steelcli.cli import app
@@ -311,8 +311,11 @@ def test_a_training_whose_reader_went_away_trains_to_its_end(
     pipe, stderr_path = tmp_path / "pipe", tmp_path / "stderr"
     os.mkfifo(pipe)
     reader = subprocess.Popen(["head", "-1", pipe], stdout=subprocess.PIPE)
-    code = run_forked_into(work_dir, "steelcli", "train", env=os.environ, paths=[pipe, stderr_path])
-    assert reader.communicate()[0].count(b"\n") == 1
+    try:
+        code = steelcli_into(pipe, stderr_path, work_dir, "train")
+        assert reader.communicate(timeout=60)[0].count(b"\n") == 1
+    finally:
+        reader.kill()
     assert code == 0
     assert stderr_path.read_text(encoding="utf-8") == ""
     assert read_json(work_dir / "metrics" / "train.json")["epochs"] == 1
@@ -321,10 +324,9 @@ def test_a_training_whose_reader_went_away_trains_to_its_end(
 
 def test_a_report_that_cannot_be_printed_says_so(walked_dir: Path, tmp_path: Path) -> None:
     work_dir = copy_walk(walked_dir, tmp_path)
-    paths = [Path("/dev/full"), tmp_path / "stderr"]
-    code = run_forked_into(work_dir, "steelcli", "report", env=os.environ, paths=paths)
-    stderr = paths[1].read_text(encoding="utf-8")
-    done = CompletedProcess(["steelcli", "report"], code, "", stderr)
+    stderr_path = tmp_path / "stderr"
+    code = steelcli_into(Path("/dev/full"), stderr_path, work_dir, "report")
+    done = CompletedProcess("report", code, "", stderr_path.read_text(encoding="utf-8"))
     assert_one_sentence(done, "cannot print (No space left on device)", "standard output")
 
 

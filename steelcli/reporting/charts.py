@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import matplotlib
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
@@ -121,6 +122,7 @@ def draw_chart(chart: Chart) -> Markup:
     svg = io.StringIO()
     with fixed_style(chart.title, STYLE):
         figure = Figure(figsize=(5.2, 3.6), dpi=POINTS_PER_INCH)
+        FigureCanvasSVG(figure)  # measures the text as it will be drawn
         axes = figure.subplots()
         for line in chart.lines:
             _plot(axes, line, chart)
@@ -140,7 +142,7 @@ def draw_chart(chart: Chart) -> Markup:
             # matplotlib lacks a letter of a user's name; the reader's browser may have it
             warnings.filterwarnings("ignore", "Glyph")
             warnings.filterwarnings("ignore", "Matplotlib currently does not support")
-            ConstrainedLayoutEngine().execute(figure)  # as the figure's own it would draw all twice
+            ConstrainedLayoutEngine().execute(figure)  # savefig's own would draw twice
             figure.savefig(svg, format="svg", transparent=True, metadata=no_metadata)
     described = f"{chart.title}: {chart.y_label} by {chart.x_label}"
     attributes = Markup('role="img" aria-label="{}"').format(described)

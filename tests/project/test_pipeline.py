@@ -1,5 +1,7 @@
-"""The real pipeline: two `dvc exp run` of one epoch on a handful of images, in a temporary
-clone."""
+"""The pipeline: two `dvc exp run` of one epoch on a handful of images, in a temporary clone.
+
+Their stages are forked from a process that has the imports; the last test runs real ones.
+"""
 
 from __future__ import annotations
 
@@ -124,3 +126,13 @@ def test_the_same_run_again_does_nothing(clone: Clone) -> None:
     output = clone("dvc", "repro")
     assert "didn't change, skipping" in output
     assert (clone.clone_dir / "models" / "args.json").read_text(encoding="utf-8") == before
+
+
+def test_another_title_writes_the_report_alone(clone: Clone) -> None:
+    params_path = clone.clone_dir / "params.yaml"
+    text = params_path.read_text(encoding="utf-8")
+    params_path.write_text(text.replace("title: Steel defects", "title: Another"), encoding="utf-8")
+    output = clone("dvc", "repro")
+    assert re.findall(r"Running stage '([^']+)'", output) == ["check-params", "report"]
+    report = (clone.clone_dir / "reports" / "report.html").read_text(encoding="utf-8")
+    assert "<title>Another" in report

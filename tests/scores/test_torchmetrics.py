@@ -22,7 +22,7 @@ LEVELS_PER_BIN = (
 @settings(deadline=None, max_examples=60)
 def test_pooled_numbers_equal_torchmetrics(seed, images, grid):
     import_smp()  # mends torchvision, which torchmetrics imports
-    from torchmetrics.classification import (  # four seconds that the other worker is spared
+    from torchmetrics.classification import (  # 4 s, once in all of pytest's workers
         BinaryAveragePrecision,
         BinaryCalibrationError,
         BinaryF1Score,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,19 +14,8 @@ from pathlib import Path
 
 import pytest
 from closure import ROOT
-from walk import run_forked
 
-STAGE = """#!{python} -SE
-import json, os, signal, sys
-signal.alarm(300)  # nobody answers
-words = ["steelcli", *sys.argv[sys.argv.index("steelcli") + 1 :]]
-streams = [f"/proc/{{os.getpid()}}/fd/{{number}}" for number in (1, 2)]
-with open("{calls}", "w") as calls:
-    print(json.dumps([os.getcwd(), words, dict(os.environ), *streams]), file=calls)
-with open("{answers}") as answers:
-    sys.exit(int(answers.readline()))
-"""
-"""What stands for ``python -m steelcli``; see `Clone.forked_stages`."""
+SUPPORT = ROOT / "tests" / "support"
 _WHO = ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "GIT_CONFIG_GLOBAL", "XDG_CONFIG_HOME")
 
 
@@ -65,53 +56,55 @@ class Clone:
         self("git", "add", "-A")
         self("git", "commit", "-qm", "Start")
 
-    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        if command[0] == "dvc":
-            return run_forked(self.clone_dir, *command, env=self.env)
-        return subprocess.run(
+    def __call__(self, *command: str) -> str:
+        done = subprocess.run(
             command, cwd=self.clone_dir, env=self.env, capture_output=True, text=True, check=False
         )
-
-    def __call__(self, *command: str) -> str:
-        done = self._run(*command)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def fail(self, *command: str) -> str:
         """Run a command that has to fail in a sentence; return what it says."""
-        done = self._run(*command)
+        done = subprocess.run(
+            command, cwd=self.clone_dir, env=self.env, capture_output=True, text=True, check=False
+        )
         assert done.returncode, f"{' '.join(command)}\n{done.stdout}"
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
 
     @contextmanager
     def forked_stages(self, folder: Path) -> Iterator[None]:
-        """Let the stages that DVC runs be forked from a process that has imported the clone's code;
-        see `forking_server`.
+        """Let DVC's stages be forked from a process that has imported the clone's code.
 
         Args:
             folder: an empty one for what this needs.
         """
-        calls, answers, stage = (folder / name for name in ("calls", "answers", "python"))
-        text = STAGE.format(python=sys.executable, calls=calls, answers=answers)
-        stage.write_text(text, encoding="utf-8")
-        stage.chmod(0o755)
-        for path in (calls, answers):
-            os.mkfifo(path)
-        kept_open = os.open(calls, os.O_RDWR)  # the server ends when nobody has it open
-        with calls.open() as stdin, answers.open("r+b", buffering=0) as stdout:
-            command = [sys.executable, f"{ROOT}/tests/support/forking_server.py"]
-            server = subprocess.Popen(
-                command, cwd=self.clone_dir, env=self.env, stdin=stdin, stdout=stdout
-            )
+        calls, answers, python = (folder / name for name in ("calls", "answers", "python"))
+        os.mkfifo(calls)
+        os.mkfifo(answers)
+        words = (sys.executable, "-SE", SUPPORT / "forked_stage.py", calls, answers)
+        line = f'exec {" ".join(shlex.quote(str(word)) for word in words)} "$@"'
+        python.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+        python.chmod(0o755)
         own = self.env
-        self.env = own | {"PATH": f"{folder}{os.pathsep}{own['PATH']}"}
-        try:
-            yield
-        finally:
-            self.env = own
-            os.close(kept_open)
-            server.wait()
+        # the server goes on while a writer has its calls open
+        with calls.open("r+b", buffering=0), calls.open("rb") as stdin:
+            with answers.open("r+b", buffering=0) as stdout:
+                server = subprocess.Popen(
+                    [sys.executable, SUPPORT / "forking_server.py"],
+                    cwd=self.clone_dir,
+                    env=own,
+                    stdin=stdin,
+                    stdout=stdout,
+                    start_new_session=True,
+                )
+            self.env = own | {"PATH": f"{folder}{os.pathsep}{own['PATH']}"}
+            try:
+                yield
+            finally:
+                self.env = own
+                os.killpg(server.pid, signal.SIGKILL)
+                server.wait()
 
     def draw_fewer_images(self) -> None:
         """Let the embedded data be 40 images."""

@@ -1,9 +1,9 @@
-"""Run as a script: ``steelcli`` and ``dvc`` commands, each in a process of its own that has its
-imports already.
+"""Run as a script: ``steelcli`` commands, each in a process of its own that has its imports
+already.
 
 Importing torch takes longer than most commands do. This process imports and loads the compiled
-loops, so what is forked from it is the command before it runs, with more in memory. Each line of
-its input is JSON: the folder, the command's words, the environment, and the files for stdout and
+loops, so what is forked from it is ``python -m steelcli`` before it runs, with more in memory. Each
+line of its input is JSON: the folder, the arguments, the environment, and the files for stdout and
 stderr; it answers with the exit code.
 """
 
@@ -38,15 +38,15 @@ def load() -> None:
     gc.freeze()
 
 
-def run(words: Sequence[str]) -> int:
-    """Run a command as its own process would; return the exit code."""
-    import dvc.cli
-
+def run(arguments: Sequence[str]) -> int:
+    """Run a command as a process of its own would; return the exit code."""
     from steelcli.cli import main
 
-    sys.argv = [*words]
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False, errors="backslashreplace")
+    sys.argv = ["steelcli", *arguments]
     try:
-        code = dvc.cli.main() if words[0] == "dvc" else main()
+        main()
     except SystemExit as stop:
         code = stop.code
     if isinstance(code, str):
@@ -60,7 +60,7 @@ def run(words: Sequence[str]) -> int:
 def serve() -> None:
     """Answer each line of the input."""
     for line in sys.stdin:
-        folder, words, environment, *paths = json.loads(line)
+        folder, arguments, environment, *paths = json.loads(line)
         pid = os.fork()
         if not pid:
             os.chdir(folder)
@@ -69,7 +69,7 @@ def serve() -> None:
             for number, path in enumerate((os.devnull, *paths)):
                 access = os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY
                 os.dup2(os.open(path, access), number)
-            os._exit(run(words))  # without taking all modules apart, which takes a second
+            os._exit(run(arguments))  # without taking all modules apart, which takes a second
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -47,30 +46,23 @@ def change_param(work_dir: Path, name: str, value: Any) -> None:
 
 def steelcli(work_dir: Path, *arguments: str) -> CompletedProcess[str]:
     """Run a command in ``work_dir``, in a process of its own; see `forking_server`."""
-    return run_forked(work_dir, "steelcli", *arguments)
-
-
-def run_forked(
-    work_dir: Path, *words: str, env: Mapping[str, str] | None = None
-) -> CompletedProcess[str]:
-    """Run ``steelcli`` or ``dvc`` with what they print captured; see `forking_server`."""
     with TemporaryDirectory() as folder:
-        paths = [Path(folder) / "stdout", Path(folder) / "stderr"]
-        code = run_forked_into(work_dir, *words, env=env or os.environ, paths=paths)
+        paths = Path(folder) / "stdout", Path(folder) / "stderr"
+        code = steelcli_into(*paths, work_dir, *arguments)
         stdout, stderr = (path.read_text(encoding="utf-8") for path in paths)
-    return CompletedProcess([*words], code, stdout, stderr)
+    return CompletedProcess(["steelcli", *arguments], code, stdout, stderr)
 
 
-def run_forked_into(
-    work_dir: Path, *words: str, env: Mapping[str, str], paths: Sequence[Path]
-) -> int:
-    """Run a command whose stdout and stderr are files or what the system gives for files."""
+def steelcli_into(stdout: Path, stderr: Path, work_dir: Path, *arguments: str) -> int:
+    """Run a command that prints into files, named pipes or devices; return the exit code."""
     server = _start_server()
     assert server.stdin
     assert server.stdout
-    call = json.dumps([str(work_dir), words, dict(env), *map(str, paths)])
+    call = json.dumps([str(work_dir), arguments, dict(os.environ), str(stdout), str(stderr)])
     print(call, file=server.stdin, flush=True)
-    return int(server.stdout.readline())
+    answer = server.stdout.readline()
+    assert answer, "the forking server has ended"
+    return int(answer)
 
 
 @cache
