@@ -88,8 +88,8 @@ class Clone:
         python.chmod(0o755)
         own = self.env
         # the server goes on while a writer has its calls open
-        with calls.open("r+b", buffering=0), calls.open("rb") as stdin:
-            with answers.open("r+b", buffering=0) as stdout:
+        with calls.open("r+b", buffering=0):
+            with calls.open("rb") as stdin, answers.open("r+b", buffering=0) as stdout:
                 server = subprocess.Popen(
                     [sys.executable, SUPPORT / "forking_server.py"],
                     cwd=self.clone_dir,

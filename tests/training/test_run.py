@@ -168,7 +168,7 @@ def test_the_best_by_the_monitor_is_what_later_stages_load(
     assert metrics["best_epoch"] == checkpoint.epoch
 
 
-@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_a_run_killed_between_two_best_checkpoints_loses_none(
     monitored_dir: Path,
     small_store_dir: Path,
